@@ -1,0 +1,55 @@
+# `make` runs the default study, `make test` the tests. Everything lands in this folder; package caches aside.
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv/bin
+export UV_PYTHON_DOWNLOADS := never
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: study test check format bench lock schema clean
+
+study: .venv/train.ok
+	@$(VENV)/snakemake $(ARGS)
+	@$(VENV)/python workflow/report/make_report.py
+
+test: .venv/dev.ok
+	$(VENV)/python -m pytest $(ARGS)
+
+check: .venv/dev.ok
+	$(VENV)/ruff check .
+	$(VENV)/ruff format --check .
+	$(VENV)/snakefmt --check Snakefile workflow
+	$(VENV)/snakemake --lint
+	$(VENV)/mypy
+
+format: .venv/dev.ok
+	$(VENV)/ruff check --fix .
+	$(VENV)/ruff format .
+	$(VENV)/snakefmt Snakefile workflow
+
+bench: .venv/dev.ok
+	$(VENV)/python workflow/bench/bench.py $(ARGS)
+
+schema: .venv/train.ok
+	$(VENV)/python -m lskd.schema
+
+# The interpreter, then uv by its hash, then every package by its hash.
+.venv/uv.ok: envs/bootstrap.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v in ((3, 11), (3, 12)) else "error: PYTHON is %d.%d; 3.11 or 3.12 is needed: make PYTHON=python3.12" % v)'
+	$(PYTHON) -m venv .venv
+	$(VENV)/python -m pip install --quiet --require-hashes --requirement envs/bootstrap.txt
+	@touch $@
+
+.venv/%.ok: envs/%.txt .venv/uv.ok
+	$(VENV)/uv pip install --quiet --python $(VENV)/python --require-hashes --requirement $<
+	@touch $@
+
+# After an edit of pyproject.toml's dependencies. --no-header and --no-annotate keep the lists free of local paths.
+LOCK = $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+lock: .venv/uv.ok
+	echo uv==0.13.8 | $(LOCK) --no-deps - --output-file envs/bootstrap.txt
+	$(LOCK) pyproject.toml --output-file envs/figures.txt
+	$(LOCK) pyproject.toml --extra train --output-file envs/train.txt
+	$(LOCK) pyproject.toml --extra train --extra dev --output-file envs/dev.txt
+
+clean:
+	rm -rf .venv .snakemake results report.html

@@ -1,0 +1,76 @@
+"""A training's side file: everything that a resumed training needs to end with the very weights of an unbroken one."""
+
+import signal
+import sys
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+
+from lskd.files import atomic
+
+NAME = "checkpoint.pt"
+
+
+def save(folder: Path, key: dict[str, str], state: dict[str, Any]) -> None:
+    """Write `state` (tensors and plain values) beside the run's files, atomically, under `key`: spec, code, inputs."""
+    with atomic(folder / NAME) as tmp:
+        torch.save({"key": key, "state": state}, tmp)
+
+
+def load(folder: Path, key: dict[str, str]) -> dict[str, Any] | None:
+    """The state saved under `key`, its tensors on the CPU, or None where there is none.
+
+    A checkpoint of another key, or one that cannot be read, is renamed to checkpoint.pt.aside with a warning.
+    """
+    path = folder / NAME
+    if not path.exists():
+        return None
+    try:
+        with zipfile.ZipFile(path) as file:  # torch itself does not check the sums
+            if damaged := file.testzip():
+                raise ValueError(damaged)
+        found = torch.load(path, map_location="cpu", weights_only=True)
+        saved_key, state = found["key"], found["state"]
+    except Exception as error:  # torch names no class for what a damaged file may raise
+        return _set_aside(path, f"it cannot be read ({type(error).__name__})")
+    if saved_key != key:
+        other = ", ".join(name for name in key if saved_key.get(name) != key[name])
+        return _set_aside(path, f"it was made with another {other or 'key'}")
+    return dict(state)
+
+
+def remove(folder: Path) -> None:
+    """Remove the checkpoint of a finished run."""
+    (folder / NAME).unlink(missing_ok=True)
+
+
+def _set_aside(path: Path, why: str) -> None:
+    aside = path.with_name(f"{NAME}.aside")
+    path.replace(aside)
+    print(f"warning: {path}: {why}; moved to {aside.name}, the run starts afresh", file=sys.stderr, flush=True)
+
+
+class Stop:
+    """Whether SIGTERM asked this process to stop."""
+
+    asked = False
+
+
+@contextmanager
+def stop_on_sigterm() -> Iterator[Stop]:
+    """Note a SIGTERM instead of dying of it; use in the main thread."""
+    stop = Stop()
+
+    def note(number: int, frame: FrameType | None) -> None:
+        stop.asked = True
+
+    before = signal.signal(signal.SIGTERM, note)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGTERM, before)

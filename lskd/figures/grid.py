@@ -1,0 +1,127 @@
+"""Student accuracy over T and alpha, with the teacher's and the lone student's (Chandrasegaran 2022, grids A and B)."""
+
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lskd.figures import style
+from lskd.figures.beside import beside, published, warning
+from lskd.figures.rows import SETTING, alphas, cell, measured, number, over_seeds, pick, present, temperatures
+
+Frames = dict[str, pd.DataFrame]
+Options = dict[str, Any]
+ROLES = {"teacher": 0, "baseline": 1, "student": 2}
+
+
+def table(frames: Frames, options: Options) -> pd.DataFrame:
+    """Test accuracy in percent by network, T and alpha. Raises UserError without students."""
+    runs = pick(frames, "accuracy", split="test", metric=["top1", "top5"])
+    students = pick({"accuracy": runs}, "accuracy", role="student")
+    shown = temperatures(students, options)
+    runs = runs[runs["temperature"].isna() | runs["temperature"].isin(shown)]
+    ours = over_seeds(runs.assign(value=runs["value"] * 100), [*SETTING, "metric", "k"])
+    ours = ours.rename(columns={"mean": "ours"}).assign(unit="%")
+    made = beside(ours, published(options), options)
+    order = made["role"].map(ROLES)
+    keys = ["dataset", "order", "model", "teacher_model", "group", "temperature", "label_smoothing", "metric"]
+    made = made.assign(order=order).sort_values(keys, kind="stable").drop(columns="order")
+    return present(made, _grid(made), _caption(made, runs, options))
+
+
+def _grid(made: pd.DataFrame) -> pd.DataFrame:
+    """The paper's layout: the teacher's row, then a row for each T; a column for each alpha."""
+    rows = []
+    several = made["dataset"].nunique() > 1
+    for key, part in made.groupby(["dataset", "role", "model", "teacher_model", "group", "temperature"], dropna=False, sort=False):
+        row = {"Network": style.network_text(part.iloc[0]), "T": style.temperature_text(float(key[5]))}
+        row |= {"Data": str(key[0])} if several else {}
+        for alpha in alphas(made):
+            row[f"α = {alpha:g}"] = _both(part[part["label_smoothing"] == alpha])
+        rows.append(row | _paper(part, alphas(made)))
+    shown = pd.DataFrame(rows).fillna("—")
+    return shown[[column for column in shown.columns if shown[column].ne("—").any()]]
+
+
+def _both(part: pd.DataFrame) -> str:
+    """top-1 / top-5 (n)."""
+    ours = part.drop_duplicates("metric").sort_values("metric")
+    if ours.empty:
+        return "—"
+    texts = [cell(row["ours"], row["spread"]) for row in ours.to_dict("records")]
+    return f"{' / '.join(texts)} ({ours['n'].max()})"
+
+
+def _paper(part: pd.DataFrame, shown: list[float]) -> dict[str, str]:
+    first = part[part["metric"] == "top1"]
+    made = {}
+    for alpha in shown:
+        found = first[(first["label_smoothing"] == alpha) & first["paper"].notna()]
+        for row in found.to_dict("records"):
+            made[f"{row['paper_dataset']}, α = {alpha:g}"] = number(row["paper"])
+            made[f"difference, α = {alpha:g}"] = number(row["difference"], sign=True)
+    return made
+
+
+def _caption(made: pd.DataFrame, runs: pd.DataFrame, options: Options) -> str:
+    k = int(made.loc[made["metric"] == "top5", "k"].max()) if made["metric"].eq("top5").any() else 0
+    shown = f"top-1 / top-{k}" if k else "top-1"
+    what = f"Test accuracy in % ({shown}) of students distilled at temperature T from a teacher of label smoothing α"
+    return f"{what} (number of runs in brackets). {measured(runs, options)}{warning(made)}"
+
+
+def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
+    """A panel for each student network: top-1 over T, a colour for each alpha; lines for teacher and lone student."""
+    first = table[table["metric"] == "top1"].drop_duplicates([*SETTING])
+    students = first[first["role"] == "student"]
+    panels = list(students.groupby(["dataset", "model", "teacher_model", "group"], sort=False))
+    columns = min(len(panels), 2)
+    rows = -(-len(panels) // columns)
+    made = style.figure(style.COLUMN if columns == 1 else style.DOUBLE, 2.5 * rows + 0.3, options)
+    axes = made.subplots(rows, columns, squeeze=False)
+    for panel, (key, part) in zip(axes.flat, panels, strict=False):
+        _panel(panel, part, first[(first["dataset"] == key[0]) & (first["role"] != "student")])
+    for panel in axes.flat[len(panels) :]:
+        panel.remove()
+    axes[0, 0].set_ylabel("test accuracy (%)")
+    style.legend_below(made, _handles(first), 2)
+    return made
+
+
+def _panel(panel: Axes, students: pd.DataFrame, others: pd.DataFrame) -> None:
+    row = students.iloc[0]
+    shown = sorted(students["temperature"].unique())
+    smoothings = alphas(students)
+    for i, alpha in enumerate(smoothings):
+        part = students[students["label_smoothing"] == alpha].sort_values("temperature")
+        at = [shown.index(t) + 0.12 * (i - (len(smoothings) - 1) / 2) for t in part["temperature"]]
+        colour = style.alpha_colour(alpha)
+        panel.errorbar(at, part["ours"], part["spread"].fillna(0), color=colour, capsize=2, elinewidth=1, zorder=3)
+        for x, y, t in zip(at, part["ours"], part["temperature"], strict=True):
+            panel.plot(x, y, marker=style.marker(t), color=colour, zorder=4)
+    for other in others.to_dict("records"):
+        fits = other["model"] == (row["teacher_model"] if other["role"] == "teacher" else row["model"])
+        if fits:
+            line = "--" if other["role"] == "teacher" else ":"
+            panel.axhline(other["ours"], color=style.alpha_colour(other["label_smoothing"]), linestyle=line, linewidth=1)
+    panel.set_xticks(range(len(shown)), [f"{t:g}" for t in shown])
+    panel.set_xlim(-0.4, len(shown) - 0.6)
+    panel.grid(axis="x", visible=False)
+    style.few_ticks(panel, y=5)
+    panel.set_xlabel("temperature T")
+    panel.set_title(f"{row['dataset']}: {row['model']} ← {row['teacher_model']}")
+
+
+def _handles(first: pd.DataFrame) -> list[Any]:
+    made = []
+    for role, label, line in (
+        ("student", "student", "-"),
+        ("teacher", "teacher", "--"),
+        ("baseline", "student's network alone", ":"),
+    ):
+        for alpha in alphas(first[first["role"] == role]):
+            looks: dict[str, Any] = {"color": style.alpha_colour(alpha), "linestyle": line, "linewidth": 1.1}
+            mark = {"marker": "o"} if role == "student" else {}
+            made.append(style.handle(f"{label}, {style.alpha_text(alpha)}", **looks, **mark))
+    return made

@@ -1,0 +1,150 @@
+"""Penultimate projections of teacher and students (Chandrasegaran 2022, Algorithm 1: QR of three templates, then PCA)."""
+
+import math
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lskd.errors import UserError
+from lskd.figures import style
+from lskd.figures.rows import alphas, first_seed, number, pick, present, temperatures
+
+Frames = dict[str, pd.DataFrame]
+Options = dict[str, Any]
+METHOD = "chandrasegaran"
+BAND = 3  # networks side by side
+KEYS = ["group", "role", "model", "teacher_model", "label_smoothing", "temperature", "split", "class"]
+
+
+def table(frames: Frames, options: Options) -> pd.DataFrame:
+    """The points shown: one seed's, train and val. Raises UserError without any."""
+    points = points_of(frames, METHOD)
+    if (points["role"] == "student").any():
+        shown = temperatures(points, options)
+        points = points[points["temperature"].isna() | points["temperature"].isin(shown)]
+    what = "Penultimate features on the plane of Algorithm 1 (QR of the three classes' templates, PCA from 3 to 2)"
+    return present(points, centres(points), caption(what, points, options))
+
+
+def points_of(frames: Frames, method: str) -> pd.DataFrame:
+    """The points of one method, of the smallest seed, on train and val (test where there is no val)."""
+    found = pick(frames, "projection", method=method)
+    held_out = "val" if (found["split"] == "val").any() else "test"
+    found = pick({"projection": found}, "projection", split=["train", held_out, "template"])
+    found = found[found["seed"] == first_seed(found)]
+    return found.sort_values([*KEYS, "sample"], kind="stable")
+
+
+def caption(what: str, points: pd.DataFrame, options: Options) -> str:
+    """What is drawn, of which classes, seed, data and scale."""
+    classes = ", ".join(dict.fromkeys(points["class"]))
+    scale = f" at {options['scale']} scale" if options.get("scale") else ""
+    data = ", ".join(sorted(points["dataset"].unique()))
+    return f"{what}; classes {classes} of {data}{scale}. One network each is shown: seed {first_seed(points)} (n = 1)."
+
+
+def centres(points: pd.DataFrame) -> pd.DataFrame:
+    """As text: each class's centre and the root mean square distance of its points from it."""
+    rows = []
+    for key, part in points.groupby(KEYS, sort=False, dropna=False):
+        x, y = part["x"].mean(), part["y"].mean()
+        width = math.sqrt(((part["x"] - x) ** 2 + (part["y"] - y) ** 2).mean())
+        rows.append(
+            {
+                "Network": style.network_text(part.iloc[0]),
+                "T": style.temperature_text(float(key[5])),
+                "α": f"{key[4]:g}",
+                "Split": key[6],
+                "Class": key[7],
+                "Centre": f"({number(x)}, {number(y)})",
+                "Spread": number(width),
+                "Points": str(len(part)),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
+    """Rows w/o and w/ LS; for each network a train and a val panel; further networks in bands below."""
+    networks = _networks(table)
+    smoothings, splits = alphas(table), splits_of(table)
+    bands = [networks[i : i + BAND] for i in range(0, len(networks), BAND)]
+    wide = max(map(len, bands))
+    made = style.figure(style.DOUBLE, (1.12 * len(smoothings) + 0.35) * len(bands) + 0.3, options)
+    grid = made.subplots(len(bands) * len(smoothings), wide * len(splits), squeeze=False)
+    for b, band in enumerate(bands):
+        for i, alpha in enumerate(smoothings):
+            row = grid[b * len(smoothings) + i]
+            row[0].set_ylabel(style.alpha_text(alpha).replace(" (", "\n("))
+            for j, (label, part) in enumerate(band):
+                pair = row[j * len(splits) : (j + 1) * len(splits)]
+                network(pair, part[part["label_smoothing"] == alpha], splits)
+                if i == 0:
+                    for panel, split in zip(pair, splits, strict=True):
+                        panel.set_title(f"{label}\n{split}")
+            for panel in row[len(band) * len(splits) :]:
+                panel.remove()
+    style.legend_below(made, class_handles(table, options), 4)
+    return made
+
+
+def network(panels: Any, part: pd.DataFrame, splits: list[str]) -> None:
+    """One network's panels, on the same axes, which are those of its train points."""
+    for panel, split in zip(panels, splits, strict=True):
+        scatter(panel, part[part["split"] == split], part[part["split"] == "template"])
+        panel.sharex(panels[0]) if panel is not panels[0] else None
+        panel.sharey(panels[0]) if panel is not panels[0] else None
+    for panel in panels[1:]:
+        panel.tick_params(labelleft=False)
+
+
+def scatter(panel: Axes, points: pd.DataFrame, templates: pd.DataFrame) -> None:
+    """One network's points of one split, a colour and marker a class; crosses for the classes' templates."""
+    for i, name in enumerate(order_of(pd.concat([points, templates]))):
+        look: dict[str, Any] = {"color": style.CLASSES[i % 8], "rasterized": False}
+        own = points[points["class"] == name]
+        panel.scatter(own["x"], own["y"], s=5, marker=style.CLASS_MARKERS[i % 8], alpha=0.65, linewidths=0, **look)
+        if not templates.empty:
+            at = templates[templates["class"] == name]
+            panel.scatter(at["x"], at["y"], s=22, marker="x", color=style.BLACK, linewidths=0.9, zorder=4)
+    panel.set_aspect("equal", adjustable="datalim")
+    panel.margins(0.08)
+    style.few_ticks(panel, 2, 2)
+
+
+def order_of(points: pd.DataFrame) -> list[str]:
+    """The classes in the order in which the metrics list them, which is the config's."""
+    return list(dict.fromkeys(points.sort_values("position", kind="stable")["class"]))
+
+
+def class_handles(table: pd.DataFrame, options: Options) -> list[Any]:
+    """The legend's entries for the classes, and for the templates where they are drawn."""
+    looks = {"linestyle": "", "markersize": 4.5}
+    made = [
+        style.handle(f"class {name}", color=style.CLASSES[i % 8], marker=style.CLASS_MARKERS[i % 8], **looks)
+        for i, name in enumerate(order_of(table))
+    ]
+    if (table["split"] == "template").any():
+        made.append(style.handle("template", color=style.BLACK, marker="x", **looks))
+    return made
+
+
+def splits_of(table: pd.DataFrame) -> list[str]:
+    """The splits shown, train first."""
+    return [split for split in ("train", "val", "test") if (table["split"] == split).any()]
+
+
+def _networks(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Teacher first, then students by T; a label and the points of each."""
+    rank = table["role"].map({"teacher": 0, "baseline": 1, "student": 2})
+    ordered = table.assign(rank=rank).sort_values(["rank", "model", "group", "temperature"], kind="stable")
+    keys = ["group", "role", "model", "temperature"]
+    made = []
+    for key, part in ordered.groupby(keys, sort=False, dropna=False):
+        degree = f", T = {key[3]:g}" if key[1] == "student" else ""
+        made.append((f"{key[1]}{degree}", part))
+    if not made:
+        raise UserError("projection: no network to draw; name groups that have features")
+    return made

@@ -1,0 +1,99 @@
+"""From a metric family's rows to a figure's numbers: choose, average over seeds, write as text."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from lskd.errors import UserError
+
+# what tells two settings apart; the runs of one setting differ in their seed alone
+SETTING = [
+    *("group", "role", "dataset", "model", "recipe", "teacher_model"),
+    *("label_smoothing", "temperature", "soft_weight", "variant"),
+]
+
+
+def pick(frames: dict[str, pd.DataFrame], family: str, **wanted: Any) -> pd.DataFrame:
+    """The rows of `family` whose columns have these values (a list: one of them).
+
+    Raises UserError where there are none, naming the family, the column and what there is.
+    """
+    found = frames[family]
+    for column, value in wanted.items():
+        values = value if isinstance(value, list) else [value]
+        rows = found[found[column].isin(values)]
+        if rows.empty:
+            there = ", ".join(sorted({str(v) for v in found[column].dropna()})[:10]) or "no rows"
+            needed = " or ".join(map(str, values))
+            raise UserError(f"{family}: no rows have {column} {needed}; there are {there}; check the figure's groups")
+        found = rows
+    if found.empty:
+        raise UserError(f"{family}: has no rows for this figure; name groups that have this metric, or leave them out")
+    return found
+
+
+def over_seeds(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """One row for each combination of `by`: mean, sample standard deviation (NaN for n = 1), low, high, n of `value`."""
+    grouped = frame.groupby(list(by), dropna=False, sort=True)["value"]
+    return grouped.agg(mean="mean", spread="std", low="min", high="max", n="count").reset_index()
+
+
+def first_seed(frame: pd.DataFrame) -> int:
+    """The smallest seed, which pictures of single networks show."""
+    return int(frame["seed"].min())
+
+
+def alphas(frame: pd.DataFrame) -> list[float]:
+    """The label smoothings of a frame, ascending."""
+    return sorted(float(alpha) for alpha in frame["label_smoothing"].dropna().unique())
+
+
+def temperatures(frame: pd.DataFrame, options: dict[str, Any]) -> list[float]:
+    """The students' temperatures that a figure shows, ascending: those of its option, else all."""
+    there = sorted(float(t) for t in frame["temperature"].dropna().unique())
+    wanted = [float(t) for t in options.get("temperatures") or there]
+    if there and not set(wanted) & set(there):
+        known = ", ".join(f"{t:g}" for t in there)
+        raise UserError(f"temperatures: no student was taught at {_listed(wanted)}; there are {known}")
+    return [t for t in wanted if t in there]
+
+
+def cell(mean: float, spread: float, n: float | None = None, digits: int = 2) -> str:
+    """ "71.43 ± 0.04 (3)": mean, sample standard deviation and number of runs; "—" where nothing was measured."""
+    if math.isnan(mean):
+        return "—"
+    text = f"{mean:.{digits}f}" + ("" if math.isnan(spread) else f" ± {spread:.{digits}f}")
+    return text if n is None else f"{text} ({n:.0f})"
+
+
+def number(value: Any, digits: int = 2, sign: bool = False) -> str:
+    """A number as text; "—" for a missing one, a real minus sign for a negative one."""
+    if pd.isna(value):
+        return "—"
+    return f"{value:{'+' if sign else ''}.{digits}f}".replace("-", "−")
+
+
+def present(table: pd.DataFrame, shown: pd.DataFrame, caption: str) -> pd.DataFrame:
+    """`table` with what its Markdown and LaTeX forms print: `shown`, all of it text, under `caption`."""
+    table = table.reset_index(drop=True)
+    table.attrs = {
+        "caption": caption,
+        "columns": [str(column) for column in shown.columns],
+        "rows": [[str(value) for value in row] for row in shown.itertuples(index=False)],
+    }
+    return table
+
+
+def measured(frame: pd.DataFrame, options: dict[str, Any]) -> str:
+    """A caption's last words: on which data, at which scale, over how many seeds."""
+    data = ", ".join(sorted(frame["dataset"].unique()))
+    seeds = frame["seed"].nunique()
+    scale = f" at {options['scale']} scale" if options.get("scale") else ""
+    over = "1 seed, so no spread" if seeds == 1 else f"mean ± sample standard deviation over {seeds} seeds"
+    return f"Measured on {data}{scale}; {over}."
+
+
+def _listed(values: list[float]) -> str:
+    return ", ".join(f"{value:g}" for value in values)

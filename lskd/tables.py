@@ -1,0 +1,86 @@
+"""The names a config may use, each with the code behind it as "module:function".
+
+Nothing is imported here: a job's fingerprint follows only the entries that its run names, so adding a line to a table
+touches no finished result.
+"""
+
+from typing import NamedTuple
+
+DATASETS = {
+    "digits": "lskd.data.digits:load",
+    "mnist": "lskd.data.torchvision_sets:load_mnist",
+    "fashion_mnist": "lskd.data.torchvision_sets:load_fashion_mnist",
+    "cifar10": "lskd.data.torchvision_sets:load_cifar10",
+    "cifar100": "lskd.data.torchvision_sets:load_cifar100",
+    "imagefolder": "lskd.data.imagefolder:load",
+}
+
+MODELS = {
+    "mlp": "lskd.models.mlp:mlp",
+    "plain_cnn": "lskd.models.plain_cnn:plain_cnn",
+    "resnet8": "lskd.models.resnet_cifar:resnet8",
+    "resnet20": "lskd.models.resnet_cifar:resnet20",
+    "resnet56": "lskd.models.resnet_cifar:resnet56",
+    "alexnet_cifar": "lskd.models.alexnet_cifar:alexnet_cifar",
+}
+TORCHVISION = "lskd.models.torchvision_models:torchvision_model"  # every other name is one of torchvision's
+
+# torchvision.models.list_models(module=torchvision.models), kept equal by a test
+TORCHVISION_NAMES = tuple(
+    """
+    alexnet convnext_base convnext_large convnext_small convnext_tiny densenet121 densenet161 densenet169 densenet201
+    efficientnet_b0 efficientnet_b1 efficientnet_b2 efficientnet_b3 efficientnet_b4 efficientnet_b5 efficientnet_b6
+    efficientnet_b7 efficientnet_v2_l efficientnet_v2_m efficientnet_v2_s googlenet inception_v3 maxvit_t mnasnet0_5
+    mnasnet0_75 mnasnet1_0 mnasnet1_3 mobilenet_v2 mobilenet_v3_large mobilenet_v3_small regnet_x_16gf regnet_x_1_6gf
+    regnet_x_32gf regnet_x_3_2gf regnet_x_400mf regnet_x_800mf regnet_x_8gf regnet_y_128gf regnet_y_16gf
+    regnet_y_1_6gf regnet_y_32gf regnet_y_3_2gf regnet_y_400mf regnet_y_800mf regnet_y_8gf resnet101 resnet152
+    resnet18 resnet34 resnet50 resnext101_32x8d resnext101_64x4d resnext50_32x4d shufflenet_v2_x0_5
+    shufflenet_v2_x1_0 shufflenet_v2_x1_5 shufflenet_v2_x2_0 squeezenet1_0 squeezenet1_1 swin_b swin_s swin_t
+    swin_v2_b swin_v2_s swin_v2_t vgg11 vgg11_bn vgg13 vgg13_bn vgg16 vgg16_bn vgg19 vgg19_bn vit_b_16 vit_b_32
+    vit_h_14 vit_l_16 vit_l_32 wide_resnet101_2 wide_resnet50_2
+    """.split()
+)
+
+LOSSES = {
+    "cross_entropy": "lskd.losses:cross_entropy",
+    "smoothed_cross_entropy": "lskd.losses:smoothed_cross_entropy",
+    "kd": "lskd.losses:kd",
+    "logit_mse": "lskd.losses:logit_mse",
+}
+
+
+class Metric(NamedTuple):
+    """A metric family: its entry point and the files of a run's folder that it reads."""
+
+    entry: str
+    needs: tuple[str, ...]
+    teacher_needs: tuple[str, ...] = ()
+
+
+_LOGITS = ("logits/train.parquet", "logits/val.parquet", "logits/test.parquet")
+_FEATURES = ("features/train.parquet", "features/val.parquet", "features/test.parquet")
+
+METRICS = {
+    "accuracy": Metric("lskd.metrics.accuracy:measure", _LOGITS),
+    "calibration": Metric("lskd.metrics.calibration:measure", _LOGITS[1:]),
+    "reliability": Metric("lskd.metrics.reliability:measure", _LOGITS[1:]),
+    "stability": Metric("lskd.metrics.stability:measure", _LOGITS),
+    "diffusion": Metric("lskd.metrics.diffusion:measure", _FEATURES, ("logits/train.parquet",)),
+    "clusters": Metric("lskd.metrics.clusters:measure", _FEATURES),
+    "projection": Metric("lskd.metrics.projection:measure", (*_FEATURES, "head.safetensors")),
+    "smoothness": Metric("lskd.metrics.smoothness:measure", _LOGITS[:1]),
+    "probabilities": Metric("lskd.metrics.probabilities:measure", (_LOGITS[0], _LOGITS[2])),
+    "information": Metric("lskd.metrics.information:measure", ("probe.parquet",)),
+    "agreement": Metric("lskd.metrics.agreement:measure", _LOGITS[1:], _LOGITS[1:]),
+    "history": Metric("lskd.metrics.history:measure", ("history.parquet",)),
+}
+
+
+class Figure(NamedTuple):
+    """A figure kind: its module (with `table` and `draw`) and the metric families that it shows."""
+
+    module: str
+    families: tuple[str, ...]
+
+
+FIGURES: dict[str, Figure] = {}

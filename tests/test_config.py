@@ -1,0 +1,181 @@
+"""The config: what it accepts, what it refuses and how it says so."""
+
+import copy
+import json
+
+import jsonschema
+import pytest
+import torchvision
+import yaml
+
+from lskd import config, schema, tables
+from lskd.errors import UserError
+
+SMALLEST = {
+    "study": "s",
+    "recipes": {"r": {"epochs": 1}},
+    "teachers": {"t": {"model": "mlp", "recipe": "r"}},
+    "figures": {"grid": {"kind": "grid"}},
+}
+
+
+def edited(path, value):
+    """The smallest config with one key set; "-" as the value deletes it."""
+    raw = copy.deepcopy(SMALLEST)
+    *steps, last = path.split("/")
+    place = raw
+    for step in steps:
+        place = place.setdefault(step, {})
+    if value == "-":
+        del place[last]
+    else:
+        place[last] = value
+    return raw
+
+
+def test_smallest_config_has_the_defaults():
+    study = config.parse(SMALLEST)
+    assert study.seeds == [0, 1, 2]
+    assert study.data.dataset == "digits"
+    assert study.teachers["t"].label_smoothing == [0.0]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("study", "-", "study: is missing"),
+        ("study", "a b", "study: found \"a b\": a name is 1 to 64"),
+        ("study", "$(reboot)", "a name is 1 to 64"),
+        ("study", "../up", "a name is 1 to 64"),
+        ("seed", [1], "seed: unknown key; allowed: .* did you mean seeds?"),
+        ("seeds", [], "seeds: found \\[\\]"),
+        ("seeds", [0, 0], "stands twice"),
+        ("seeds", ["0"], "seeds.0: found \"0\""),
+        ("seeds", [-1], "greater than or equal to 0"),
+        ("scale", "huge", "'demo', 'small' or 'paper'"),
+        ("data/dataset", "minst", "'digits', 'mnist'"),
+        ("data/val_fraction", 0.9, "less than 0.5"),
+        ("data/val_fraction", "0.1", "data.val_fraction: found \"0.1\""),
+        ("data/vall_fraction", 0.1, "data.vall_fraction: unknown key; .* did you mean val_fraction"),
+        ("recipes", {}, "recipes: found {}"),
+        ("recipes/r/epochs", 0, "recipes.r.epochs: found 0"),
+        ("recipes/r/epochs", 1.5, "recipes.r.epochs: found 1.5"),
+        ("recipes/r/lr", -0.1, "recipes.r.lr: found -0.1"),
+        ("recipes/r/lr", float("nan"), "recipes.r.lr"),
+        ("recipes/r/optimiser", "sgd", "did you mean optimizer"),
+        ("recipes/r/optimizer", "sgdd", "'sgd' or 'adam'"),
+        ("recipes/r/milestones", [1], "milestones belong to schedule multistep"),
+        ("recipes/r/warmup_epochs", 5, "warmup_epochs 5 must be less than epochs 1"),
+        ("recipes/r; rm -rf x", {"epochs": 1}, "a name is 1 to 64"),
+        ("teachers", {}, "teachers: found {}"),
+        ("teachers/t/model", "resnet9", "no such model.*resnet8"),
+        ("teachers/t/model", {"name": "resnet18", "width": 4}, "takes neither width nor dropout"),
+        ("teachers/t/recipe", "q", "recipe of t: 'q' is not defined; allowed: r"),
+        ("teachers/t/label_smoothing", [1.0], "less than 1"),
+        ("teachers/t/label_smoothing", [0.1, 0.1], "stands twice"),
+        ("teachers/t/smoothing", "all", "'uniform' or 'others'"),
+        ("students/s", {"teacher": "tt", "model": "mlp", "recipe": "r", "temperature": [1]}, "did you mean t?"),
+        ("students/s", {"teacher": "t", "model": "mlp", "recipe": "r", "temperature": [0]}, "greater than 0"),
+        ("students/s", {"teacher": "t", "model": "mlp", "recipe": "r"}, "students.s.temperature: is missing"),
+        ("students/t", {"teacher": "t", "model": "mlp", "recipe": "r", "temperature": 1}, "'t' stands twice"),
+        ("figures/grid/kind", "gird", "did you mean grid"),
+        ("figures/grid/groups", ["x"], "figures.grid.groups: 'x' is not defined"),
+        ("runtime/device", "gpu", "'auto', 'cpu' or 'cuda'"),
+        ("runtime/threads", 0, "runtime.threads: found 0"),
+    ],
+)
+def test_a_bad_value_gets_one_line(path, value, said):
+    with pytest.raises(UserError, match=said) as caught:
+        config.parse(edited(path, value))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_key_given_twice_is_refused(tmp_path):
+    file = tmp_path / "c.yaml"
+    file.write_text("study: a\nstudy: b\n")
+    with pytest.raises(UserError, match="'study' stands twice"):
+        config.read(file)
+
+
+def test_scales_merge_and_null_deletes():
+    raw = SMALLEST | {
+        "baselines": {"b": {"model": "mlp", "recipe": "r"}},
+        "scales": {"demo": None, "small": {"data": "fashion_mnist", "baselines": {"b": None}}},
+    }
+    assert config.parse(raw).data.dataset == "digits"
+    small = config.parse(raw, "small")
+    assert small.data.dataset == "fashion_mnist"
+    assert small.baselines == {}
+    with pytest.raises(UserError, match="scale: found 'paper'; this study has demo, small"):
+        config.parse(raw, "paper")
+
+
+def test_a_path_as_data_is_a_folder_of_pictures():
+    data = config.parse(SMALLEST | {"data": "my pictures/birds"}).data
+    assert (data.dataset, data.folder) == ("imagefolder", "birds")
+
+
+def test_spec_names_essential_fields_and_what_differs_from_a_default():
+    recipe = config.Recipe(epochs=3, flip=True)
+    assert config.spec(recipe) == {
+        "epochs": 3,
+        "batch_size": 128,
+        "optimizer": "sgd",
+        "lr": 0.1,
+        "momentum": 0.9,
+        "weight_decay": 5e-4,
+        "schedule": "cosine",
+        "flip": True,
+    }
+    assert "root" not in config.spec(config.Data(root="elsewhere"))
+
+
+def test_defaults_that_mean_off_stay_off():
+    """Specs leave these out, so another default would silently change what old results mean."""
+    off = {
+        name: field.default
+        for section in (config.Data, config.Model, config.Recipe, config.Labels, config.Distill)
+        for name, field in section.model_fields.items()
+        if field.json_schema_extra is None
+    }
+    assert off == {
+        "test_fraction": 0.2,
+        "image_size": 64,
+        "width": None,
+        "dropout": 0.0,
+        "nesterov": False,
+        "warmup_epochs": 0,
+        "step_epochs": 30,
+        "milestones": [],
+        "decay": 0.1,
+        "grad_clip": 0.0,
+        "loss_scale": 1.0,
+        "crop_padding": 0,
+        "flip": False,
+        "select": "last",
+        "snapshot_epochs": [],
+        "smoothing": "uniform",
+        "loss": "kd",
+        "soft_weight": 1.0,
+        "t_squared": True,
+        "soften_student": True,
+        "reduction": "batchmean",
+        "views": "epochs",
+        "dtype": "float32",
+    }
+
+
+def test_schema_is_the_one_in_the_tree_and_accepts_the_studies():
+    made = config.schema()
+    assert json.loads(schema.PATH.read_text()) == json.loads(json.dumps(made)), "run `make schema`"
+    root = schema.PATH.parents[2]
+    for path in [root / "config.yaml", *sorted((root / "workflow/studies").glob("*.yaml"))]:
+        raw = yaml.safe_load(path.read_text())
+        raw["data"] = {"dataset": raw["data"]} if isinstance(raw.get("data"), str) else raw.get("data", {})
+        jsonschema.Draft202012Validator.check_schema(made)
+        for scale in raw.get("scales") or {"demo": None}:
+            config.parse(raw, scale, path.name)
+
+
+def test_torchvision_names_are_torchvisions():
+    assert list(tables.TORCHVISION_NAMES) == torchvision.models.list_models(module=torchvision.models)

@@ -1,0 +1,135 @@
+"""From the config to what the rules look up. Runs at every parse, so it imports no torch and writes nothing."""
+
+import json
+from pathlib import Path
+
+from lskd import config as keys
+from lskd import fingerprint, runs, stage, tables
+from lskd.data.raw_files import pictures
+from lskd.errors import UserError
+from lskd.files import write_json
+
+
+def read_studies():
+    """The config's own study, then those of the papers that have this scale."""
+    for path in workflow.configfiles:
+        keys.read(path)  # for what Snakemake's own reading lets pass, such as a key given twice
+    main = keys.parse(config)
+    found = {main.study: main}
+    for path in sorted(Path(workflow.basedir, "workflow/studies").glob("*.yaml")):
+        raw = keys.read(path)
+        if main.scale in raw.get("scales", {}) and raw.get("study") not in found:
+            made = keys.parse(raw, main.scale, source=path.name)
+            found[made.study] = made.model_copy(update={"runtime": main.runtime})
+    return main, found
+
+
+def look_up_runs():
+    """Every run of every study by its folder."""
+    found = [member.run for members in MEMBERS.values() for member in members]
+    found += [run.teacher for run in found if run.teacher]
+    runs.check_paths(found)
+    return {run.path: run for run in found}
+
+
+def code(stage, spec):
+    """The fingerprint of the code that a stage uses for a spec."""
+    return fingerprint.code_digest(runs.entry_points(stage, spec))
+
+
+def weights(run):
+    """The weights of a run that later stages use."""
+    return f"results/{run.path}/{runs.used_weights(run.recipe)}"
+
+
+def teacher_file(run):
+    """What a student learns from: its teacher's stored logits, or for online distillation its weights."""
+    if run.supervision.views == "online":
+        return weights(run.teacher)
+    return f"results/{runs.views_file(run)}"
+
+
+def views_spec(wildcards):
+    """What a teacher's stored views depend on beside their files; every student that reads them says the same."""
+    return runs.views_spec(VIEWS[f"{wildcards.run}/logits/{wildcards.views}.parquet"])
+
+
+def figure_of(wildcards):
+    """The config of a figure."""
+    return STUDIES[wildcards.study].figures[wildcards.figure]
+
+
+def metrics_inputs(wildcards):
+    """The files of its runs' folders that a metric family reads."""
+    metric = tables.METRICS[wildcards.family]
+    found = [member.run for member in runs.shown(MEMBERS[wildcards.study], figure_of(wildcards))]
+    own = {f"results/{run.path}/{file}" for run in found for file in metric.needs}
+    taught = {f"results/{run.teacher.path}/{file}" for run in found if run.teacher for file in metric.teacher_needs}
+    return sorted(own | taught)
+
+
+def plan_rows(wildcards):
+    """The identity of each run that a figure shows."""
+    return [member.row for member in runs.shown(MEMBERS[wildcards.study], figure_of(wildcards))]
+
+
+def metrics_spec(wildcards):
+    """What a metric family depends on beside its files."""
+    options = {k: v for k, v in keys.spec(figure_of(wildcards)).items() if k not in ("kind", "groups")}
+    return {"family": wildcards.family, "options": options}
+
+
+def figure_spec(wildcards):
+    """What a picture depends on beside the metrics behind it."""
+    options = {k: v for k, v in keys.spec(figure_of(wildcards)).items() if k != "kind"}
+    named = {"study": wildcards.study, "figure": wildcards.figure, "scale": wildcards.scale}
+    return {"kind": figure_of(wildcards).kind, "options": options | named}
+
+
+def figures_of(study):
+    """The pictures and tables of a study."""
+    return [f"results/figures/{study.scale}/{study.study}/{figure}.png" for figure in study.figures]
+
+
+def own_pictures(data):
+    """A user's own pictures, compared by content; the published sets have fixed checksums of their own."""
+    return pictures(Path(data.root)) if data.dataset == "imagefolder" else []
+
+
+def study_title(wildcards):
+    """A study's heading in the report; no job depends on it."""
+    study = STUDIES[wildcards.study]
+    return study.name or study.study
+
+
+def figure_labels(wildcards, what="picture"):
+    """What tells a figure's entries in the report apart."""
+    study = STUDIES[wildcards.study]
+    groups = study.teachers | study.baselines
+    alphas = sorted({alpha for group in groups.values() for alpha in group.label_smoothing})
+    degrees = sorted({T for group in study.students.values() for T in group.temperature})
+    return {
+        "figure": wildcards.figure,
+        "alpha": ", ".join(f"{alpha:g}" for alpha in alphas),
+        "T": ", ".join(f"{T:g}" for T in degrees) or "none",
+        "scale": wildcards.scale,
+        "as": what,
+    }
+
+
+def data_of(wildcards):
+    """The data set in a folder under results/."""
+    return DATASETS[wildcards.data]
+
+
+try:
+    MAIN, STUDIES = read_studies()
+    MEMBERS = {name: runs.members(study) for name, study in STUDIES.items()}
+    RUNS = look_up_runs()
+except UserError as error:
+    sys.exit(f"error: {error}")
+
+DATASETS = {run.data.folder: run.data for run in RUNS.values()}
+VIEWS = {runs.views_file(run): run for run in RUNS.values() if run.teacher and run.supervision.views != "online"}
+GPU = int(stage.wants_gpu(MAIN.runtime))
+stage.export(MAIN.runtime, workflow.basedir)

@@ -1,0 +1,30 @@
+rule figure:
+    input:
+        lambda wildcards: expand(
+            "results/metrics/{{scale}}/{{study}}/{{figure}}/{family}.parquet",
+            family=tables.FIGURES[figure_of(wildcards).kind].families,
+        ),
+    output:
+        picture=report(
+            "results/figures/{scale}/{study}/{figure}.png",
+            caption="../report/figure.rst",
+            category=lambda wildcards: study_title(wildcards),
+            labels=lambda wildcards: figure_labels(wildcards),
+        ),
+        numbers=report(
+            "results/figures/{scale}/{study}/{figure}.csv",
+            caption="../report/figure.rst",
+            category=lambda wildcards: study_title(wildcards),
+            labels=lambda wildcards: figure_labels(wildcards, "numbers"),
+        ),
+        others=multiext("results/figures/{scale}/{study}/{figure}", ".svg", ".pdf", ".md", ".tex"),
+    params:
+        spec=lambda wildcards: keys.canonical(figure_spec(wildcards)),
+        code=lambda wildcards: code("figures", figure_spec(wildcards)),
+    log:
+        "results/figures/{scale}/{study}/{figure}.log",
+    conda:
+        "../../envs/figures.yaml"
+    shell:
+        "python -m lskd.figures.render --spec {params.spec:q} --code {params.code:q}"
+        " --frames {input:q} --out results/figures/{wildcards.scale}/{wildcards.study:q}/{wildcards.figure:q} 2> {log:q}"
