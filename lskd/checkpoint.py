@@ -45,8 +45,10 @@ def load(folder: Path, key: dict[str, str]) -> dict[str, Any] | None:
 
 
 def remove(folder: Path) -> None:
-    """Remove the checkpoint of a finished run."""
+    """Remove the checkpoint of a finished run, and what killed writers left of theirs."""
     (folder / NAME).unlink(missing_ok=True)
+    for rest in folder.glob(f".{NAME}.*.tmp"):
+        rest.unlink(missing_ok=True)
 
 
 def _set_aside(path: Path, why: str) -> None:

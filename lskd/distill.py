@@ -133,7 +133,9 @@ def read_table(path: Path, view: int, split: Split) -> torch.Tensor:
 def main(arguments: argparse.Namespace) -> None:
     """Train the student that `--spec` tells, on the device that LSKD_RUNTIME asks for."""
     spec, runtime = arguments.spec, stage.runtime()
-    build_teacher = stage.resolve(model_entry(spec["teacher"]["model"])) if spec["distill"].get("views") == "online" else None
+    build_teacher = (
+        stage.resolve(model_entry(spec["teacher"]["model"])) if spec["distill"].get("views") == "online" else None
+    )
     with lease(runtime) as device:
         inputs = {"data": arguments.data, "teacher": arguments.teacher}
         job = Job(spec, arguments.code, inputs, arguments.out, device, runtime)

@@ -24,7 +24,7 @@ PACKAGE = "lskd"
 # Named in the digest, but not followed: config fields travel in each job's spec, the tables' lines in its entry points,
 # and the rest (messages, progress bars, metadata, choice of device, command lines) does not change results.
 OPAQUE = frozenset(
-    f"{PACKAGE}.{name}" for name in ("config", "tables", "errors", "progress", "provenance", "device", "stage")
+    f"{PACKAGE}.{name}" for name in ("config", "tables", "runs", "errors", "progress", "provenance", "device", "stage")
 )
 
 STATEMENTS = "<statements>"  # a module's top level beside its definitions and imports
@@ -48,7 +48,7 @@ def code_digest(entry_points: Iterable[str], root: Path = _HERE) -> str:
     digest, stamps = _DIGESTS.get(key, ("", ()))
     if not digest or any(_stamp(stamp[0]) != stamp for stamp in stamps):
         source = _Source(root)
-        digest = _sha("\0".join(_texts(source, key[1])))
+        digest = _sha("\0".join(_texts(source, key[1]).values()))
         _DIGESTS[key] = digest, tuple(source.stamps)
     return digest
 
@@ -67,20 +67,19 @@ def main(arguments: list[str] | None = None) -> None:
     entries = parser.parse_args(arguments).entry
     try:
         print(code_digest(entries))
-        for text in _texts(_Source(_HERE), entries):
-            print(f"  {_sha(text)} {text.partition(chr(10))[0]}")
+        for node, text in _texts(_Source(_HERE), entries).items():
+            print(f"  {_sha(text)} {node}")
     except UserError as error:
         sys.exit(f"error: {error}")
 
 
-def _texts(source: "_Source", entries: Iterable[str]) -> list[str]:
-    """One text for each definition: its name, what the names in it stand for, and its normalised tree."""
-    found = source.walk(entries)
-    return [
-        "\n".join([node, *(f"{name} = {', '.join(found[node][name])}" for name in sorted(found[node]))])
-        + f"\n{source.block(node).dump}"
-        for node in sorted(found)
-    ]
+def _texts(source: "_Source", entries: Iterable[str]) -> dict[str, str]:
+    """For each definition: its name, what the names in it stand for, and its normalised tree, as one text."""
+    texts = {}
+    for node, uses in sorted(source.walk(entries).items()):
+        stands_for = (f"{name} = {', '.join(uses[name])}" for name in sorted(uses))
+        texts[node] = "\n".join([node, *stands_for, source.block(node).dump])
+    return texts
 
 
 class _Source:
@@ -92,31 +91,26 @@ class _Source:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.stamps: set[Stamp] = set()
-        self.seen: dict[str, _Module | None] = {}
+        self.modules: dict[str, _Module] = {}
 
     def module(self, name: str) -> "_Module | None":
         """A module of the package; None where there is none of that name, or it is not to be followed."""
-        if name not in self.seen:
-            self.seen[name] = self._read(name)
-        return self.seen[name]
-
-    def _read(self, name: str) -> "_Module | None":
-        if not _is_own(name):
-            return None
-        base = Path(self.root, *name.split("."))
-        for path in (base / "__init__.py", base.with_suffix(".py"), base):
-            stamp = _stamp(path)
-            self.stamps.add(stamp)
-            if stamp[1] >= 0:
-                return _parse(stamp, name)
-        return None
+        if name not in self.modules and _is_own(name):
+            base = Path(self.root, *name.split("."))
+            for path in (base / "__init__.py", base.with_suffix(".py"), base):
+                stamp = _stamp(path)
+                self.stamps.add(stamp)
+                if stamp[1] >= 0:
+                    self.modules[name] = _parse(stamp, name)
+                    break
+        return self.modules.get(name)
 
     def block(self, node: str) -> "_Block":
-        """The source behind a node other than "module:*"."""
+        """The source behind a node."""
         module, _, name = node.partition(":")
-        found = self.module(module)
-        assert found is not None
-        return found.statements if name == STATEMENTS else found.definitions[name]
+        if name == WHOLE:
+            return _Block(module)
+        return self.modules[module].statements if name == STATEMENTS else self.modules[module].definitions[name]
 
     def walk(self, entries: Iterable[str]) -> dict[str, dict[str, list[str]]]:
         """The nodes reachable from `entries`, each with what its names stand for; empty ones are left out."""
@@ -124,16 +118,10 @@ class _Source:
         found: dict[str, dict[str, list[str]]] = {}
         while todo:
             node = todo.pop()
-            if node in found or ":" not in node:
-                continue
-            if node.endswith(f":{WHOLE}"):
-                found[node] = {}
-                todo += self._everything(node.partition(":")[0])
-            else:
+            if ":" in node and node not in found:
                 found[node] = self._uses(node)
                 todo += [*chain.from_iterable(found[node].values()), *self._executed(node)]
-        wholes = {node for node in found if node.endswith(f":{WHOLE}")}
-        return {node: found[node] for node in found if node not in wholes and (found[node] or self.block(node).trees)}
+        return {node: uses for node, uses in found.items() if uses or self.block(node).trees}
 
     def _entry(self, entry: str) -> str:
         module, _, name = entry.partition(":")
@@ -144,7 +132,7 @@ class _Source:
             raise UserError(f"entry point {entry!r}: module {module} is not followed; name the code behind it")
         if found:
             raise UserError(f"entry point {entry!r}: {module} defines no {name!r}{_nearest(name, found.definitions)}")
-        files = Path(self.root, PACKAGE).rglob("*.py")
+        files = Path(self.root, PACKAGE).rglob("[!_]*.py")
         names = [".".join(path.relative_to(self.root).with_suffix("").parts) for path in sorted(files)]
         raise UserError(f"entry point {entry!r}: no module {module!r} under {self.root}{_nearest(module, names)}")
 
@@ -152,16 +140,17 @@ class _Source:
         """What each name in a definition stands for: nodes of the package, or dotted names outside it."""
         module, block = node.partition(":")[0], self.block(node)
         found = {".".join(names): self._resolve(module, block, names) for names in block.names.chains}
-        found["*"] = chain.from_iterable(self._follow((star,)) for star in block.names.stars)
+        if node == f"{module}:{WHOLE}":
+            found["*"] = self._everything(module)
+        elif block.names.stars:
+            found["*"] = chain.from_iterable(self._follow((star,)) for star in block.names.stars)
         uses = {name: list(dict.fromkeys(targets)) for name, targets in found.items()}
         return {name: targets for name, targets in uses.items() if targets}
 
     def _resolve(self, module: str, block: "_Block", names: Chain) -> Iterator[str]:
-        home = self.module(module)
-        assert home is not None
         for target in block.names.imports.get(names[0], ()):
             yield from self._follow(target + names[1:])
-        if names[0] in home.definitions or names[0] in home.imports:
+        if names[0] in self.modules[module].definitions or names[0] in self.modules[module].imports:
             yield from self._follow((module, *names))
         elif names[0] in _DYNAMIC:
             yield f"{module}:{WHOLE}"
@@ -192,11 +181,9 @@ class _Source:
             yield f"{module}:{WHOLE}"
 
     def _everything(self, module: str) -> Iterator[str]:
-        home = self.module(module)
-        assert home is not None
         yield f"{module}:{STATEMENTS}"
-        yield from (f"{module}:{name}" for name in home.definitions)
-        for target in chain.from_iterable(home.imports.values()):
+        yield from (f"{module}:{name}" for name in self.modules[module].definitions)
+        for target in chain.from_iterable(self.modules[module].imports.values()):
             yield from self._follow(target)
 
     def _executed(self, node: str) -> Iterator[str]:
@@ -268,7 +255,7 @@ class _Names(ast.NodeVisitor):
     def visit_Import(self, node: ast.Import) -> None:
         for alias in node.names:
             bound = alias.name if alias.asname else alias.name.partition(".")[0]
-            self._bind(alias.asname or bound, (bound,))
+            self.imports.setdefault(alias.asname or bound, []).append((bound,))
             self.loaded.add((alias.name,))
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
@@ -279,11 +266,8 @@ class _Names(ast.NodeVisitor):
                 self.stars.append(module)
                 self.loaded.add((module,))
             else:
-                self._bind(alias.asname or alias.name, (module, alias.name))
+                self.imports.setdefault(alias.asname or alias.name, []).append((module, alias.name))
                 self.loaded.add((module, alias.name))
-
-    def _bind(self, name: str, target: Chain) -> None:
-        self.imports.setdefault(name, []).append(target)
 
 
 class _Normalise(ast.NodeTransformer):
@@ -366,7 +350,7 @@ def _bound(node: ast.stmt) -> list[str]:
     """The names that a top-level statement defines; of a compound one, more rather than fewer."""
     if isinstance(node, _DEFINED):
         return [node.name]
-    parts = _flat(node.targets) if isinstance(node, ast.Assign) else list(ast.walk(node))
+    parts = list(chain.from_iterable(map(ast.walk, node.targets if isinstance(node, ast.Assign) else [node])))
     names = [part.id for part in parts if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)]
     names += [part.name for part in parts if isinstance(part, _DEFINED)]
     return list(dict.fromkeys(names))
@@ -377,24 +361,16 @@ def _is_definition(node: ast.stmt, own: set[str]) -> bool:
     if isinstance(node, _DEFINED):
         called = [made.func if isinstance(made, ast.Call) else made for made in node.decorator_list]
         return not any(names[0] in own for names in map(_chain, called) if names)
-    return isinstance(node, ast.Assign) and all(isinstance(part, ast.Name) for part in _flat(node.targets))
-
-
-def _flat(targets: list[ast.expr]) -> list[ast.AST]:
-    """The names and other targets in `a, (b, *c) = ...`."""
-    found: list[ast.AST] = []
-    for target in targets:
-        inner = [target.value] if isinstance(target, ast.Starred) else getattr(target, "elts", None)
-        found += [target] if inner is None else _flat(inner)
-    return found
+    parts = chain.from_iterable(map(ast.walk, node.targets)) if isinstance(node, ast.Assign) else [node]
+    return not any(isinstance(part, ast.stmt | ast.Attribute | ast.Subscript) for part in parts)
 
 
 def _chain(node: ast.AST) -> Chain:
     """`a.b.c` as ("a", "b", "c"); () for attributes of anything but a name."""
-    if isinstance(node, ast.Name):
-        return (node.id,)
-    above = _chain(node.value) if isinstance(node, ast.Attribute) else ()
-    return (*above, node.attr) if above and isinstance(node, ast.Attribute) else ()
+    if isinstance(node, ast.Attribute):
+        above = _chain(node.value)
+        return (*above, node.attr) if above else ()
+    return (node.id,) if isinstance(node, ast.Name) else ()
 
 
 def _dump(value: object) -> str:
@@ -413,8 +389,7 @@ def _is_own(module: str) -> bool:
 
 
 def _nearest(name: str, names: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0)
-    return f"; nearest is {close[0]!r}" if close else ""
+    return "".join(f"; nearest is {close!r}" for close in difflib.get_close_matches(name, names, n=1, cutoff=0))
 
 
 def _sha(text: str) -> str:

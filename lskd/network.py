@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from lskd import tables
 from lskd.data.augment import augment, normalise
 from lskd.data.prepared import Split
 from lskd.errors import UserError
@@ -33,9 +34,11 @@ def new_model(
     build: Callable[..., torch.nn.Module], model: dict[str, Any], split: Split, device: torch.device
 ) -> torch.nn.Module:
     """The network of a spec's `model` for the images and classes of `split`; initialised on the CPU, then moved."""
-    channels, image_size = split.images_nchw.shape[1:3]
-    options = {key: value for key, value in model.items() if value is not None}
-    return build(**options, classes=len(split.classes), channels=channels, image_size=image_size).to(device)
+    shape = tuple(split.images_nchw.shape[1:])
+    options = {key: value for key, value in model.items() if key != "name"}
+    if model["name"] not in tables.MODELS:
+        options = {"arch": model["name"]}
+    return build(len(split.classes), shape, **options).to(device)
 
 
 def load_model(

@@ -45,6 +45,11 @@ def report(title: str, epochs: int, steps: int, done: int) -> Iterator[Report]:
     if not console.is_terminal:
         yield Report(title, epochs, steps, done, None)
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[numbers]}"), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[numbers]}"),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console, refresh_per_second=2) as bar:
         yield Report(title, epochs, steps, done, bar)

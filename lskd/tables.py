@@ -83,4 +83,23 @@ class Figure(NamedTuple):
     families: tuple[str, ...]
 
 
-FIGURES: dict[str, Figure] = {}
+FIGURES = {
+    "accuracy_table": Figure("lskd.figures.accuracy_table", ("accuracy",)),
+    "calibration_table": Figure("lskd.figures.calibration_table", ("calibration",)),
+    "clusters": Figure("lskd.figures.clusters", ("projection", "clusters")),
+    "complexity": Figure("lskd.figures.complexity", ("complexity",)),
+    "curves": Figure("lskd.figures.curves", ("history",)),
+    "diffusion": Figure("lskd.figures.diffusion", ("diffusion",)),
+    "error_table": Figure("lskd.figures.error_table", ("accuracy",)),
+    "gamma_curve": Figure("lskd.figures.gamma_curve", ("accuracy", "smoothness")),
+    "grid": Figure("lskd.figures.grid", ("accuracy",)),
+    "information": Figure("lskd.figures.information", ("information",)),
+    "inter_stability": Figure("lskd.figures.inter_stability", ("stability", "accuracy")),
+    "probabilities": Figure("lskd.figures.probabilities", ("probabilities",)),
+    "projection": Figure("lskd.figures.projection", ("projection",)),
+    "projection_muller": Figure("lskd.figures.projection_muller", ("projection",)),
+    "reliability": Figure("lskd.figures.reliability", ("reliability", "calibration")),
+    "smoothed_loss": Figure("lskd.figures.smoothed_loss", ()),
+    "soft_targets": Figure("lskd.figures.soft_targets", ("probabilities",)),
+    "stability": Figure("lskd.figures.stability", ("stability", "accuracy")),
+}

@@ -21,6 +21,7 @@ from lskd.device import lease
 from lskd.errors import UserError
 from lskd.files import atomic
 from lskd.network import be_deterministic, device_name, evaluate, new_model, pixels, weights, write_tensors
+from lskd.optimizer import Optimizer
 from lskd.progress import Report, report
 from lskd.provenance import collect, file_digest
 from lskd.runs import loss_entry, model_entry
@@ -82,7 +83,7 @@ class Training:
         on_gpu = job.device.type == "cuda"
         self.forward = torch.compile(self.model) if job.runtime.compile and on_gpu else self.model
         self.amp = getattr(torch, job.runtime.amp) if job.runtime.amp != "none" and on_gpu else None
-        self.optimizer = new_optimizer(self.recipe, self.model)
+        self.optimizer = Optimizer(self.recipe, list(self.model.parameters()))
         self.scaler = torch.amp.GradScaler(job.device.type, enabled=self.amp == torch.float16)
         self.step = 0
         self.sums = torch.zeros(2, dtype=torch.float64, device=job.device)  # of this epoch: loss, correct
@@ -128,17 +129,17 @@ class Training:
         """One step of the optimizer; nothing here waits for the device."""
         recipe = self.recipe
         seed_dropout(self.job, self.step)
-        self.optimizer.param_groups[0]["lr"] = self._lr()
+        self.optimizer.lr = recipe.lr * lr_factor(recipe, self.step, self.steps_per_epoch)
         pixels_nchw = pixels(self.split, ids_n, view, self.key, self.drawn)
         labels_n = self.split.labels_n[ids_n]
         logits_nk = self._logits(pixels_nchw)
         loss = batch_loss(logits_nk, labels_n, ids_n, pixels_nchw)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         self.scaler.scale(loss * recipe.loss_scale).backward()
         if recipe.grad_clip:
-            self.scaler.unscale_(self.optimizer)
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.grad_clip)
-        self.scaler.step(self.optimizer)
+            self.scaler.unscale_(self.optimizer)  # type: ignore[arg-type]
+            torch.nn.utils.clip_grad_norm_(self.optimizer.parameters, recipe.grad_clip)
+        self.scaler.step(self.optimizer)  # type: ignore[arg-type]
         self.scaler.update()
         self.sums[0] += loss.detach() * len(ids_n)
         self.sums[1] += (logits_nk.detach().argmax(1) == labels_n).sum()
@@ -153,19 +154,17 @@ class Training:
             logits_nk = self.forward(pixels_nchw)
         return logits_nk.float()
 
-    def _lr(self) -> float:
-        return self.recipe.lr * lr_factor(self.recipe, self.step, self.steps_per_epoch)
-
     def _end_epoch(self, epoch: int, started: float, tell: Report) -> None:
         """Read the sums once, validate, and keep what an epoch's end may ask to be kept. `epoch` counts from 1."""
-        lr = self.optimizer.param_groups[0]["lr"]
+        lr = self.optimizer.lr
         train_loss, train_top1 = (self.sums / len(self.split.labels_n)).tolist()
-        if not math.isfinite(train_loss):
+        val_loss, val_top1 = evaluate(self.model, self.val)
+        if not math.isfinite(train_loss + val_loss):
             name = self.job.out.parent.parent.name
             raise UserError(
-                f"{self.job.out}: the training loss is {train_loss} in epoch {epoch} at lr {lr:g}; lower recipes.{name}.lr"
+                f"{self.job.out}: the loss is {train_loss:g} on train and {val_loss:g} on val after epoch {epoch} "
+                f"at lr {lr:g}; lower recipes.{name}.lr"
             )
-        val_loss, val_top1 = evaluate(self.model, self.val)
         row = {"epoch": epoch, "step": self.step, "lr": lr, "train_loss": train_loss, "train_top1": train_top1}
         row |= {"val_loss": val_loss, "val_top1": val_top1, "seconds": time.monotonic() - started}
         self.history.append(row)
@@ -252,22 +251,6 @@ def seed_dropout(job: Job, step: int) -> None:
     torch.default_generator.manual_seed(seed)
     if job.device.type == "cuda":
         torch.cuda.manual_seed(seed)
-
-
-def new_optimizer(recipe: Recipe, model: torch.nn.Module) -> torch.optim.Optimizer:
-    """The recipe's optimizer over all parameters; `momentum` is Adam's beta1, and Adam's weight decay an L2 term."""
-    parameters = list(model.parameters())
-    if recipe.optimizer == "adam":
-        betas = (recipe.momentum, 0.999)
-        return torch.optim.Adam(parameters, recipe.lr, betas, weight_decay=recipe.weight_decay, fused=True)
-    return torch.optim.SGD(
-        parameters,
-        recipe.lr,
-        recipe.momentum,
-        weight_decay=recipe.weight_decay,
-        nesterov=recipe.nesterov,
-        fused=True,
-    )
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from lskd.figures.rows import records
 from lskd.papers.read import PAPERS, paper
 
 _NAMES = {"alexnetcifar": "alexnet", "wideresnet502": "wideresnet50", "shufflenetv2x10": "shufflenetv2"}
@@ -31,12 +32,12 @@ def beside(ours: pd.DataFrame, theirs: pd.DataFrame | None, options: dict[str, A
     row may come several times, once for each of the paper's data sets.
     """
     made = []
-    for row in ours.to_dict("records"):
+    for row in records(ours):
         found = None if theirs is None else _fitting(row, theirs)
         if found is None or found.empty:
             made.append(row | {"paper": math.nan, "paper_dataset": "", "paper_model": ""})
             continue
-        for them in found.to_dict("records"):
+        for them in records(found):
             named = {"paper_dataset": them["dataset"], "paper_model": them["model"]}
             made.append(row | {"paper": them["value"]} | named)
     table = pd.DataFrame(made)
@@ -56,7 +57,9 @@ def warning(table: pd.DataFrame) -> str:
     if table["paper"].isna().all():
         return ""
     data = ", ".join(sorted(set(table["paper_dataset"]) - {""}))
-    return f" The paper's numbers are on {data}: where data, network or scale differ, compare the order, not the values."
+    return (
+        f" The paper's numbers are on {data}: where data, network or scale differ, compare the order, not the values."
+    )
 
 
 def _fitting(row: dict[str, Any], theirs: pd.DataFrame) -> pd.DataFrame:

@@ -8,7 +8,19 @@ from matplotlib.figure import Figure
 
 from lskd.figures import style
 from lskd.figures.beside import beside, published, warning
-from lskd.figures.rows import SETTING, alphas, cell, measured, number, over_seeds, pick, present, temperatures
+from lskd.figures.rows import (
+    SETTING,
+    alphas,
+    cell,
+    groups,
+    measured,
+    number,
+    over_seeds,
+    pick,
+    present,
+    records,
+    temperatures,
+)
 
 Frames = dict[str, pd.DataFrame]
 Options = dict[str, Any]
@@ -34,9 +46,9 @@ def _grid(made: pd.DataFrame) -> pd.DataFrame:
     """The paper's layout: the teacher's row, then a row for each T; a column for each alpha."""
     rows = []
     several = made["dataset"].nunique() > 1
-    for key, part in made.groupby(["dataset", "role", "model", "teacher_model", "group", "temperature"], dropna=False, sort=False):
-        row = {"Network": style.network_text(part.iloc[0]), "T": style.temperature_text(float(key[5]))}
-        row |= {"Data": str(key[0])} if several else {}
+    for first, part in groups(made, ["dataset", "role", "model", "teacher_model", "group", "temperature"]):
+        row = {"Network": style.network_text(first), "T": style.temperature_text(first["temperature"])}
+        row |= {"Data": first["dataset"]} if several else {}
         for alpha in alphas(made):
             row[f"α = {alpha:g}"] = _both(part[part["label_smoothing"] == alpha])
         rows.append(row | _paper(part, alphas(made)))
@@ -49,7 +61,7 @@ def _both(part: pd.DataFrame) -> str:
     ours = part.drop_duplicates("metric").sort_values("metric")
     if ours.empty:
         return "—"
-    texts = [cell(row["ours"], row["spread"]) for row in ours.to_dict("records")]
+    texts = [cell(row["ours"], row["spread"]) for row in records(ours)]
     return f"{' / '.join(texts)} ({ours['n'].max()})"
 
 
@@ -58,7 +70,7 @@ def _paper(part: pd.DataFrame, shown: list[float]) -> dict[str, str]:
     made = {}
     for alpha in shown:
         found = first[(first["label_smoothing"] == alpha) & first["paper"].notna()]
-        for row in found.to_dict("records"):
+        for row in records(found):
             made[f"{row['paper_dataset']}, α = {alpha:g}"] = number(row["paper"])
             made[f"difference, α = {alpha:g}"] = number(row["difference"], sign=True)
     return made
@@ -75,13 +87,13 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     """A panel for each student network: top-1 over T, a colour for each alpha; lines for teacher and lone student."""
     first = table[table["metric"] == "top1"].drop_duplicates([*SETTING])
     students = first[first["role"] == "student"]
-    panels = list(students.groupby(["dataset", "model", "teacher_model", "group"], sort=False))
+    panels = list(groups(students, ["dataset", "model", "teacher_model", "group"]))
     columns = min(len(panels), 2)
     rows = -(-len(panels) // columns)
     made = style.figure(style.COLUMN if columns == 1 else style.DOUBLE, 2.5 * rows + 0.3, options)
     axes = made.subplots(rows, columns, squeeze=False)
-    for panel, (key, part) in zip(axes.flat, panels, strict=False):
-        _panel(panel, part, first[(first["dataset"] == key[0]) & (first["role"] != "student")])
+    for panel, (row, part) in zip(axes.flat, panels, strict=False):
+        _panel(panel, part, first[(first["dataset"] == row["dataset"]) & (first["role"] != "student")])
     for panel in axes.flat[len(panels) :]:
         panel.remove()
     axes[0, 0].set_ylabel("test accuracy (%)")
@@ -100,11 +112,13 @@ def _panel(panel: Axes, students: pd.DataFrame, others: pd.DataFrame) -> None:
         panel.errorbar(at, part["ours"], part["spread"].fillna(0), color=colour, capsize=2, elinewidth=1, zorder=3)
         for x, y, t in zip(at, part["ours"], part["temperature"], strict=True):
             panel.plot(x, y, marker=style.marker(t), color=colour, zorder=4)
-    for other in others.to_dict("records"):
+    for other in records(others):
         fits = other["model"] == (row["teacher_model"] if other["role"] == "teacher" else row["model"])
         if fits:
             line = "--" if other["role"] == "teacher" else ":"
-            panel.axhline(other["ours"], color=style.alpha_colour(other["label_smoothing"]), linestyle=line, linewidth=1)
+            panel.axhline(
+                other["ours"], color=style.alpha_colour(other["label_smoothing"]), linestyle=line, linewidth=1
+            )
     panel.set_xticks(range(len(shown)), [f"{t:g}" for t in shown])
     panel.set_xlim(-0.4, len(shown) - 0.6)
     panel.grid(axis="x", visible=False)

@@ -1,4 +1,4 @@
-"""Penultimate projections of teacher and students (Chandrasegaran 2022, Algorithm 1: QR of three templates, then PCA)."""
+"""Penultimate projections of teacher and students (Chandrasegaran 2022, Algorithm 1: QR of templates, then PCA)."""
 
 import math
 from typing import Any
@@ -7,9 +7,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lskd.errors import UserError
 from lskd.figures import style
-from lskd.figures.rows import alphas, first_seed, number, pick, present, temperatures
+from lskd.figures.rows import alphas, first_seed, groups, number, pick, present, temperatures
 
 Frames = dict[str, pd.DataFrame]
 Options = dict[str, Any]
@@ -48,16 +47,16 @@ def caption(what: str, points: pd.DataFrame, options: Options) -> str:
 def centres(points: pd.DataFrame) -> pd.DataFrame:
     """As text: each class's centre and the root mean square distance of its points from it."""
     rows = []
-    for key, part in points.groupby(KEYS, sort=False, dropna=False):
+    for first, part in groups(points, KEYS):
         x, y = part["x"].mean(), part["y"].mean()
         width = math.sqrt(((part["x"] - x) ** 2 + (part["y"] - y) ** 2).mean())
         rows.append(
             {
-                "Network": style.network_text(part.iloc[0]),
-                "T": style.temperature_text(float(key[5])),
-                "α": f"{key[4]:g}",
-                "Split": key[6],
-                "Class": key[7],
+                "Network": style.network_text(first),
+                "T": style.temperature_text(first["temperature"]),
+                "α": f"{first['label_smoothing']:g}",
+                "Split": first["split"],
+                "Class": first["class"],
                 "Centre": f"({number(x)}, {number(y)})",
                 "Spread": number(width),
                 "Points": str(len(part)),
@@ -80,7 +79,7 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
             row[0].set_ylabel(style.alpha_text(alpha).replace(" (", "\n("))
             for j, (label, part) in enumerate(band):
                 pair = row[j * len(splits) : (j + 1) * len(splits)]
-                network(pair, part[part["label_smoothing"] == alpha], splits)
+                network(pair, part[part["label_smoothing"] == alpha], splits, order_of(table, options))
                 if i == 0:
                     for panel, split in zip(pair, splits, strict=True):
                         panel.set_title(f"{label}\n{split}")
@@ -90,33 +89,38 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     return made
 
 
-def network(panels: Any, part: pd.DataFrame, splits: list[str]) -> None:
-    """One network's panels, on the same axes, which are those of its train points."""
+def network(panels: Any, part: pd.DataFrame, splits: list[str], classes: list[str]) -> None:
+    """One network's panels, all on the same axes."""
     for panel, split in zip(panels, splits, strict=True):
-        scatter(panel, part[part["split"] == split], part[part["split"] == "template"])
-        panel.sharex(panels[0]) if panel is not panels[0] else None
-        panel.sharey(panels[0]) if panel is not panels[0] else None
-    for panel in panels[1:]:
-        panel.tick_params(labelleft=False)
+        scatter(panel, part[part["split"].isin([split, "template"])], classes)
+        square(panel, part)
+        panel.tick_params(labelleft=panel is panels[0])
 
 
-def scatter(panel: Axes, points: pd.DataFrame, templates: pd.DataFrame) -> None:
+def scatter(panel: Axes, points: pd.DataFrame, classes: list[str]) -> None:
     """One network's points of one split, a colour and marker a class; crosses for the classes' templates."""
-    for i, name in enumerate(order_of(pd.concat([points, templates]))):
-        look: dict[str, Any] = {"color": style.CLASSES[i % 8], "rasterized": False}
-        own = points[points["class"] == name]
-        panel.scatter(own["x"], own["y"], s=5, marker=style.CLASS_MARKERS[i % 8], alpha=0.65, linewidths=0, **look)
-        if not templates.empty:
-            at = templates[templates["class"] == name]
-            panel.scatter(at["x"], at["y"], s=22, marker="x", color=style.BLACK, linewidths=0.9, zorder=4)
-    panel.set_aspect("equal", adjustable="datalim")
-    panel.margins(0.08)
-    style.few_ticks(panel, 2, 2)
+    for i, name in enumerate(classes):
+        own = points[(points["class"] == name) & (points["split"] != "template")]
+        colour, marker = style.CLASSES[i % 8], style.CLASS_MARKERS[i % 8]
+        panel.scatter(own["x"], own["y"], s=5, marker=marker, color=colour, alpha=0.65, linewidths=0)
+    at = points[points["split"] == "template"]
+    panel.scatter(at["x"], at["y"], s=22, marker="x", color=style.BLACK, linewidths=0.9, zorder=4)
 
 
-def order_of(points: pd.DataFrame) -> list[str]:
-    """The classes in the order in which the metrics list them, which is the config's."""
-    return list(dict.fromkeys(points.sort_values("position", kind="stable")["class"]))
+def square(panel: Axes, points: pd.DataFrame) -> None:
+    """Square axes with one unit for x and y, around all of `points`."""
+    half = 0.54 * max(float(points[axis].max() - points[axis].min()) for axis in ("x", "y")) or 1.0
+    x, y = ((float(points[axis].max()) + float(points[axis].min())) / 2 for axis in ("x", "y"))
+    panel.set_xlim(x - half, x + half)
+    panel.set_ylim(y - half, y + half)
+    panel.set_aspect("equal", adjustable="box")
+    style.few_ticks(panel, 3, 3)
+
+
+def order_of(points: pd.DataFrame, options: Options) -> list[str]:
+    """The classes in the config's order, else by name."""
+    there = sorted(points["class"].unique())
+    return [name for name in options.get("classes", []) if name in there] or there
 
 
 def class_handles(table: pd.DataFrame, options: Options) -> list[Any]:
@@ -124,7 +128,7 @@ def class_handles(table: pd.DataFrame, options: Options) -> list[Any]:
     looks = {"linestyle": "", "markersize": 4.5}
     made = [
         style.handle(f"class {name}", color=style.CLASSES[i % 8], marker=style.CLASS_MARKERS[i % 8], **looks)
-        for i, name in enumerate(order_of(table))
+        for i, name in enumerate(order_of(table, options))
     ]
     if (table["split"] == "template").any():
         made.append(style.handle("template", color=style.BLACK, marker="x", **looks))
@@ -141,10 +145,4 @@ def _networks(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     rank = table["role"].map({"teacher": 0, "baseline": 1, "student": 2})
     ordered = table.assign(rank=rank).sort_values(["rank", "model", "group", "temperature"], kind="stable")
     keys = ["group", "role", "model", "temperature"]
-    made = []
-    for key, part in ordered.groupby(keys, sort=False, dropna=False):
-        degree = f", T = {key[3]:g}" if key[1] == "student" else ""
-        made.append((f"{key[1]}{degree}", part))
-    if not made:
-        raise UserError("projection: no network to draw; name groups that have features")
-    return made
+    return [(f"{first['role']}{style.degree_text(first)}", part) for first, part in groups(ordered, keys)]

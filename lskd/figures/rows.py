@@ -1,7 +1,7 @@
 """From a metric family's rows to a figure's numbers: choose, average over seeds, write as text."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pandas as pd
@@ -35,9 +35,20 @@ def pick(frames: dict[str, pd.DataFrame], family: str, **wanted: Any) -> pd.Data
 
 
 def over_seeds(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """One row for each combination of `by`: mean, sample standard deviation (NaN for n = 1), low, high, n of `value`."""
+    """A row for each combination of `by`: mean, spread (sample standard deviation; NaN for n = 1), low, high and n."""
     grouped = frame.groupby(list(by), dropna=False, sort=True)["value"]
     return grouped.agg(mean="mean", spread="std", low="min", high="max", n="count").reset_index()
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """A frame's rows as dicts."""
+    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+
+
+def groups(frame: pd.DataFrame, by: Sequence[str], sort: bool = False) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+    """The parts of a frame that agree in `by` (NaN agrees with NaN), each after its first row."""
+    for _, part in frame.groupby(list(by), sort=sort, dropna=False):
+        yield records(part.iloc[:1])[0], part
 
 
 def first_seed(frame: pd.DataFrame) -> int:

@@ -1,4 +1,4 @@
-"""One look for all figures: the same colour, marker and line for the same thing everywhere; fixed bytes for fixed input.
+"""One look for all figures: the same colour, marker and line for the same thing everywhere; and fixed bytes.
 
 Colours are Okabe and Ito's, safe for the colour-blind. alpha tells the colour, T the marker.
 """
@@ -19,7 +19,20 @@ COLUMN, DOUBLE = 3.3, 6.9  # inches: one column, two columns
 BLUE, VERMILLION, GREY, BLACK = "#0072B2", "#D55E00", "#6B6B6B", "#000000"
 CLASSES = ("#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#0072B2", "#D55E00", "#F0E442", "#6B6B6B")
 CLASS_MARKERS = ("o", "^", "s", "D", "v", "P", "X", "*")
-MARKERS = {1: "o", 2: "s", 3: "^", 4: "D", 6: "<", 8: "v", 10: ">", 12: "P", 16: "X", 20: "p", 40: "H", 64: "*"}
+MARKERS: dict[float, str] = {
+    1: "o",
+    2: "s",
+    3: "^",
+    4: "D",
+    6: "<",
+    8: "v",
+    10: ">",
+    12: "P",
+    16: "X",
+    20: "p",
+    40: "H",
+    64: "*",
+}
 LINES = ("-", "--", "-.", ":")
 
 # light to dark, so that more smoothing is darker; 0.1 is Okabe and Ito's vermillion
@@ -97,6 +110,11 @@ def marker(temperature: float) -> str:
 def temperature_text(temperature: float) -> str:
     """The label of a temperature; "-" where there is no teacher, as the papers print it."""
     return "-" if math.isnan(temperature) else f"T = {temperature:g}"
+
+
+def degree_text(row: Any) -> str:
+    """What a student's label adds: its T."""
+    return "" if math.isnan(row["temperature"]) else f", T = {row['temperature']:g}"
 
 
 def network_text(row: Any) -> str:

@@ -18,7 +18,9 @@ from lskd.metrics.inputs import RunData
 Row = dict[str, Any]
 
 
-def measure(family: Callable[[list[RunData], Row], list[Row]], plan: list[Row], results: Path, options: Row) -> pa.Table:
+def measure(
+    family: Callable[[list[RunData], Row], list[Row]], plan: list[Row], results: Path, options: Row
+) -> pa.Table:
     """The rows that `family` makes of the runs in `plan`, whose folders lie under `results`.
 
     `plan` holds one row of identity columns a run; a missing temperature or soft_weight reads as NaN.

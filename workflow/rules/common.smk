@@ -65,7 +65,8 @@ def metrics_inputs(wildcards):
     found = [member.run for member in runs.shown(MEMBERS[wildcards.study], figure_of(wildcards))]
     own = {f"results/{run.path}/{file}" for run in found for file in metric.needs}
     taught = {f"results/{run.teacher.path}/{file}" for run in found if run.teacher for file in metric.teacher_needs}
-    return sorted(own | taught)
+    data = {f"results/{run.data.folder}/data.safetensors" for run in found}  # for the names of the classes
+    return sorted(own | taught | data)
 
 
 def plan_rows(wildcards):

@@ -1,0 +1,91 @@
+"""The projection with the clusters' distances D1, D2 and Dc drawn and as numbers (Shen 2021, figure 1)."""
+
+import math
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lskd.figures import style
+from lskd.figures.projection import class_handles, order_of, points_of, scatter, square
+from lskd.figures.rows import SETTING, alphas, cell, first_seed, groups, measured, over_seeds, pick, present, records
+
+Frames = dict[str, pd.DataFrame]
+Options = dict[str, Any]
+# a, b: the similar classes; c: the other. Each distance by the places of its two classes in "a|b|c".
+DISTANCES = {"D1": (0, 2), "D2": (1, 2), "Dc": (0, 1)}
+TEXTS = {"D1": "D₁", "D2": "D₂", "Dc": "Dc"}
+
+
+def table(frames: Frames, options: Options) -> pd.DataFrame:
+    """Distances and within-class spreads by network, alpha and split over seeds."""
+    found = pick(frames, "clusters")
+    made = over_seeds(found, [*SETTING, "classes", "split", "metric"])
+    return present(made, _layout(made), _caption(made, found, frames, options))
+
+
+def _layout(made: pd.DataFrame) -> pd.DataFrame:
+    """A row for each network, alpha and split; a column for each distance."""
+    rows = []
+    metrics = [*DISTANCES, *sorted(set(made["metric"]) - set(DISTANCES))]
+    for first, part in groups(made, [*SETTING, "classes", "split"]):
+        own = {row["metric"]: cell(row["mean"], row["spread"], row["n"], 3) for row in records(part)}
+        row = {
+            "Network": f"{first['dataset']}: {style.network_text(first)}",
+            "T": style.temperature_text(first["temperature"]),
+            "α": f"{first['label_smoothing']:g}",
+            "Split": first["split"],
+            "Classes": first["classes"].replace("|", ", "),
+        }
+        rows.append(row | {TEXTS.get(metric, metric): own[metric] for metric in metrics if metric in own})
+    return pd.DataFrame(rows).fillna("—")
+
+
+def _caption(made: pd.DataFrame, found: pd.DataFrame, frames: Frames, options: Options) -> str:
+    a, b, c = made["classes"].iloc[0].split("|")
+    what = f"Distances of the clusters' centres: D₁ of {a} and {c}, D₂ of {b} and {c}, Dc of the similar {a} and {b}"
+    seed = first_seed(frames["projection"])
+    return f"{what} (number of runs in brackets). {measured(found, options)} The points drawn are those of seed {seed}."
+
+
+def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
+    """A panel for each alpha, a row for each network: train points, and lines between the clusters' centres."""
+    points = points_of(frames, "muller")
+    points = points[points["split"].isin(["train", "template"])]
+    rows = list(groups(points, ["group", "role", "dataset", "model", "temperature"]))
+    smoothings = alphas(points)
+    made = style.figure(style.DOUBLE, 2.7 * len(rows) + 0.4, options)
+    axes = made.subplots(len(rows), len(smoothings), squeeze=False)
+    for i, (first, part) in enumerate(rows):
+        own = table[(table["group"] == first["group"]) & (table["split"] == "train")]
+        own = own[own["temperature"].eq(first["temperature"]) | math.isnan(first["temperature"])]
+        for panel, alpha in zip(axes[i], smoothings, strict=True):
+            shown = part[part["label_smoothing"] == alpha]
+            scatter(panel, shown[shown["split"] == "train"], order_of(points, options))
+            square(panel, shown[shown["split"] == "train"])
+            _distances(panel, shown, own[own["label_smoothing"] == alpha])
+            panel.set_title(f"{first['dataset']}: {first['model']}, {style.alpha_text(alpha)}")
+    style.legend_below(made, class_handles(points[points["split"] == "train"], options), 4)
+    return made
+
+
+def _distances(panel: Axes, points: pd.DataFrame, numbers: pd.DataFrame) -> None:
+    """Lines between the centres of the clusters; their names and means at the top, clear of the points."""
+    if numbers.empty:
+        return
+    classes = numbers["classes"].iloc[0].split("|")
+    own = points[points["split"] == "train"]
+    centres = own.groupby("class")[["x", "y"]].mean()
+    lines = []
+    for name, (i, j) in DISTANCES.items():
+        if not {classes[i], classes[j]} <= set(centres.index):
+            continue
+        ends = centres.loc[[classes[i], classes[j]]]
+        panel.plot(ends["x"], ends["y"], color=style.BLACK, linewidth=0.9, linestyle="-" if name == "Dc" else "--")
+        box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
+        middle = ends.mean()
+        panel.text(middle["x"], middle["y"], TEXTS[name], ha="center", va="center", fontsize=7, bbox=box, zorder=6)
+        found = numbers[numbers["metric"] == name]
+        lines += [f"{TEXTS[name]} = {cell(r['mean'], r['spread'], r['n'])}" for r in records(found)]
+    panel.set_xlabel("   ".join(lines))

@@ -1,0 +1,22 @@
+"""Test errors of teachers and students (Müller 2019, section 4: the MNIST teachers and their narrow student)."""
+
+from typing import Any
+
+import pandas as pd
+
+from lskd.figures.accuracy_table import draw as draw  # the same dots, of another metric
+from lskd.figures.accuracy_table import layout, settings
+from lskd.figures.beside import warning
+from lskd.figures.rows import measured, pick, present
+
+Frames = dict[str, pd.DataFrame]
+Options = dict[str, Any]
+
+
+def table(frames: Frames, options: Options) -> pd.DataFrame:
+    """Top-1 test error in percent by setting."""
+    found = pick(frames, "accuracy", split="test", metric="top1")
+    errors = found.assign(value=100 - found["value"] * 100, metric="top1_error")
+    made = settings(errors, options)
+    caption = f"Test error in % (number of runs in brackets). {measured(found, options)}{warning(made)}"
+    return present(made, layout(made), caption)

@@ -1,0 +1,136 @@
+"""Accuracy against the equivalent label smoothing gamma (Müller 2019, figure 5)."""
+
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lskd.errors import UserError
+from lskd.figures import style
+from lskd.figures.rows import SETTING, cell, groups, measured, over_seeds, pick, present, records
+
+Frames = dict[str, pd.DataFrame]
+Options = dict[str, Any]
+CURVES: dict[str, dict[str, Any]] = {
+    "teacher with LS": {"color": style.BLACK, "linestyle": "-", "marker": "o"},
+    "student with LS, without distillation": {"color": style.GREY, "linestyle": "-", "marker": "s"},
+    "students of the hard teacher, T varies": {"color": style.BLUE, "linestyle": "--", "marker": "D"},
+    "students of LS teachers, T = 1": {"color": style.VERMILLION, "linestyle": "--", "marker": "^"},
+}
+TEACHER, ALONE, HARD, SMOOTH = CURVES
+
+
+def table(frames: Frames, options: Options) -> pd.DataFrame:
+    """Test accuracy in percent and gamma by curve and point: mean, spread, min and max over seeds.
+
+    gamma of a network trained on labels is its alpha; that of a student its teacher's at the student's T, on train.
+    Raises UserError where the teachers' gamma was not measured at the students' temperatures.
+    """
+    runs = pick(frames, "accuracy", split="test", metric="top1")
+    runs = runs.assign(value=runs["value"] * 100, curve=_curve(runs))
+    runs = _with_gamma(runs[runs["curve"] != ""], frames["smoothness"])
+    by = [*SETTING, "curve"]
+    made = over_seeds(runs, by).merge(runs.groupby(by, dropna=False)["gamma"].mean().reset_index(), on=by)
+    made["rank"] = made["curve"].map(list(CURVES).index)
+    made = made.sort_values(["rank", "dataset", "gamma", *SETTING], kind="stable").drop(columns="rank")
+    return present(made, _layout(made), _caption(runs, options))
+
+
+def _curve(runs: pd.DataFrame) -> pd.Series:
+    """Which of the four curves a run belongs to; "" for none (an LS teacher's student at another T)."""
+    role, alpha, temperature = runs["role"], runs["label_smoothing"], runs["temperature"]
+    made = pd.Series("", index=runs.index)
+    made[role == "teacher"] = TEACHER
+    made[role == "baseline"] = ALONE
+    made[(role == "student") & (alpha > 0) & (temperature == 1)] = SMOOTH
+    made[(role == "student") & (alpha == 0)] = HARD
+    # T=1 of the hard teacher starts both curves; it stands with the LS teachers in the picture only
+    return made
+
+
+def _with_gamma(runs: pd.DataFrame, smoothness: pd.DataFrame) -> pd.DataFrame:
+    found = smoothness[(smoothness["metric"] == "gamma") & (smoothness["split"] == "train")]
+    known = {(row["run"], float(row["temperature_at"])): row["value"] for row in records(found)}
+    student = runs["role"] == "student"
+    taught = pd.Series([known.get(key) for key in zip(runs["teacher"], runs["temperature"], strict=True)], runs.index)
+    gamma = taught.astype(float).where(student, runs["label_smoothing"])
+    missing = sorted(runs.loc[gamma.isna(), "temperature"].unique())
+    if missing:
+        there = ", ".join(f"{t:g}" for t in sorted({t for _, t in known})) or "none"
+        needed = ", ".join(f"{t:g}" for t in missing)
+        raise UserError(
+            f"temperatures: the teachers' gamma is needed at T {needed}, measured are {there}; list them all"
+        )
+    return runs.assign(gamma=gamma)
+
+
+def _layout(made: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "Curve": row["curve"],
+            "Network": row["model"],
+            "α": f"{row['label_smoothing']:g}",
+            "T": style.temperature_text(row["temperature"]),
+            "γ": f"{row['gamma']:.4f}",
+            "top-1 (%)": cell(row["mean"], row["spread"], row["n"]),
+            "min": f"{row['low']:.2f}",
+            "max": f"{row['high']:.2f}",
+        }
+        for row in records(made)
+    )
+
+
+def _caption(runs: pd.DataFrame, options: Options) -> str:
+    what = "Test accuracy in % against the equivalent label smoothing γ (number of runs in brackets)"
+    how = (
+        "γ is α for networks trained on labels; for students the mass that the teacher at T puts on wrong classes, "
+        "averaged over train, times K/(K−1)"
+    )
+    picture = "Dots are means, bars go from the smallest to the largest"
+    return f"{what}. {how}. {picture}. {measured(runs, options)}"
+
+
+def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
+    """Four curves over gamma, each with min and max; T is written at the hard teacher's students."""
+    data = list(groups(table, ["dataset"]))
+    made = style.figure(style.COLUMN * 1.35 if len(data) == 1 else style.DOUBLE, 3.6, options)
+    axes = made.subplots(1, len(data), squeeze=False)[0]
+    for panel, (first, part) in zip(axes, data, strict=True):
+        for curve, look in CURVES.items():
+            own = _points(part, curve)
+            bars = [own["mean"] - own["low"], own["high"] - own["mean"]]
+            panel.errorbar(own["gamma"], own["mean"], yerr=bars, capsize=2, elinewidth=0.8, markersize=3.5, **look)
+        _temperatures(panel, _points(part, HARD))
+        panel.set_xlabel("equivalent label smoothing γ")
+        panel.set_title(_title(first["dataset"], part))
+    axes[0].set_ylabel("test accuracy (%)")
+    shown = [curve for curve in CURVES if (table["curve"] == curve).any()]
+    style.legend_below(made, [style.handle(curve, **CURVES[curve]) for curve in shown], 1 if len(data) == 1 else 2)
+    return made
+
+
+def _points(part: pd.DataFrame, curve: str) -> pd.DataFrame:
+    own = part["curve"] == curve
+    if curve == SMOOTH:
+        own |= (part["curve"] == HARD) & (part["temperature"] == 1)
+    return part[own].sort_values("gamma")
+
+
+def _temperatures(panel: Any, own: pd.DataFrame) -> None:
+    """T at each point whose text does not touch the one before."""
+    last = -1.0
+    span = max(float(panel.get_xlim()[1] - panel.get_xlim()[0]), 1e-9)
+    for row in records(own):
+        at = row["gamma"] / span
+        if at - last < 0.07:
+            continue
+        last = at
+        where = {"xytext": (0, 5), "textcoords": "offset points", "ha": "center", "va": "bottom"}
+        panel.annotate(f"T={row['temperature']:g}", (row["gamma"], row["high"]), color=style.BLUE, fontsize=7, **where)
+
+
+def _title(name: str, part: pd.DataFrame) -> str:
+    students = part[part["role"] == "student"]
+    if students.empty:
+        return name
+    return f"{name}: {students['model'].iloc[0]} ← {students['teacher_model'].iloc[0]}"

@@ -1,0 +1,113 @@
+"""Reliability diagrams, 15 bins: hard targets, the same with temperature scaling, smoothing (Müller 2019, fig. 2)."""
+
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lskd.figures import style
+from lskd.figures.rows import SETTING, cell, groups, measured, number, over_seeds, pick, present
+
+Frames = dict[str, pd.DataFrame]
+Options = dict[str, Any]
+PANEL = ["dataset", "role", "model", "teacher_model", "group", "temperature"]
+
+
+def table(frames: Frames, options: Options) -> pd.DataFrame:
+    """Confidence, accuracy and share of the test images by bin, pooled over seeds; ECE as mean, spread and n."""
+    bins = pick(frames, "reliability", split="test", binning="width")
+    bins = bins[(bins["label_smoothing"] == 0) | ~bins["scaled"].astype(bool)]
+    setting = [*SETTING, "scaled"]
+    weighed = bins.assign(
+        confidence=(bins["confidence"] * bins["count"]).where(bins["count"] > 0, 0),
+        accuracy=(bins["accuracy"] * bins["count"]).where(bins["count"] > 0, 0),
+    )
+    sums = ["confidence", "accuracy", "count"]
+    made = weighed.groupby([*setting, "bin", "lower", "upper"], dropna=False)[sums].sum().reset_index()
+    made[["confidence", "accuracy"]] = made[["confidence", "accuracy"]].div(
+        made["count"].where(made["count"] > 0), axis=0
+    )
+    made["share"] = made["count"] / made.groupby(setting, dropna=False)["count"].transform("sum")
+    made = made.merge(_errors(frames), on=setting, how="left")
+    return present(made, _layout(made), _caption(bins, options))
+
+
+def _errors(frames: Frames) -> pd.DataFrame:
+    """ECE by setting, before and after scaling, and the temperature fitted on val."""
+    found = pick(frames, "calibration", split="test", metric=["ece", "ece_scaled"])
+    found = found.assign(scaled=found["metric"] == "ece_scaled")
+    return over_seeds(found, [*SETTING, "scaled"])[[*SETTING, "scaled", "mean", "spread", "n"]].rename(
+        columns={"mean": "ece_mean", "spread": "ece_spread"}
+    )
+
+
+def _layout(made: pd.DataFrame) -> pd.DataFrame:
+    rows = []
+    for first, part in groups(made, [*PANEL, "label_smoothing", "scaled"]):
+        filled = part[part["count"] > 0]
+        gap = (filled["confidence"] - filled["accuracy"]).mul(filled["share"]).sum()
+        row = {
+            "Network": style.network_text(first),
+            "T": style.temperature_text(first["temperature"]),
+            "Curve": _label(first["label_smoothing"], first["scaled"]),
+            "ECE": cell(first["ece_mean"], first["ece_spread"], first["n"], 4),
+            "Confidence − accuracy": number(gap, 4, sign=True),
+            "Images": f"{part['count'].sum():.0f}",
+        }
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _caption(bins: pd.DataFrame, options: Options) -> str:
+    what = "Reliability diagram, 15 bins of equal width, test images of all seeds pooled; ECE with its number of runs"
+    return f"{what}. The scaling temperature is fitted on val by NLL. {measured(bins, options)}"
+
+
+def _label(alpha: float, scaled: bool) -> str:
+    if alpha:
+        return f"label smoothing, α = {alpha:g}"
+    return "hard targets + temp. scaling" if scaled else "hard targets"
+
+
+def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
+    """A panel for each network: accuracy over confidence, the diagonal dashed, and below it the bins' shares."""
+    panels = list(groups(table, PANEL))
+    columns = min(len(panels), 2)
+    bands = -(-len(panels) // columns)
+    width = style.COLUMN if columns == 1 else style.DOUBLE
+    made = style.figure(width, 4.0 * bands, options)
+    ratios = [3.2, 0.9] * bands
+    axes = made.subplots(2 * bands, columns, squeeze=False, gridspec_kw={"height_ratios": ratios}, sharex=True)
+    for i, (first, part) in enumerate(panels):
+        upper, lower = axes[i // columns * 2, i % columns], axes[i // columns * 2 + 1, i % columns]
+        upper.set_title(f"{first['dataset']}: {style.network_text(first)}{style.degree_text(first)}")
+        _panel(upper, lower, part)
+    for i in range(len(panels), bands * columns):
+        axes[i // columns * 2, i % columns].remove()
+        axes[i // columns * 2 + 1, i % columns].remove()
+    return made
+
+
+def _panel(upper: Axes, lower: Axes, part: pd.DataFrame) -> None:
+    upper.plot([0, 1], [0, 1], color=style.GREY, linestyle="--", linewidth=0.8)
+    for first, curve in groups(part, ["label_smoothing", "scaled"], sort=True):
+        alpha, scaled = first["label_smoothing"], first["scaled"]
+        look: dict[str, Any] = {"color": style.alpha_colour(alpha)}
+        mark: dict[str, Any] = {
+            "marker": "x" if scaled else ("" if alpha == 0 else "o"),
+            "linestyle": "--" if scaled else "-",
+        }
+        text = f"{_label(alpha, scaled)}\nECE {cell(first['ece_mean'], first['ece_spread'], first['n'], 3)}"
+        filled = curve[curve["count"] > 0]
+        upper.plot(filled["confidence"], filled["accuracy"], label=text, markersize=3.5, **look, **mark)
+        edges = [*curve["lower"], curve["upper"].iloc[-1]]
+        lower.stairs(curve["share"], edges, linestyle=mark["linestyle"], linewidth=1, **look)
+    upper.set_xlim(0, 1)
+    upper.set_ylim(0, 1.02)
+    upper.set_aspect("equal", adjustable="box")
+    upper.set_ylabel("accuracy")
+    upper.legend(loc="upper left", labelspacing=0.7)
+    lower.set_ylabel("share")
+    lower.set_ylim(bottom=0)
+    lower.set_xlabel("confidence")

@@ -1,0 +1,93 @@
+"""A teacher's soft targets at several T against the uniform distribution of label smoothing (Yuan 2020, figure S.1)."""
+
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lskd.figures import style
+from lskd.figures.probabilities import natural
+from lskd.figures.rows import SETTING, alphas, cell, groups, measured, over_seeds, pick, present
+
+Frames = dict[str, pd.DataFrame]
+Options = dict[str, Any]
+
+
+def table(frames: Frames, options: Options) -> pd.DataFrame:
+    """The mean soft target of one class's train images (the first of options.classes, else the sixth) at each T."""
+    found = pick(frames, "probabilities", split="train")
+    found = found[found["role"] != "student"] if (found["role"] != "student").any() else found
+    names = sorted(found["class"].unique(), key=natural)
+    correct = (options.get("classes") or [names[min(5, len(names) - 1)]])[0]
+    found = pick({"probabilities": found}, "probabilities", **{"class": correct})
+    if options.get("temperatures"):
+        wanted = [float(t) for t in options["temperatures"]]
+        found = pick({"probabilities": found}, "probabilities", temperature_at=wanted)
+    made = over_seeds(found, [*SETTING, "class", "temperature_at", "predicted"])
+    made["uniform"] = 1 / made["predicted"].nunique()
+    return present(made, _layout(made, found), _caption(made, found, options))
+
+
+def _layout(made: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
+    """By T: the right class, the largest other one, and the total variation distance from the uniform distribution."""
+    rows = []
+    for first, part in groups(made, [*SETTING, "temperature_at"]):
+        right = part[part["predicted"] == part["class"]].iloc[0]
+        other = part[part["predicted"] != part["class"]].nlargest(1, "mean").iloc[0]
+        rows.append(
+            {
+                "Network": f"{first['dataset']}: {style.network_text(first)}",
+                "α": f"{first['label_smoothing']:g}",
+                "T": f"{first['temperature_at']:g}",
+                "right class": cell(right["mean"], right["spread"], right["n"], 4),
+                "largest other": f"{cell(other['mean'], other['spread'], other['n'], 4)}: {other['predicted']}",
+                "distance from uniform": f"{0.5 * (part['mean'] - part['uniform']).abs().sum():.4f}",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _caption(made: pd.DataFrame, found: pd.DataFrame, options: Options) -> str:
+    name = made["class"].iloc[0]
+    what = (
+        f"Mean soft targets of the train images of class {name} at several T, and the uniform distribution u(k) = 1/K"
+    )
+    return f"{what} (number of runs in brackets; the distance is the total variation). {measured(found, options)}"
+
+
+def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
+    """A row for each network, a panel for each T: a bar for each class and a dashed line at 1/K."""
+    rows = list(groups(table, ["group", "dataset", "model", "label_smoothing"]))
+    degrees = sorted(table["temperature_at"].unique())
+    columns = min(len(degrees), 5)
+    bands = -(-len(degrees) // columns)
+    made = style.figure(style.DOUBLE, 1.45 * bands * len(rows) + 0.4, options)
+    axes = made.subplots(bands * len(rows), columns, squeeze=False, sharey=True)
+    for i, (first, part) in enumerate(rows):
+        for j, degree in enumerate(degrees):
+            panel = axes[i * bands + j // columns, j % columns]
+            _panel(panel, part[part["temperature_at"] == degree], first["label_smoothing"])
+            panel.set_title(f"T = {degree:g}")
+        for j in range(len(degrees), bands * columns):
+            axes[i * bands + j // columns, j % columns].remove()
+    axes[-1, 0].set_xlabel("class")
+    handles = [
+        style.handle(f"soft target, {style.alpha_text(a)}", color=style.alpha_colour(a), linewidth=4)
+        for a in alphas(table)
+    ]
+    handles.append(style.handle("uniform, 1/K", color=style.BLACK, linestyle="--", linewidth=1))
+    style.legend_below(made, handles, 3)
+    return made
+
+
+def _panel(panel: Any, part: pd.DataFrame, alpha: float) -> None:
+    classes = sorted(part["predicted"].unique(), key=natural)
+    own = part.set_index("predicted").reindex(classes)
+    bars: dict[str, Any] = {"elinewidth": 0.7, "ecolor": style.BLACK}
+    panel.bar(
+        range(len(classes)), own["mean"], color=style.alpha_colour(alpha), yerr=own["spread"].fillna(0), error_kw=bars
+    )
+    panel.axhline(own["uniform"].iloc[0], color=style.BLACK, linestyle="--", linewidth=1)
+    every = 1 if len(classes) <= 10 and max(map(len, classes)) == 1 else max(1, len(classes) - 1)
+    panel.set_xticks(range(0, len(classes), every), classes[::every])
+    panel.grid(axis="x", visible=False)

@@ -1,0 +1,108 @@
+"""Accuracy and intra-class variance 1 - S, by Shen's eq. 2 and by his Algorithm 1 (Shen 2021, table 1)."""
+
+import math
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lskd.figures import style
+from lskd.figures.beside import beside, published, warning
+from lskd.figures.dots import dots
+from lskd.figures.rows import SETTING, alphas, cell, groups, measured, number, over_seeds, pick, present, records
+
+Frames = dict[str, pd.DataFrame]
+Options = dict[str, Any]
+SHOWN = {
+    "top1": "top-1 (%)",
+    "stability_eq2": "1 − S, eq. 2",
+    "stability_alg1": "1 − S, Algorithm 1",
+    "stability_inter": "1 − S between classes",
+}
+# what the paper calls them; it prints one number for both of the first two
+PAPER = {"stability_eq2": "stability_complement", "stability_inter": "inter_class_stability_complement"}
+
+
+def table(frames: Frames, options: Options) -> pd.DataFrame:
+    """Accuracy in percent and 1 - S on test by network and alpha, beside the paper's."""
+    return stability(frames, options, ["stability_eq2", "stability_alg1"])
+
+
+def stability(frames: Frames, options: Options, metrics: list[str]) -> pd.DataFrame:
+    """The table of these definitions of stability."""
+    found = pick(frames, "stability", split="test", metric=metrics)
+    runs = pick(frames, "accuracy", split="test", metric="top1")
+    both = pd.concat([runs.assign(value=runs["value"] * 100), found.assign(value=1 - found["value"])])
+    made = over_seeds(both, [*SETTING, "metric"]).rename(columns={"mean": "ours"})
+    made["metric"] = made["metric"].replace(PAPER)
+    made = beside(made, published(options), options)
+    made["metric"] = made["metric"].replace({theirs: ours for ours, theirs in PAPER.items()})
+    made["rank"] = made["metric"].map(list(SHOWN).index)
+    keys = ["dataset", "role", "model", "group", "temperature", "label_smoothing", "rank"]
+    made = made.sort_values(keys, kind="stable").drop(columns="rank")
+    return present(made, _layout(made), _caption(made, found, options))
+
+
+def _layout(made: pd.DataFrame) -> pd.DataFrame:
+    """The paper's: a row for each network; accuracy and 1 - S w/o LS, then w/ LS with what LS changed."""
+    rows = []
+    setting = [key for key in SETTING if key != "label_smoothing"]
+    for first, part in groups(made, [*setting, "paper_model"]):
+        row = {"Data": first["dataset"], "Network": style.network_text(first)}
+        row |= {"T": style.temperature_text(first["temperature"])} if first["role"] == "student" else {}
+        row |= {"Paper's": first["paper_model"]} if first["paper_model"] else {}
+        for alpha in alphas(made):
+            own = part[part["label_smoothing"] == alpha].drop_duplicates("metric")
+            for one in records(own):
+                row |= _cells(one, part)
+        rows.append(row)
+    return pd.DataFrame(rows).fillna("—")
+
+
+def _cells(one: dict[str, Any], part: pd.DataFrame) -> dict[str, str]:
+    alpha, metric = one["label_smoothing"], one["metric"]
+    digits = 2 if metric == "top1" else 4
+    name = f"{SHOWN[metric]}, α = {alpha:g}"
+    made = {name: cell(one["ours"], one["spread"], one["n"], digits)}
+    hard = part[(part["label_smoothing"] == 0) & (part["metric"] == metric)]
+    if alpha and not hard.empty:
+        made[f"change by LS, {name}"] = number(one["ours"] - hard["ours"].iloc[0], digits, sign=True)
+    if not math.isnan(one["paper"]):
+        made[f"paper {name}"] = number(one["paper"], digits)
+        made[f"difference, {name}"] = number(one["difference"], digits, sign=True)
+    return made
+
+
+def _caption(made: pd.DataFrame, found: pd.DataFrame, options: Options) -> str:
+    if (made["metric"] == "stability_inter").any():
+        what = "Accuracy and 1 − inter-class stability (Shen's eq. 5–7) on test"
+    else:
+        what = (
+            "Accuracy and 1 − S on test: eq. 2 (variance) and Algorithm 1 (standard deviation) are not the same number"
+        )
+    return f"{what} (number of runs in brackets). {measured(found, options)}{warning(made)}"
+
+
+def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
+    """A row for each network and alpha; panels: accuracy, and 1 - S by each definition."""
+    ours = table.drop_duplicates([*SETTING, "metric"])
+    metrics = [metric for metric in SHOWN if (ours["metric"] == metric).any()]
+    lines = []
+    for first, part in groups(ours, SETTING):
+        by = {row["metric"]: row for row in records(part)}
+        if set(metrics) - set(by):
+            continue
+        values = [
+            (by[m]["ours"], by[m]["spread"], cell(by[m]["ours"], by[m]["spread"], by[m]["n"], 2 if m == "top1" else 4))
+            for m in metrics
+        ]
+        colour = style.alpha_colour(first["label_smoothing"])
+        label = style.network_text(first) + style.degree_text(first)
+        lines.append({"label": label, "colour": colour, "marker": style.marker(first["temperature"]), "values": values})
+    made = dots(lines, [SHOWN[metric] for metric in metrics], options)
+    handles = [
+        style.handle(style.alpha_text(alpha), color=style.alpha_colour(alpha), marker="o", linestyle="")
+        for alpha in alphas(table)
+    ]
+    style.legend_below(made, handles, 3)
+    return made

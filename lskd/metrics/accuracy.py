@@ -1,0 +1,39 @@
+"""Top-k accuracy and negative log-likelihood."""
+
+import numpy as np
+from scipy.special import logsumexp
+
+from lskd.metrics.inputs import Array, Row, RunData
+
+
+def top_k_accuracy(labels_n: Array, logits_nk: Array, k: int) -> float:
+    """The share (0..1) of samples whose label is among the k highest logits.
+
+    Labels [N], logits [N, K]. Among equal logits the class with the lower index comes first, as in argmax.
+    """
+    own_n1 = np.take_along_axis(logits_nk, labels_n[:, None], 1)
+    before_nk = np.arange(logits_nk.shape[1]) < labels_n[:, None]
+    ahead_n = ((logits_nk > own_n1) | ((logits_nk == own_n1) & before_nk)).sum(1)
+    return float((ahead_n < k).mean())
+
+
+def nll(labels_n: Array, logits_nk: Array) -> float:
+    """Mean negative log-likelihood of the labels in nats: mean_n(log sum_k exp(z_nk) - z_n,y). Shapes [N], [N, K]."""
+    own_n = np.take_along_axis(logits_nk, labels_n[:, None], 1)[:, 0]
+    return float((logsumexp(logits_nk, axis=1) - own_n).mean())
+
+
+def measure(runs: list[RunData], options: Row) -> list[Row]:
+    """Rows (split, metric, k, value): top1, top5 (top-k with k = min(5, K - 1)) and nll (k = 0) of each run and split."""
+    rows = []
+    for run in runs:
+        for split in ("train", "val", "test"):
+            labels_n, logits_nk = run.logits(split)
+            k = max(1, min(5, logits_nk.shape[1] - 1))
+            found = [
+                ("top1", 1, top_k_accuracy(labels_n, logits_nk, 1)),
+                ("top5", k, top_k_accuracy(labels_n, logits_nk, k)),
+                ("nll", 0, nll(labels_n, logits_nk)),
+            ]
+            rows += [run.row | {"split": split, "metric": name, "k": k, "value": value} for name, k, value in found]
+    return rows

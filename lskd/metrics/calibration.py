@@ -1,0 +1,100 @@
+"""Expected calibration error and temperature scaling (Guo et al. 2017; Mueller 2019, section 3 and table 3)."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import softmax
+
+from lskd.metrics.accuracy import nll
+from lskd.metrics.inputs import Array, Batch, Row, RunData
+
+BINS = 15  # Mueller 2019, figure 2
+LOWEST, HIGHEST = 0.01, 100.0  # temperatures; a val split without an error has its best T at 0
+
+
+class Bins(NamedTuple):
+    """By bin: samples [B], mean confidence [B] and accuracy [B] (0..1; NaN in an empty bin); edges [B + 1]."""
+
+    count_b: Array
+    confidence_b: Array
+    accuracy_b: Array
+    edges: Array
+
+
+def confidences(labels_n: Array, logits_nk: Array, temperature: float = 1.0) -> Batch:
+    """The highest probability [N] of softmax(logits / temperature), and whether its class is the label [N] (0 or 1)."""
+    probabilities_nk = softmax(logits_nk / temperature, axis=1)
+    return probabilities_nk.max(1), (logits_nk.argmax(1) == labels_n).astype(np.float64)
+
+
+def width_edges(confidence_n: Array, bins: int = BINS) -> Array:
+    """Edges [bins + 1] of bins of equal width over 0..1."""
+    return np.linspace(0, 1, bins + 1)
+
+
+def mass_edges(confidence_n: Array, bins: int = BINS) -> Array:
+    """Edges [bins + 1] of bins with equally many samples: the quantiles of the confidences.
+
+    Equal confidences share a bin, so the result does not depend on the order of the samples.
+    """
+    return np.quantile(confidence_n, np.linspace(0, 1, bins + 1))
+
+
+def binned(confidence_n: Array, correct_n: Array, edges: Array) -> Bins:
+    """Samples by bin (lower, upper], as in Guo et al. 2017; the first bin holds its lower edge too."""
+    index_n = np.searchsorted(edges[1:-1], confidence_n, side="left")
+    bins = len(edges) - 1
+    count_b = np.bincount(index_n, minlength=bins)
+    filled_b = np.where(count_b > 0, count_b, np.nan)
+    confidence_b = np.bincount(index_n, confidence_n, bins) / filled_b
+    return Bins(count_b, confidence_b, np.bincount(index_n, correct_n, bins) / filled_b, edges)
+
+
+def expected_error(bins: Bins) -> float:
+    """Expected calibration error (0..1): sum_b n_b / N |accuracy_b - confidence_b| (Guo et al. 2017, eq. 3)."""
+    gap_b = np.abs(bins.accuracy_b - bins.confidence_b)
+    return float(np.nansum(gap_b * bins.count_b) / bins.count_b.sum())
+
+
+def ece(confidence_n: Array, correct_n: Array) -> float:
+    """Expected calibration error over 15 bins of equal width; confidences [N] and hits [N] (0 or 1)."""
+    return expected_error(binned(confidence_n, correct_n, width_edges(confidence_n)))
+
+
+def ece_mass(confidence_n: Array, correct_n: Array) -> float:
+    """Expected calibration error over 15 bins with equally many samples; confidences [N] and hits [N] (0 or 1)."""
+    return expected_error(binned(confidence_n, correct_n, mass_edges(confidence_n)))
+
+
+def fit_temperature(labels_n: Array, logits_nk: Array) -> float:
+    """The T in 0.01..100 that minimises the NLL of softmax(logits / T) (Guo et al. 2017, section 4.2).
+
+    Labels [N], logits [N, K]. The NLL is convex in 1 / T, so it has one minimum along log T, where it is searched;
+    without any error among the samples it falls all the way to T = 0, and the lower bound is returned.
+    """
+
+    def loss(log_t: float) -> float:
+        return nll(labels_n, logits_nk / np.exp(log_t))
+
+    found = minimize_scalar(loss, bounds=np.log([LOWEST, HIGHEST]), method="bounded", options={"xatol": 1e-9})
+    return float(np.exp(found.x))
+
+
+def measure(runs: list[RunData], options: Row) -> list[Row]:
+    """Rows (split, metric, value) on test, before and after scaling by the temperature that was fitted on val.
+
+    Metrics: ece, ece_mass, nll; ece_scaled, ece_mass_scaled, nll_scaled; temperature.
+    """
+    rows = []
+    for run in runs:
+        fitted = fit_temperature(*run.logits("val"))
+        labels_n, logits_nk = run.logits("test")
+        found = {"temperature": fitted}
+        for suffix, temperature in (("", 1.0), ("_scaled", fitted)):
+            confidence_n, correct_n = confidences(labels_n, logits_nk, temperature)
+            found[f"ece{suffix}"] = ece(confidence_n, correct_n)
+            found[f"ece_mass{suffix}"] = ece_mass(confidence_n, correct_n)
+            found[f"nll{suffix}"] = nll(labels_n, logits_nk / temperature)
+        rows += [run.row | {"split": "test", "metric": name, "value": found[name]} for name in sorted(found)]
+    return rows

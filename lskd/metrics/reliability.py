@@ -1,0 +1,27 @@
+"""The bins of reliability diagrams (Mueller 2019, figures 2 and 3)."""
+
+from lskd.metrics.calibration import binned, confidences, fit_temperature, mass_edges, width_edges
+from lskd.metrics.inputs import Row, RunData
+
+
+def measure(runs: list[RunData], options: Row) -> list[Row]:
+    """Rows (split, scaled, binning, bin, lower, upper, confidence, accuracy, count): 15 bins of the test images.
+
+    `scaled` tells whether the logits were divided by the temperature fitted on val; `binning` is width or mass.
+    `lower` and `upper` are the bin's edges; confidence and accuracy are means in 0..1, NaN in an empty bin.
+    """
+    rows = []
+    for run in runs:
+        fitted = fit_temperature(*run.logits("val"))
+        labels_n, logits_nk = run.logits("test")
+        for scaled in (False, True):
+            confidence_n, correct_n = confidences(labels_n, logits_nk, fitted if scaled else 1.0)
+            for binning, edges_of in (("width", width_edges), ("mass", mass_edges)):
+                own = run.row | {"split": "test", "scaled": scaled, "binning": binning}
+                found = binned(confidence_n, correct_n, edges_of(confidence_n))
+                parts = zip(found.edges, found.edges[1:], found.confidence_b, found.accuracy_b, strict=False)
+                for i, (lower, upper, confidence, accuracy) in enumerate(parts):
+                    edges = {"bin": i, "lower": float(lower), "upper": float(upper)}
+                    means = {"confidence": float(confidence), "accuracy": float(accuracy)}
+                    rows.append(own | edges | means | {"count": int(found.count_b[i])})
+    return rows

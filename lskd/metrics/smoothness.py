@@ -1,0 +1,32 @@
+"""Equivalent label smoothing gamma of a teacher's softened targets (Mueller 2019, section 4)."""
+
+import numpy as np
+from scipy.special import softmax
+
+from lskd.metrics.inputs import Array, Row, RunData
+
+TEMPERATURES = (1.0, 2.0, 3.0, 4.0, 8.0, 12.0, 16.0)  # Mueller 2019, A.1
+
+
+def gamma(labels_n: Array, probabilities_nk: Array) -> float:
+    """gamma = E[sum_k (1 - y_k) p_k K / (K - 1)]: the mass on wrong classes, in units of alpha (Mueller 2019, section 4).
+
+    Labels [N], probabilities [N, K]. Targets smoothed by alpha (uniformly) have gamma = alpha; uniform ones 1.
+    """
+    classes = probabilities_nk.shape[1]
+    own_n = np.take_along_axis(probabilities_nk, labels_n[:, None], 1)[:, 0]
+    return float((1 - own_n).mean() * classes / (classes - 1))
+
+
+def measure(runs: list[RunData], options: Row) -> list[Row]:
+    """Rows (split, temperature_at, metric, value): gamma of each teacher on train at T in options.temperatures."""
+    rows = []
+    for run in runs:
+        if run.row["role"] != "teacher":
+            continue
+        labels_n, logits_nk = run.logits("train")
+        for temperature in options.get("temperatures") or TEMPERATURES:
+            value = gamma(labels_n, softmax(logits_nk / temperature, axis=1))
+            where = {"split": "train", "temperature_at": float(temperature)}
+            rows.append(run.row | where | {"metric": "gamma", "value": value})
+    return rows

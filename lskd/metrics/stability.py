@@ -1,0 +1,76 @@
+"""Shen 2021's stability: eq. 2, Algorithm 1 (which is another number) and the inter-class stability of eq. 5-7.
+
+The papers' tables print 1 - S. Their numbers tell which S: table 1 (0.29-0.34) has the size of a standard deviation,
+as in Algorithm 1, not of eq. 2; table 10 (0.16-0.19, falling with accuracy) cannot be eq. 5 on probability vectors,
+which rises towards 1 with accuracy, and has the size of `inter_class_std`.
+"""
+
+import numpy as np
+from scipy.special import softmax
+
+from lskd.errors import UserError
+from lskd.metrics.classwise import class_moments
+from lskd.metrics.inputs import Array, Row, RunData
+
+
+def stability_eq2(labels_n: Array, probabilities_nk: Array) -> float:
+    """S = 1 - 1/K sum_c (1/n_c sum_i ||p_ic - mean p_c||^2), Shen 2021, eq. 2; at most 1.
+
+    Labels [N], probabilities [N, K]; means over the classes that have samples.
+    """
+    count_k, _, scatter_k = class_moments([(labels_n, probabilities_nk)], probabilities_nk.shape[1])
+    there_k = count_k > 0
+    return float(1 - (scatter_k[there_k] / count_k[there_k]).mean())
+
+
+def stability_algorithm1(labels_n: Array, probabilities_nk: Array) -> float:
+    """S = 1 - 1/K sum_c std_i(p_i,c), over the samples i of class c: Shen 2021, appendix C, Algorithm 1.
+
+    Labels [N], probabilities [N, K]; std is torch.std's (n_c - 1), so classes with one sample are left out. Raises
+    UserError where no class has two.
+    """
+    target_n1 = np.take_along_axis(probabilities_nk, labels_n[:, None], 1)
+    count_k, _, scatter_k = class_moments([(labels_n, target_n1)], probabilities_nk.shape[1])
+    several_k = count_k > 1
+    if not several_k.any():
+        raise UserError("stability: no class has two images in this split; give it a larger part of the data")
+    return float(1 - np.sqrt(scatter_k[several_k] / (count_k[several_k] - 1)).mean())
+
+
+def stability_inter(labels_n: Array, probabilities_nk: Array) -> float:
+    """S = 1 - 1/K sum_c ||mean p_c - mean p||^2, Shen 2021, eq. 5-7, on probability vectors; at most 1.
+
+    Labels [N], probabilities [N, K]; `mean p` is over all samples.
+    """
+    count_k, mean_kk, _ = class_moments([(labels_n, probabilities_nk)], probabilities_nk.shape[1])
+    apart_k = ((mean_kk[count_k > 0] - probabilities_nk.mean(0)) ** 2).sum(1)
+    return float(1 - apart_k.mean())
+
+
+def inter_class_std(labels_n: Array, probabilities_nk: Array) -> float:
+    """S = 1 - std_c(mean_i p_i,c): Algorithm 1's form between classes; Shen prints no formula for it (see above).
+
+    Labels [N], probabilities [N, K]; std as torch.std. Raises UserError where fewer than two classes have samples.
+    """
+    target_n1 = np.take_along_axis(probabilities_nk, labels_n[:, None], 1)
+    count_k, mean_k1, _ = class_moments([(labels_n, target_n1)], probabilities_nk.shape[1])
+    if (count_k > 0).sum() < 2:
+        raise UserError("stability: this split has fewer than 2 classes; give it images of others")
+    return float(1 - mean_k1[count_k > 0].std(ddof=1))
+
+
+def measure(runs: list[RunData], options: Row) -> list[Row]:
+    """Rows (split, metric, value) of each run and split; metrics stability_eq2, _alg1, _inter and _inter_std."""
+    rows = []
+    for run in runs:
+        for split in ("train", "val", "test"):
+            labels_n, logits_nk = run.logits(split)
+            probabilities_nk = softmax(logits_nk, axis=1)
+            found = {
+                "stability_eq2": stability_eq2(labels_n, probabilities_nk),
+                "stability_alg1": stability_algorithm1(labels_n, probabilities_nk),
+                "stability_inter": stability_inter(labels_n, probabilities_nk),
+                "stability_inter_std": inter_class_std(labels_n, probabilities_nk),
+            }
+            rows += [run.row | {"split": split, "metric": name, "value": value} for name, value in found.items()]
+    return rows

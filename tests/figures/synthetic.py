@@ -1,0 +1,264 @@
+"""Metrics tables with known means, in the form that the metrics stage writes: one row a number."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+CLASSES = [str(k) for k in range(10)]
+SHOWN = ["3", "9", "6"]
+
+
+def runs(
+    alphas=(0.0, 0.1), temperatures=(1.0, 2.0, 3.0, 64.0), seeds=(0, 1, 2), baseline=True, students=True, weights=(1.0,)
+) -> list[dict[str, Any]]:
+    """Identity rows of a study: teachers, the student's network alone, and its students."""
+    made = []
+    for seed in seeds:
+        if baseline:
+            made.append(_label_run("alone", "baseline", "resnet8-w4", 0.0, seed))
+        for alpha in alphas:
+            teacher = _label_run("teacher", "teacher", "resnet8-w16", alpha, seed)
+            made.append(teacher)
+            for temperature in temperatures if students else ():
+                for weight in weights:
+                    made.append(_student(teacher, temperature, weight, seed))
+    return made
+
+
+def _label_run(group: str, role: str, model: str, alpha: float, seed: int) -> dict[str, Any]:
+    return {
+        "run": f"digits/{model}/short/ls{alpha:g}/seed{seed}",
+        **{"group": group, "role": role, "dataset": "digits", "model": model, "recipe": "short"},
+        **{"teacher": "", "teacher_model": "", "label_smoothing": alpha},
+        **{"temperature": math.nan, "soft_weight": math.nan, "variant": "", "seed": seed},
+    }
+
+
+def _student(teacher: dict[str, Any], temperature: float, weight: float, seed: int) -> dict[str, Any]:
+    return teacher | {
+        "run": f"{teacher['run']}/kd/resnet8-w4/short/T{temperature:g}-w{weight:g}/seed{seed}",
+        **{"group": "student", "role": "student", "model": "resnet8-w4"},
+        **{"teacher": teacher["run"], "teacher_model": teacher["model"]},
+        **{"temperature": temperature, "soft_weight": weight},
+    }
+
+
+def accuracy(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Top-1 falls with T, faster where alpha > 0."""
+    random = np.random.default_rng(1)
+    made = []
+    for row in rows:
+        base = 0.975 if row["role"] == "teacher" else 0.945
+        if row["role"] == "student":
+            base += 0.012 - 0.006 * math.log(row["temperature"]) * (1 + 12 * row["label_smoothing"])
+        for split in ("train", "val", "test"):
+            top1 = base + random.normal(0, 0.004)
+            for metric, k, value in (("top1", 1, top1), ("top5", 5, top1 + 0.02), ("nll", 1, 0.1)):
+                made.append(row | {"split": split, "metric": metric, "k": k, "value": value})
+    return pd.DataFrame(made)
+
+
+def projection(rows: list[dict[str, Any]], templates: bool = False) -> pd.DataFrame:
+    """Three clusters, tighter where alpha > 0, closer where T is high."""
+    random = np.random.default_rng(2)
+    made = []
+    for row in rows:
+        width = (0.35 if row["label_smoothing"] else 1.3) * 2
+        scale = 3.0 if row["label_smoothing"] else 7.0
+        for method in ("muller", "chandrasegaran"):
+            for i, name in enumerate(SHOWN):
+                angle = 2 * math.pi * i / 3 + (0.6 if i == 1 and row["temperature"] > 2 else 0)
+                x, y = scale * math.cos(angle), scale * math.sin(angle)
+                for split, many in (("train", 100), ("val", 50), ("test", 100)):
+                    for sample in range(many):
+                        at = {"x": x + random.normal(0, width), "y": y + random.normal(0, width), "sample": sample}
+                        made.append(row | {"split": split, "method": method, "class": name} | at)
+                if templates:
+                    at = {"x": 1.3 * x, "y": 1.3 * y, "sample": -1}
+                    made.append(row | {"split": "template", "method": method, "class": name} | at)
+    return pd.DataFrame(made)
+
+
+def diffusion(rows: list[dict[str, Any]], targets=tuple(CLASSES)) -> pd.DataFrame:
+    """eta below 0 on S1 and above 0 on S2 where alpha > 0."""
+    random = np.random.default_rng(3)
+    made = []
+    for row in rows:
+        if row["role"] != "student" or row["temperature"] != 1:
+            continue
+        for split in ("train", "val", "test"):
+            for target in targets:
+                for name, sign in (("S1", -1.0), ("S2", 0.3)):
+                    size = 0.8 if row["label_smoothing"] else 0.15
+                    value = sign * size + random.normal(0, 0.1)
+                    extra = {"t1": 1.0, "t2": 3.0, "target": target, "set": name, "normalisation": "unit"}
+                    count = 2 if name == "S1" else 7
+                    made.append(row | extra | {"split": split, "value": value, "classes": count, "source": "measured"})
+    return pd.DataFrame(made)
+
+
+def reliability(rows: list[dict[str, Any]], empty: int = 3) -> pd.DataFrame:
+    """Over-confident hard targets; the first bins are empty."""
+    made = []
+    for row in rows:
+        for scaled in (False, True):
+            gap = 0.02 if scaled or row["label_smoothing"] else 0.12
+            for binning in ("width", "mass"):
+                for b in range(15):
+                    lower, upper = b / 15, (b + 1) / 15
+                    count = 0 if b < empty else 5 * (b + 1)
+                    confidence = (lower + upper) / 2 if count else math.nan
+                    accuracy_ = max(confidence - gap - 0.01 * row["seed"], 0) if count else math.nan
+                    extra = {"bin": b, "lower": lower, "upper": upper, "confidence": confidence, "accuracy": accuracy_}
+                    how = {"split": "test", "scaled": scaled, "binning": binning}
+                    made.append(row | how | extra | {"count": count})
+    return pd.DataFrame(made)
+
+
+def calibration(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """ECE 0.12 for hard targets, 0.02 after scaling or with smoothing."""
+    made = []
+    for row in rows:
+        hard = row["label_smoothing"] == 0
+        values = {"ece": 0.12 if hard else 0.024, "ece_scaled": 0.02, "temperature": 1.8 if hard else 0.9, "nll": 0.3}
+        for metric, value in values.items():
+            made.append(row | {"split": "test", "metric": metric, "value": value + 0.002 * row["seed"]})
+    return pd.DataFrame(made)
+
+
+def stability(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """1 - S is smaller with LS."""
+    made = []
+    for row in rows:
+        for split in ("train", "val", "test"):
+            for metric, hard in (("stability_eq2", 0.03), ("stability_alg1", 0.14), ("stability_inter", 0.18)):
+                value = 1 - (hard - 0.05 * row["label_smoothing"] + 0.001 * row["seed"])
+                made.append(row | {"split": split, "metric": metric, "value": value})
+    return pd.DataFrame(made)
+
+
+def smoothness(rows: list[dict[str, Any]], temperatures=(1.0, 2.0, 3.0, 64.0)) -> pd.DataFrame:
+    """gamma of the teachers on train."""
+    made = []
+    for row in rows:
+        if row["role"] == "teacher":
+            for t in temperatures:
+                value = min(0.95, 0.002 + row["label_smoothing"] + 0.2 * math.log(t))
+                made.append(row | {"split": "train", "temperature_at": t, "metric": "gamma", "value": value})
+    return pd.DataFrame(made)
+
+
+def information(rows: list[dict[str, Any]], samples: int = 600) -> pd.DataFrame:
+    """A rise, then a fall towards log 2, deeper with LS."""
+    made = []
+    for row in rows:
+        if row["role"] == "teacher":
+            for epoch in range(0, 31, 2):
+                rise = 3.2 * (1 - math.exp(-epoch / 2))
+                value = rise - (0.06 + 0.2 * row["label_smoothing"]) * max(epoch - 5, 0) + 0.05 * row["seed"]
+                extra = {"epoch": epoch, "metric": "mutual_information", "samples": samples, "value": value}
+                made.append(row | extra)
+    return pd.DataFrame(made)
+
+
+def clusters(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Dc grows with LS."""
+    made = []
+    for row in rows:
+        for split in ("train", "val", "test"):
+            grown = 1.0 if row["label_smoothing"] else 0.0
+            for metric, value in (("D1", 12.0), ("D2", 11.5), ("Dc", 5.0 + grown), ("within", 1.3)):
+                extra = {"split": split, "metric": metric, "classes": "3|9|6", "value": value + 0.1 * row["seed"]}
+                made.append(row | extra)
+    return pd.DataFrame(made)
+
+
+def probabilities(rows: list[dict[str, Any]], temperatures=(1.0, 5.0, 10.0, 20.0)) -> pd.DataFrame:
+    """Class means: softer with LS and with T; neighbours get more."""
+    made = []
+    for row in rows:
+        for t in temperatures:
+            for split in ("train", "test"):
+                for i in range(10):
+                    logits = np.array([8.0 if i == j else 2.0 * (abs(i - j) == 1) for j in range(10)])
+                    logits = logits * (0.5 if row["label_smoothing"] else 1.0) + 0.02 * row["seed"] * np.arange(10)
+                    p = np.exp(logits / t) / np.exp(logits / t).sum()
+                    for j in range(10):
+                        extra = {"split": split, "temperature_at": t, "class": CLASSES[i], "predicted": CLASSES[j]}
+                        made.append(row | extra | {"value": float(p[j])})
+    return pd.DataFrame(made)
+
+
+def history(rows: list[dict[str, Any]], epochs: int = 30) -> pd.DataFrame:
+    """Loss falls to a level that is higher with LS."""
+    random = np.random.default_rng(4)
+    made = []
+    for row in rows:
+        for epoch in range(epochs):
+            loss = 0.1 + 2 * row["label_smoothing"] + 1.5 * math.exp(-epoch / 5)
+            top1 = 0.95 - 0.5 * math.exp(-epoch / 4) + random.normal(0, 0.003)
+            for metric, value in (("train_loss", loss), ("val_top1", top1), ("lr", 0.1)):
+                made.append(row | {"epoch": epoch, "metric": metric, "value": value})
+    return pd.DataFrame(made)
+
+
+def complexity(names=("resnet8-w16", "resnet8-w4", "resnet18", "mobilenet_v2")) -> pd.DataFrame:
+    """Counts; two of the networks are the paper's."""
+    counts = {"resnet18": (11_689_512, 1_819_066_368), "mobilenet_v2": (3_504_872, 314_000_000)}
+    made = []
+    for i, name in enumerate(names):
+        parameters, flops = counts.get(name, (78_042 // (1 + 14 * i), 12_501_632 // (1 + 13 * i)))
+        made.append({"model": name, "parameters": parameters, "flops": flops, "image": "3x224x224"})
+    return pd.DataFrame(made)
+
+
+def frames_for(kind: str, **how: Any) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
+    """The frames of a figure kind and its options, as in the papers' targets."""
+    rows = runs(**how)
+    label_only = [row for row in rows if row["role"] == "teacher"]
+    acc, proj = accuracy(rows), projection([r for r in rows if r["role"] != "baseline"])
+    if kind == "gamma_curve":
+        rows = runs(alphas=(0.0, 0.15, 0.3, 0.45, 0.6, 0.75), temperatures=(1.0, 2.0, 3.0, 4.0, 8.0, 12.0, 16.0), **how)
+        alone = [row | {"label_smoothing": a} for row in rows if row["role"] == "baseline" for a in (0.0, 0.15, 0.3)]
+        rows = [row for row in rows if row["role"] != "baseline"] + alone
+        t = (1.0, 2.0, 3.0, 4.0, 8.0, 12.0, 16.0)
+        return {"accuracy": accuracy(rows), "smoothness": smoothness(rows, t)}, {
+            "study": "muller2019",
+            "figure": "fig5",
+        }
+    teachers = projection(label_only)
+    known: dict[str, tuple[dict[str, pd.DataFrame], dict[str, Any]]] = {
+        "accuracy_table": ({"accuracy": acc}, {"study": "shen2021", "figure": "table2"}),
+        "calibration_table": ({"calibration": calibration(label_only)}, {"study": "muller2019", "figure": "table3"}),
+        "clusters": (
+            {"projection": teachers, "clusters": clusters(label_only)},
+            {"study": "shen2021", "figure": "fig1"},
+        ),
+        "complexity": ({"complexity": complexity()}, {"study": "yuan2020", "figure": "table3"}),
+        "curves": ({"history": history(rows)}, {"study": "shen2021", "figure": "fig5", "temperatures": [1.0]}),
+        "diffusion": ({"diffusion": diffusion(rows)}, {"study": "chandrasegaran2022", "figure": "eta"}),
+        "error_table": ({"accuracy": acc}, {"study": "muller2019", "figure": "mnist"}),
+        "grid": ({"accuracy": acc}, {"study": "chandrasegaran2022", "figure": "gridA"}),
+        "information": ({"information": information(rows)}, {"study": "muller2019", "figure": "fig6"}),
+        "inter_stability": (
+            {"stability": stability(label_only), "accuracy": acc[acc["role"] == "teacher"]},
+            {"study": "shen2021", "figure": "table10"},
+        ),
+        "probabilities": ({"probabilities": probabilities(label_only)}, {"study": "shen2021", "figure": "fig4"}),
+        "projection": ({"projection": proj}, {"study": "chandrasegaran2022", "figure": "projection"}),
+        "projection_muller": ({"projection": teachers}, {"study": "muller2019", "figure": "fig1"}),
+        "reliability": (
+            {"reliability": reliability(label_only), "calibration": calibration(label_only)},
+            {"study": "muller2019", "figure": "fig2"},
+        ),
+        "smoothed_loss": ({}, {"study": "shen2021", "figure": "fig3"}),
+        "soft_targets": ({"probabilities": probabilities(label_only)}, {"study": "yuan2020", "figure": "figS1"}),
+        "stability": (
+            {"stability": stability(label_only), "accuracy": acc[acc["role"] == "teacher"]},
+            {"study": "shen2021", "figure": "table1"},
+        ),
+    }
+    frames, options = known[kind]
+    return frames, options | {"classes": SHOWN} if "project" in kind or kind == "clusters" else options

@@ -1,0 +1,245 @@
+"""Malformed configs and inputs: each ends in one clear line and a non-zero exit, and leaves nothing half done."""
+
+import copy
+import gzip
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from lskd import config, runs
+from tests.workflow.conftest import ROOT, TINY
+
+STUDENT = {"teacher": "t", "model": "mlp", "recipe": "one", "temperature": [1]}
+CONFIGS = {
+    "a misspelt key": ("seed", [1], "seed: unknown key"),
+    "a missing key": ("recipes", "-", "recipes: is missing"),
+    "a wrong type": ("recipes/one/epochs", "ten", 'recipes.one.epochs: found "ten"'),
+    "a number as text": ("recipes/one/lr", "0.1", 'recipes.one.lr: found "0.1"'),
+    "a value out of range": ("recipes/one/batch_size", 0, "recipes.one.batch_size: found 0"),
+    "not a number": ("recipes/one/lr", float("nan"), "recipes.one.lr"),
+    "a list where a number belongs": ("recipes/one/epochs", [1, 2], "recipes.one.epochs: found [1, 2]"),
+    "no seeds": ("seeds", [], "seeds: found []"),
+    "a seed twice": ("seeds", [0, 0], "stands twice"),
+    "a smoothing of 1": ("teachers/t/label_smoothing", [1.0], "less than 1"),
+    "a temperature of 0": ("students/s/temperature", [0], "greater than 0"),
+    "an unknown model": ("teachers/t/model", "resnet-8", "no such model"),
+    "an unknown data set": ("data", {"dataset": "minst"}, "data.dataset"),
+    "an unknown recipe": ("teachers/t/recipe", "oen", "did you mean one?"),
+    "an unknown teacher": ("students/s/teacher", "tt", "did you mean t?"),
+    "an unknown figure": ("figures/grid", {"kind": "gird"}, "did you mean grid?"),
+    "a duplicate name": ("students/t", STUDENT, "'t' stands twice"),
+    "a name that breaks a shell": ("recipes/$(touch broken); x", {"epochs": 1}, "a name is 1 to 64"),
+    "a name that leaves the folder": ("study", "../../up", "a name is 1 to 64"),
+    "a name with a space": ("students/my student", STUDENT, "a name is 1 to 64"),
+    "students in a circle": (
+        "students",
+        {"a": STUDENT | {"teacher": "b"}, "b": STUDENT | {"teacher": "a"}},
+        "teach each other in a circle",
+    ),
+    "two runs in one folder": ("teachers/t/label_smoothing", [0.1, 0.10000001], "would share results/"),
+    "an unknown scale": ("scale", "tiny", "scale"),
+    "a scale that the study lacks": ("scales", {"small": {}}, "this study has small"),
+    "milestones without their schedule": ("recipes/one/milestones", [1], "milestones belong to schedule multistep"),
+    "a width for torchvision": ("teachers/t/model", {"name": "resnet18", "width": 2}, "takes neither width"),
+    "a device that is none": ("runtime", {"device": "tpu"}, "runtime.device"),
+}
+
+
+def told(done: subprocess.CompletedProcess[str]) -> str:
+    """The one line that a failed command tells."""
+    lines = [line for line in done.stdout.splitlines() if line.startswith("error:")]
+    assert done.returncode not in (0, None), done.stdout
+    assert "Traceback" not in done.stdout, done.stdout
+    assert len(lines) == 1, done.stdout
+    return lines[0]
+
+
+@pytest.mark.parametrize("case", CONFIGS)
+def test_config_plans_nothing(finished, tmp_path, case):
+    path, value, said = CONFIGS[case]
+    study = copy.deepcopy(TINY)
+    *steps, last = path.split("/")
+    place = study
+    for step in steps:
+        place = place[step]
+    if value == "-":
+        del place[last]
+    else:
+        place[last] = value
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(study))
+    before = {path: path.stat().st_mtime_ns for path in finished.folder.rglob("*")}
+    done = finished.snakemake("--configfile", str(tmp_path / "config.yaml"))
+    assert said in told(done)
+    after = {path: path.stat().st_mtime_ns for path in finished.folder.rglob("*")}
+    assert {p for p in after if p not in before and ".snakemake" not in str(p) and "__pycache__" not in str(p)} == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("study: a\nstudy: b\n", "'study' stands twice"),
+        ("study: [a\n", "YAML"),
+        ("- a\n- b\n", ""),
+    ],
+)
+def test_config_that_is_no_mapping(finished, tmp_path, text, said):
+    (tmp_path / "config.yaml").write_text(text)
+    done = finished.snakemake("--configfile", str(tmp_path / "config.yaml"))
+    assert done.returncode != 0
+    assert said in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def stage(name: str, *arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", f"lskd.{name}", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
+
+
+def prepare(root: Path, out: Path, dataset: str = "imagefolder") -> subprocess.CompletedProcess[str]:
+    spec = config.canonical({"dataset": dataset, "val_fraction": 0.15})
+    return stage("data.prepare", "--spec", spec, "--root", root, "--out", out)
+
+
+@pytest.fixture
+def pictures(tmp_path) -> Path:
+    """Two classes of ten noise pictures."""
+    rng = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        for i in range(10):
+            Image.fromarray(rng.integers(0, 255, (16, 16, 3), dtype=np.uint8)).save(
+                tmp_path / f"pictures/{name}/{i}.png"
+            )
+    return tmp_path / "pictures"
+
+
+def cut_short(root: Path) -> None:
+    (root / "cat/3.png").write_bytes((root / "cat/3.png").read_bytes()[:100])
+
+
+def empty_class(root: Path) -> None:
+    (root / "empty").mkdir()
+
+
+def no_picture(root: Path) -> None:
+    (root / "cat/3.png").write_text("no picture")
+
+
+def no_classes(root: Path) -> None:
+    shutil.rmtree(root / "cat")
+    shutil.rmtree(root / "dog")
+
+
+def too_few(root: Path) -> None:
+    for i in range(1, 10):
+        (root / f"dog/{i}.png").unlink()
+
+
+def no_folder(root: Path) -> None:
+    shutil.rmtree(root)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (cut_short, "cat/3.png"),
+        (no_picture, "cat/3.png"),
+        (empty_class, "empty"),
+        (no_classes, "class"),
+        (too_few, "dog"),
+        (no_folder, "pictures"),
+    ],
+)
+def test_pictures(pictures, tmp_path, spoil, said):
+    spoil(pictures)
+    done = prepare(pictures, tmp_path / "out/data.safetensors")
+    assert said in told(done)
+    assert not list((tmp_path / "out").glob("*")) if (tmp_path / "out").exists() else True
+
+
+def test_data_that_is_not_there(tmp_path):
+    done = prepare(tmp_path / "data", tmp_path / "out.safetensors", "fashion_mnist")
+    assert "train-images-idx3-ubyte.gz" in told(done)
+    assert not (tmp_path / "out.safetensors").exists()
+
+
+def test_data_that_is_damaged(tmp_path):
+    folder = tmp_path / "data/FashionMNIST/raw"
+    folder.mkdir(parents=True)
+    for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
+        (folder / f"{name}-ubyte.gz").write_bytes(gzip.compress(bytes(1000))[:20])
+    done = prepare(tmp_path / "data", tmp_path / "out.safetensors", "fashion_mnist")
+    assert "ubyte" in told(done)
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("digits") / "data.safetensors"
+    assert prepare(Path("data"), out, "digits").returncode == 0
+    return out
+
+
+def run_of(role: str) -> runs.Run:
+    return next(member.run for member in runs.members(config.parse(TINY)) if member.role == role)
+
+
+def distill(data: Path, teacher: Path, out: Path) -> subprocess.CompletedProcess[str]:
+    spec = config.canonical(run_of("student").spec)
+    return stage("distill", "--spec", spec, "--data", data, "--teacher", teacher, "--out", out)
+
+
+@pytest.mark.parametrize("keep", [0, 3, 1000, -1])
+def test_truncated_logits(finished, digits, tmp_path, keep):
+    whole = next(finished.folder.glob("results/digits/*/*/ls0/seed0/logits/views*.parquet")).read_bytes()
+    (tmp_path / "t.parquet").write_bytes(whole[:keep])
+    assert "t.parquet" in told(distill(digits, tmp_path / "t.parquet", tmp_path / "out"))
+    assert not list((tmp_path / "out").glob("*.safetensors"))
+
+
+def test_data_file_cut_short(digits, tmp_path):
+    (tmp_path / "d.safetensors").write_bytes(digits.read_bytes()[:5000])
+    spec = config.canonical(run_of("teacher").spec)
+    done = stage("train", "--spec", spec, "--data", tmp_path / "d.safetensors", "--out", tmp_path / "out")
+    assert "d.safetensors" in told(done)
+
+
+def test_a_folder_that_may_not_be_written(digits, tmp_path):
+    (tmp_path / "locked").mkdir(mode=0o555)
+    spec = config.canonical(run_of("teacher").spec)
+    nobody = {"user": 65534} if os.getuid() == 0 else {}
+    for folder in [tmp_path, *tmp_path.parents]:
+        if folder.stat().st_uid == os.getuid() and folder != Path("/"):
+            folder.chmod(folder.stat().st_mode | 0o055) if folder != tmp_path / "locked" else None
+    shutil.copy(digits, tmp_path / "d.safetensors")
+    done = stage(
+        "train", "--spec", spec, "--data", tmp_path / "d.safetensors", "--out", tmp_path / "locked/run", **nobody
+    )
+    assert "locked" in told(done)
+
+
+def _small_files() -> None:
+    """What a full disk looks like to a process: a file cannot grow."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+
+def test_a_full_disk(digits, tmp_path):
+    spec = config.canonical(run_of("teacher").spec)
+    done = stage("train", "--spec", spec, "--data", digits, "--out", tmp_path / "out", preexec_fn=_small_files)
+    assert str(tmp_path / "out") in told(done)
+    assert not list((tmp_path / "out").glob("*.safetensors"))
+    assert not list((tmp_path / "out").glob(".*.tmp"))
+
+
+def test_cuda_where_there_is_none(digits, tmp_path):
+    spec = config.canonical(run_of("teacher").spec)
+    wanted = {**os.environ, "LSKD_RUNTIME": '{"device": "cuda"}', "CUDA_VISIBLE_DEVICES": ""}
+    done = stage("train", "--spec", spec, "--data", digits, "--out", tmp_path / "out", env=wanted)
+    assert "cuda" in told(done)
