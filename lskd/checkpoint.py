@@ -37,10 +37,12 @@ def load(folder: Path, key: dict[str, str]) -> dict[str, Any] | None:
         found = torch.load(path, map_location="cpu", weights_only=True)
         saved_key, state = found["key"], found["state"]
     except Exception as error:  # torch names no class for what a damaged file may raise
-        return _set_aside(path, f"it cannot be read ({type(error).__name__})")
+        _set_aside(path, f"it cannot be read ({type(error).__name__})")
+        return None
     if saved_key != key:
         other = ", ".join(name for name in key if saved_key.get(name) != key[name])
-        return _set_aside(path, f"it was made with another {other or 'key'}")
+        _set_aside(path, f"it was made with another {other or 'key'}")
+        return None
     return dict(state)
 
 

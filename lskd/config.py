@@ -265,12 +265,14 @@ class Study(Section):
         if len(set(groups)) != len(groups):
             twice = next(g for g in groups if groups.count(g) > 1)
             raise ValueError(f"group {twice!r} stands twice among teachers, baselines and students; rename one")
-        for group, part in {**self.teachers, **self.baselines, **self.students}.items():
-            _known_name(f"recipe of {group}", part.recipe, self.recipes)
+        recipes = {group: part.recipe for group, part in (self.teachers | self.baselines).items()}
+        recipes |= {group: part.recipe for group, part in self.students.items()}
+        for group, recipe in recipes.items():
+            _known_name(f"recipe of {group}", recipe, self.recipes)
         for group, student in self.students.items():
             _known_name(f"students.{group}.teacher", student.teacher, [g for g in groups if g != group])
-        for figure, part in self.figures.items():
-            for group in part.groups:
+        for figure, shown in self.figures.items():
+            for group in shown.groups:
                 _known_name(f"figures.{figure}.groups", group, groups)
         return self
 

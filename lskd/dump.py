@@ -1,19 +1,14 @@
 """What a trained network says of the clean images: logits, penultimate features, and its last layer."""
 
-import argparse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from lskd import stage
-from lskd.data.prepared import Split, load_split
-from lskd.device import lease
-from lskd.network import be_deterministic, blocks, device_name, load_model, pixels, write_tensors
+from lskd.data.prepared import load_split
+from lskd.network import be_deterministic, device_name, load_model
 from lskd.provenance import collect
-from lskd.runs import model_entry
-from lskd.store import write_features, write_logits
 
 SPLITS = ("train", "val", "test")
 

@@ -20,7 +20,8 @@ BLOCK = 512  # images that one forward pass takes where the order does not matte
 
 def be_deterministic(device: torch.device) -> None:
     """On a CPU: the same bits each time. On a GPU: the fastest algorithms for each shape."""
-    torch.use_deterministic_algorithms(device.type == "cpu")
+    # not use_deterministic_algorithms, which imports the compiler: a second or more
+    torch.set_deterministic_debug_mode("error" if device.type == "cpu" else "default")
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = device.type == "cuda"
 

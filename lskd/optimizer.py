@@ -34,8 +34,8 @@ class Optimizer:
     def step(self) -> None:
         """Change each parameter that has a gradient."""
         used = [i for i, parameter in enumerate(self.parameters) if parameter.grad is not None]
-        parameters = [self.parameters[i] for i in used]
-        gradients = [self.parameters[i].grad for i in used]
+        parameters: list[torch.Tensor] = [self.parameters[i] for i in used]
+        gradients = [gradient for parameter in self.parameters if (gradient := parameter.grad) is not None]
         recipe = self.recipe
         if recipe.optimizer == "adam":
             adam(

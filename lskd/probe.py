@@ -1,4 +1,4 @@
-"""A network's logits along its training, for the mutual information between input and logit (Mueller 2019, section 4)."""
+"""A network's logits along its training, for the mutual information of input and logit (Mueller 2019, section 4)."""
 
 import argparse
 from collections.abc import Callable, Iterator
@@ -32,8 +32,8 @@ def probe(
 ) -> None:
     """Write the logits of each snapshot in `weights` on training images of two classes, each under several views.
 
-    The spec's `samples` images are the first half as many of each of its two `classes` (all there are, where a class has
-    fewer), its `views` the augmented ones 1, 2, ... of the run's own recipe (Mueller A.2: 300 of each class, 5 views).
+    The spec's `samples` images are the first half as many of each of its two `classes` (all there are, where a class
+    has fewer), its `views` the augmented ones 1, 2, ... of the run's own recipe (Mueller A.2: 300 a class, 5 views).
     Columns: epoch, sample, view, label, logits (list of K). Raises UserError where there is no snapshot or class.
     """
     be_deterministic(device)

@@ -103,7 +103,7 @@ def distill_slug(distill: Distill) -> str:
 
 
 def _variant(distill: Distill) -> str:
-    parts = []
+    parts: list[str] = []
     if distill.loss != "kd":
         parts.append(distill.loss)
     if not distill.t_squared:

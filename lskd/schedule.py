@@ -14,7 +14,7 @@ def lr_factor(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
 
     In warm-up it rises linearly, (step + 1) / steps of warm-up. Cosine, (1 + cos(pi t)) / 2 (Loshchilov & Hutter 2017,
     SGDR, eq. 5, one period), and linear, 1 - t, run with t from 0 at the end of warm-up to 1 at the end of training.
-    Step and multi-step multiply by `decay` at the start of the epochs that they name, counted from the start of training.
+    Step and multi-step multiply by `decay` at the start of the epochs that they name, counted from the start of it all.
     """
     warmup = recipe.warmup_epochs * steps_per_epoch
     if step < warmup:

@@ -18,7 +18,8 @@ HOLDER = """
 import os, sys, time
 from pathlib import Path
 from lskd.device import lease_slot
-folder, log, names, slots, seconds = Path(sys.argv[1]), sys.argv[2], sys.argv[3].split(","), int(sys.argv[4]), float(sys.argv[5])
+folder, log, names = Path(sys.argv[1]), sys.argv[2], sys.argv[3].split(",")
+slots, seconds = int(sys.argv[4]), float(sys.argv[5])
 def note(what, index):
     handle = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(handle, f"{what} {names[index]}\\n".encode())

@@ -64,6 +64,8 @@ def warning(table: pd.DataFrame) -> str:
 
 def _fitting(row: dict[str, Any], theirs: pd.DataFrame) -> pd.DataFrame:
     student = row["role"] == "student"
+    if row["role"] == "baseline" and theirs["teacher"].ne("").any():
+        return theirs.iloc[:0]  # a table of teachers and students has no student's network alone
     smoothed = row["label_smoothing"] > 0
     found = theirs[(theirs["metric"] == row["metric"]) & (theirs["teacher"].ne("") == student)]
     found = found[found["smoothed"].fillna(False).astype(bool) == smoothed]

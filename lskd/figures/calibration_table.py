@@ -69,14 +69,15 @@ def _layout(made: pd.DataFrame) -> pd.DataFrame:
             "ECE": cell(row["ours"], row["spread"], row["n"], 4),
         }
         if not math.isnan(row["paper"]):
-            shown["paper"] = f"{number(row['paper'], 3)} ({row['paper_model']}, {row['paper_dataset']})"
+            degree = f" / T = {t['paper']:g}" if t is not None and not math.isnan(t["paper"]) else ""
+            shown["paper"] = f"{number(row['paper'], 3)}{degree} ({row['paper_model']}, {row['paper_dataset']})"
             shown["difference"] = number(row["difference"], 4, sign=True)
         rows.append(shown)
     return pd.DataFrame(rows).fillna("—")
 
 
 def _key(row: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(str(row[column]) for column in SETTING)  # text, as NaN does not equal itself
+    return tuple(str(row[column]) for column in [*SETTING, "paper_dataset"])  # text, as NaN does not equal itself
 
 
 def _caption(made: pd.DataFrame, found: pd.DataFrame, options: Options) -> str:

@@ -16,6 +16,7 @@ Options = dict[str, Any]
 # a, b: the similar classes; c: the other. Each distance by the places of its two classes in "a|b|c".
 DISTANCES = {"D1": (0, 2), "D2": (1, 2), "Dc": (0, 1)}
 TEXTS = {"D1": "D₁", "D2": "D₂", "Dc": "Dc"}
+PLANE = "_plane"  # the same between the projections; without it in feature space
 
 
 def table(frames: Frames, options: Options) -> pd.DataFrame:
@@ -28,7 +29,7 @@ def table(frames: Frames, options: Options) -> pd.DataFrame:
 def _layout(made: pd.DataFrame) -> pd.DataFrame:
     """A row for each network, alpha and split; a column for each distance."""
     rows = []
-    metrics = [*DISTANCES, *sorted(set(made["metric"]) - set(DISTANCES))]
+    metrics = [*DISTANCES, *sorted(set(made["metric"]) - set(DISTANCES), key=lambda name: (PLANE in name, name))]
     for first, part in groups(made, [*SETTING, "classes", "split"]):
         own = {row["metric"]: cell(row["mean"], row["spread"], row["n"], 3) for row in records(part)}
         row = {
@@ -38,15 +39,22 @@ def _layout(made: pd.DataFrame) -> pd.DataFrame:
             "Split": first["split"],
             "Classes": first["classes"].replace("|", ", "),
         }
-        rows.append(row | {TEXTS.get(metric, metric): own[metric] for metric in metrics if metric in own})
+        rows.append(row | {_name(metric): own[metric] for metric in metrics if metric in own})
     return pd.DataFrame(rows).fillna("—")
+
+
+def _name(metric: str) -> str:
+    plain = metric.removesuffix(PLANE)
+    return TEXTS.get(plain, plain) + (", in the plane" if plain != metric else "")
 
 
 def _caption(made: pd.DataFrame, found: pd.DataFrame, frames: Frames, options: Options) -> str:
     a, b, c = made["classes"].iloc[0].split("|")
     what = f"Distances of the clusters' centres: D₁ of {a} and {c}, D₂ of {b} and {c}, Dc of the similar {a} and {b}"
+    where = "in feature space and in the plane through the templates"
     seed = first_seed(frames["projection"])
-    return f"{what} (number of runs in brackets). {measured(found, options)} The points drawn are those of seed {seed}."
+    points = f"The points drawn are those of seed {seed}."
+    return f"{what}; {where} (number of runs in brackets). {measured(found, options)} {points}"
 
 
 def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
@@ -71,21 +79,17 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
 
 
 def _distances(panel: Axes, points: pd.DataFrame, numbers: pd.DataFrame) -> None:
-    """Lines between the centres of the clusters; their names and means at the top, clear of the points."""
-    if numbers.empty:
-        return
+    """Lines between the centres of the clusters; below, their lengths in the plane as mean and spread over seeds."""
     classes = numbers["classes"].iloc[0].split("|")
     own = points[points["split"] == "train"]
     centres = own.groupby("class")[["x", "y"]].mean()
     lines = []
     for name, (i, j) in DISTANCES.items():
-        if not {classes[i], classes[j]} <= set(centres.index):
-            continue
         ends = centres.loc[[classes[i], classes[j]]]
         panel.plot(ends["x"], ends["y"], color=style.BLACK, linewidth=0.9, linestyle="-" if name == "Dc" else "--")
         box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
         middle = ends.mean()
         panel.text(middle["x"], middle["y"], TEXTS[name], ha="center", va="center", fontsize=7, bbox=box, zorder=6)
-        found = numbers[numbers["metric"] == name]
-        lines += [f"{TEXTS[name]} = {cell(r['mean'], r['spread'], r['n'])}" for r in records(found)]
-    panel.set_xlabel("   ".join(lines))
+        found = records(numbers[numbers["metric"].isin([name, name + PLANE])].sort_values("metric").tail(1))
+        lines += [f"{TEXTS[name]} = {cell(row['mean'], row['spread'])}" for row in found]
+    panel.set_xlabel(f"{'   '.join(lines[:2])}\n{lines[2]} (n = {numbers['n'].max()})")

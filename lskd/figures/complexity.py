@@ -22,6 +22,8 @@ def table(frames: Frames, options: Options) -> pd.DataFrame:
     """
     found = pick(frames, "complexity").drop_duplicates(["model", "image"])
     theirs = published(options)
+    if theirs is not None:
+        theirs = theirs.assign(metric=theirs["metric"].replace("params", "parameters"))
     rows = [row | {"n": 1} for model in records(found) for row in _ours(model, theirs)]
     named = {row["paper_model"] for row in rows}
     if theirs is not None:

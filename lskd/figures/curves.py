@@ -65,7 +65,7 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
                     own["epoch"], own["mean"] - spread, own["mean"] + spread, color=colour, alpha=0.18, lw=0
                 )
             panel.set_ylabel(text)
-            style.few_ticks(panel, y=4)
+            style.few_ticks(panel, y=5)
         title = f"{first['dataset']}: {style.network_text(first)}, T = {first['temperature']:g}"
         axes[i, 0].set_title(title, loc="left")
     for panel in axes[-1]:

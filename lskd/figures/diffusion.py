@@ -1,5 +1,6 @@
 """Diffusion index eta of each target class towards similar (S1) and other (S2) classes (Chandrasegaran 2022)."""
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -13,50 +14,68 @@ from lskd.figures.rows import SETTING, alphas, cell, groups, measured, number, o
 Frames = dict[str, pd.DataFrame]
 Options = dict[str, Any]
 LOOKS = {"S1": "o", "S2": "s"}
+MEAN = "mean"
 
 
 def table(frames: Frames, options: Options) -> pd.DataFrame:
-    """eta by target class, set, split and alpha, beside the paper's of the same target class where it has one."""
+    """eta by target class, set, split and alpha, and its mean over targets; the paper's own target classes follow.
+
+    Each normalisation that was measured has its rows. Raises UserError where no pair of students was measured.
+    """
     found = pick(frames, "diffusion")
     held_out = "val" if (found["split"] == "val").any() else "test"
     found = pick(frames, "diffusion", split=["train", held_out])
     if options.get("targets"):
         found = pick({"diffusion": found}, "diffusion", target=options["targets"])
-    setting = [key for key in SETTING if key != "temperature"]
-    # a row is of two students, at t1 and t2
-    by = [*setting, "normalisation", "t1", "t2", "target", "set", "split"]
-    made = over_seeds(found, by).rename(columns={"mean": "ours"})
-    made["sort"] = made["split"].ne("train")
-    made = made.sort_values([*setting, "normalisation", "target", "sort", "set"], kind="stable").drop(columns="sort")
+    by = [*SETTING, "normalisation", "t1", "t2", "set", "split"]
+    means = found.groupby([*by, "seed"], dropna=False)["value"].mean().reset_index()
+    made = pd.concat([over_seeds(found, [*by, "target"]), over_seeds(means.assign(target=MEAN), [*by, "target"])])
+    made = made.rename(columns={"mean": "ours"}).assign(paper=math.nan, scale=options.get("scale", ""))
+    made["held_out"], made["over_all"] = made["split"] != "train", made["target"] == MEAN
+    order = [*SETTING, "normalisation", "over_all", "target", "held_out", "set"]
+    made = made.sort_values(order, kind="stable").drop(columns=["held_out", "over_all", "low", "high"])
     made = _beside(made, options)
     return present(made, _layout(made), _caption(made, found, options))
 
 
 def _beside(made: pd.DataFrame, options: Options) -> pd.DataFrame:
+    """The paper's number where it has our target class with LS, then rows for its other classes, without ours."""
     theirs = published(options)
-    made = made.assign(paper=float("nan"), difference=float("nan"), scale=options.get("scale", ""))
-    if theirs is None or "class_set" not in theirs or not theirs["class_set"].ne("").any():
-        return made
-    known = {(r["target_class"], r["class_set"], r["split"]): r["value"] for r in records(theirs)}
-    smoothed = made["label_smoothing"] > 0  # the paper prints eta with an LS teacher alone
-    keys = zip(made["target"], made["set"], made["split"].replace("test", "val"), strict=True)
-    made["paper"] = pd.Series([known.get(key, float("nan")) for key in keys], made.index).where(smoothed)
-    made["difference"] = made["ours"] - made["paper"]
-    return made
+    known = {}
+    if theirs is not None and theirs["class_set"].ne("").any():
+        known = {(r["target_class"], r["class_set"], r["split"]): r for r in records(theirs)}
+    rows = []
+    for row in records(made):
+        key = (row["target"], row["set"], row["split"].replace("test", "val"))
+        smoothed = row["label_smoothing"] > 0  # the paper prints eta with an LS teacher alone
+        rows.append(row | {"paper": known.pop(key)["value"]} if smoothed and key in known else row)
+    for (target, name, split), them in known.items():
+        about = {"dataset": them["dataset"], "model": them["model"], "t1": 1.0, "t2": 3.0}
+        rows.append(about | {"target": target, "set": name, "split": split, "paper": them["value"]})
+    both = pd.DataFrame(rows)
+    return both.assign(difference=both["ours"] - both["paper"])
 
 
 def _layout(made: pd.DataFrame) -> pd.DataFrame:
-    """The paper's: a row for each target, columns Train: S1, Train: S2, Val: S1, Val: S2."""
+    """The paper's: a row for each target, columns Train: S1, Train: S2, Val: S1, Val: S2.
+
+    Of the normalisations that are not drawn, only the mean over targets.
+    """
+    main = main_normalisation(made)
+    shown = made[(made["normalisation"] == main) | made["normalisation"].isna() | (made["target"] == MEAN)]
     rows = []
-    several = made["group"].nunique() > 1
-    for first, part in groups(made, ["group", "label_smoothing", "normalisation", "target"]):
-        row = {"Target class": first["target"], "α": f"{first['label_smoothing']:g}"}
-        row |= {"Group": first["group"]} if several else {}
-        row |= {"Normalisation": first["normalisation"]} if made["normalisation"].nunique() > 1 else {}
+    for first, part in groups(shown, ["group", "label_smoothing", "normalisation", "dataset", "target"]):
+        theirs = pd.isna(first["normalisation"])
+        row = {
+            "Target class": first["target"],
+            "Student": f"{first['dataset']}: {first['model']}",
+            "α": "w/ LS" if theirs else f"{first['label_smoothing']:g}",
+            "Normalisation": "the paper's" if theirs else first["normalisation"],
+        }
         for one in records(part):
             name = f"{one['split'].capitalize()}: {one['set']}"
-            row[name] = cell(one["ours"], one["spread"], one["n"], 3).replace("-", "−")
-            if made["paper"].notna().any():
+            row[name] = number(one["paper"], 3) if theirs else cell(one["ours"], one["spread"], one["n"], 3)
+            if not theirs and not math.isnan(one["paper"]):
                 row[f"paper, {name}"] = number(one["paper"], 3)
         rows.append(row)
     return pd.DataFrame(rows).fillna("—")
@@ -64,13 +83,13 @@ def _layout(made: pd.DataFrame) -> pd.DataFrame:
 
 def _caption(made: pd.DataFrame, found: pd.DataFrame, options: Options) -> str:
     t1, t2 = made["t1"].iloc[0], made["t2"].iloc[0]
-    how = ", ".join(sorted(made["normalisation"].unique()))
-    source = f" S1: {', '.join(sorted(map(str, found['source'].unique())))}." if "source" in found else ""
     what = f"Diffusion index η (T₁ = {t1:g}, T₂ = {t2:g}) of students towards similar classes S1 and the others S2"
+    how = f"distances normalised by {main_normalisation(made)}; number of runs in brackets"
+    source = f" S1: {'; '.join(sorted(map(str, found['source'].unique())))}." if "source" in found else ""
     paper = ""
-    if made["paper"].isna().all() and published(options) is not None:
-        paper = " The paper's numbers are of ten ImageNet-1K classes: all negative on S1 and positive on S2."
-    return f"{what}, normalisation {how}; number of runs in brackets.{source} {measured(found, options)}{paper}"
+    if made["paper"].notna().any():
+        paper = " The paper's normalisation and unit are not said (its η goes below −1): compare the signs."
+    return f"{what}; {how}.{source} {measured(found, options)}{paper}"
 
 
 def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
@@ -78,9 +97,9 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     shown = table[table["normalisation"] == main_normalisation(table)]
     parts = list(groups(shown, ["dataset", "group", "model"]))
     splits = list(dict.fromkeys(shown["split"]))
-    targets = list(dict.fromkeys(shown["target"]))
-    made = style.figure(style.DOUBLE, (0.19 * (len(targets) + 1) + 0.75) * len(parts) + 0.35, options)
-    axes = made.subplots(len(parts), len(splits), squeeze=False, sharey=True)
+    targets = list(dict.fromkeys(shown["target"]))  # the mean is the last
+    made = style.figure(style.DOUBLE, (0.19 * len(targets) + 0.75) * len(parts) + 0.35, options)
+    axes = made.subplots(len(parts), len(splits), squeeze=False, sharey=True, sharex=True)
     for i, (first, part) in enumerate(parts):
         for panel, split in zip(axes[i], splits, strict=True):
             _panel(panel, part[part["split"] == split], targets)
@@ -100,8 +119,9 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
 
 
 def main_normalisation(table: pd.DataFrame) -> str:
-    """The normalisation that is drawn: the first by name, where several were measured."""
-    return str(sorted(table["normalisation"].unique())[0])
+    """The normalisation that is drawn, where several were measured."""
+    there = sorted(table["normalisation"].dropna().unique())
+    return "mean_norm" if "mean_norm" in there else str(there[0])
 
 
 def _look(name: str, alpha: float) -> dict[str, Any]:
@@ -118,11 +138,8 @@ def _panel(panel: Axes, part: pd.DataFrame, targets: list[str]) -> None:
             look = _look(name, alpha) | {"linestyle": "", "markersize": 3.5, "elinewidth": 0.8}
             rows = [targets.index(target) + shift for target in own.index]
             panel.errorbar(own["ours"], rows, xerr=own["spread"].fillna(0), **look)
-            mean = own["ours"].mean()
-            panel.plot([mean], [len(targets) + shift], **_look(name, alpha), markersize=5)
-            if name == "S1":
-                panel.axvline(mean, color=style.alpha_colour(alpha), linewidth=0.6, linestyle=":")
+            panel.axvline(float(own["ours"].iloc[-1]), color=style.alpha_colour(alpha), linewidth=0.6, linestyle=":")
     panel.axvline(0, color=style.GREY, linewidth=0.8)
-    panel.axhline(len(targets) - 0.5, color=style.GREY, linewidth=0.5)
-    panel.set_yticks(range(len(targets) + 1), [*targets, "mean"])
+    panel.axhline(len(targets) - 1.5, color=style.GREY, linewidth=0.5)
+    panel.set_yticks(range(len(targets)), targets)
     panel.grid(axis="y", visible=False)

@@ -17,7 +17,7 @@ def dots(lines: list[dict[str, Any]], titles: list[str], options: dict[str, Any]
     made = style.figure(width, 0.19 * len(lines) + 0.95, options)
     axes = made.subplots(1, len(titles), squeeze=False)[0]
     for i, (panel, title) in enumerate(zip(axes, titles, strict=True)):
-        _panel(panel, lines, i)
+        _panel(panel, lines, i, len(titles))
         panel.set_xlabel(title)
         if left:
             panel.set_xlim(left=0)
@@ -25,7 +25,7 @@ def dots(lines: list[dict[str, Any]], titles: list[str], options: dict[str, Any]
     return made
 
 
-def _panel(panel: Axes, lines: list[dict[str, Any]], column: int) -> None:
+def _panel(panel: Axes, lines: list[dict[str, Any]], column: int, panels: int) -> None:
     for row, line in enumerate(lines):
         value, spread, _ = line["values"][column]
         look = {"color": line["colour"], "marker": line["marker"], "linestyle": "", "elinewidth": 1}
@@ -33,7 +33,7 @@ def _panel(panel: Axes, lines: list[dict[str, Any]], column: int) -> None:
     panel.margins(x=0.12)
     panel.set_ylim(len(lines) - 0.4, -0.6)
     panel.tick_params(axis="y", length=0)
-    style.few_ticks(panel, x=4)
+    style.few_ticks(panel, x=3 if panels < 3 else 2)
     right = panel.twinx()
     right.set_ylim(panel.get_ylim())
     right.set_yticks(range(len(lines)), [line["values"][column][2] for line in lines])

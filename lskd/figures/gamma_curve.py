@@ -14,7 +14,7 @@ Options = dict[str, Any]
 CURVES: dict[str, dict[str, Any]] = {
     "teacher with LS": {"color": style.BLACK, "linestyle": "-", "marker": "o"},
     "student with LS, without distillation": {"color": style.GREY, "linestyle": "-", "marker": "s"},
-    "students of the hard teacher, T varies": {"color": style.BLUE, "linestyle": "--", "marker": "D"},
+    "students of the hard teacher, T =": {"color": style.BLUE, "linestyle": "--", "marker": "D"},
     "students of LS teachers, T = 1": {"color": style.VERMILLION, "linestyle": "--", "marker": "^"},
 }
 TEACHER, ALONE, HARD, SMOOTH = CURVES
@@ -44,7 +44,6 @@ def _curve(runs: pd.DataFrame) -> pd.Series:
     made[role == "baseline"] = ALONE
     made[(role == "student") & (alpha > 0) & (temperature == 1)] = SMOOTH
     made[(role == "student") & (alpha == 0)] = HARD
-    # T=1 of the hard teacher starts both curves; it stands with the LS teachers in the picture only
     return made
 
 
@@ -67,7 +66,7 @@ def _with_gamma(runs: pd.DataFrame, smoothness: pd.DataFrame) -> pd.DataFrame:
 def _layout(made: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
-            "Curve": row["curve"],
+            "Curve": row["curve"].removesuffix(", T ="),
             "Network": row["model"],
             "α": f"{row['label_smoothing']:g}",
             "T": style.temperature_text(row["temperature"]),
@@ -91,7 +90,7 @@ def _caption(runs: pd.DataFrame, options: Options) -> str:
 
 
 def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
-    """Four curves over gamma, each with min and max; T is written at the hard teacher's students."""
+    """Four curves over gamma, each with min and max; the hard teacher's students lie along gamma by their T."""
     data = list(groups(table, ["dataset"]))
     made = style.figure(style.COLUMN * 1.35 if len(data) == 1 else style.DOUBLE, 3.6, options)
     axes = made.subplots(1, len(data), squeeze=False)[0]
@@ -100,33 +99,25 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
             own = _points(part, curve)
             bars = [own["mean"] - own["low"], own["high"] - own["mean"]]
             panel.errorbar(own["gamma"], own["mean"], yerr=bars, capsize=2, elinewidth=0.8, markersize=3.5, **look)
-        _temperatures(panel, _points(part, HARD))
         panel.set_xlabel("equivalent label smoothing γ")
         panel.set_title(_title(first["dataset"], part))
     axes[0].set_ylabel("test accuracy (%)")
-    shown = [curve for curve in CURVES if (table["curve"] == curve).any()]
-    style.legend_below(made, [style.handle(curve, **CURVES[curve]) for curve in shown], 1 if len(data) == 1 else 2)
+    handles = []
+    for curve, look in CURVES.items():
+        own = table[table["curve"] == curve]
+        if len(own):
+            degrees = ", ".join(f"{t:g}" for t in sorted(own["temperature"].unique())) if curve == HARD else ""
+            handles.append(style.handle(curve + (f" {degrees}" if degrees else ""), **look))
+    style.legend_below(made, handles, 1 if len(data) == 1 else 2)
     return made
 
 
 def _points(part: pd.DataFrame, curve: str) -> pd.DataFrame:
+    """A curve's points by gamma; that of the LS teachers starts with the hard teacher's student at T = 1."""
     own = part["curve"] == curve
     if curve == SMOOTH:
         own |= (part["curve"] == HARD) & (part["temperature"] == 1)
     return part[own].sort_values("gamma")
-
-
-def _temperatures(panel: Any, own: pd.DataFrame) -> None:
-    """T at each point whose text does not touch the one before."""
-    last = -1.0
-    span = max(float(panel.get_xlim()[1] - panel.get_xlim()[0]), 1e-9)
-    for row in records(own):
-        at = row["gamma"] / span
-        if at - last < 0.07:
-            continue
-        last = at
-        where = {"xytext": (0, 5), "textcoords": "offset points", "ha": "center", "va": "bottom"}
-        panel.annotate(f"T={row['temperature']:g}", (row["gamma"], row["high"]), color=style.BLUE, fontsize=7, **where)
 
 
 def _title(name: str, part: pd.DataFrame) -> str:

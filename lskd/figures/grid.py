@@ -128,14 +128,12 @@ def _panel(panel: Axes, students: pd.DataFrame, others: pd.DataFrame) -> None:
 
 
 def _handles(first: pd.DataFrame) -> list[Any]:
-    made = []
-    for role, label, line in (
-        ("student", "student", "-"),
-        ("teacher", "teacher", "--"),
-        ("baseline", "student's network alone", ":"),
-    ):
-        for alpha in alphas(first[first["role"] == role]):
-            looks: dict[str, Any] = {"color": style.alpha_colour(alpha), "linestyle": line, "linewidth": 1.1}
-            mark = {"marker": "o"} if role == "student" else {}
-            made.append(style.handle(f"{label}, {style.alpha_text(alpha)}", **looks, **mark))
-    return made
+    """Colours for alpha, then lines for roles."""
+    colours = [style.handle(style.alpha_text(alpha), color=style.alpha_colour(alpha)) for alpha in alphas(first)]
+    looks: dict[str, dict[str, Any]] = {
+        "student": {"label": "student", "marker": "o"},
+        "teacher": {"label": "teacher", "linestyle": "--"},
+        "baseline": {"label": "student's network alone", "linestyle": ":"},
+    }
+    there = set(first["role"])
+    return colours + [style.handle(**look, color=style.GREY) for role, look in looks.items() if role in there]

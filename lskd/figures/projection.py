@@ -102,9 +102,9 @@ def scatter(panel: Axes, points: pd.DataFrame, classes: list[str]) -> None:
     for i, name in enumerate(classes):
         own = points[(points["class"] == name) & (points["split"] != "template")]
         colour, marker = style.CLASSES[i % 8], style.CLASS_MARKERS[i % 8]
-        panel.scatter(own["x"], own["y"], s=5, marker=marker, color=colour, alpha=0.65, linewidths=0)
+        panel.plot(own["x"], own["y"], linestyle="", marker=marker, markersize=2.3, color=colour, alpha=0.65, mew=0)
     at = points[points["split"] == "template"]
-    panel.scatter(at["x"], at["y"], s=22, marker="x", color=style.BLACK, linewidths=0.9, zorder=4)
+    panel.plot(at["x"], at["y"], linestyle="", marker="x", markersize=4.5, color=style.BLACK, mew=0.9, zorder=4)
 
 
 def square(panel: Axes, points: pd.DataFrame) -> None:

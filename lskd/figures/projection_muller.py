@@ -26,7 +26,7 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     rows = list(groups(table, ROW))
     smoothings, splits = alphas(table), splits_of(table)
     columns = len(smoothings) * len(splits)
-    made = style.figure(style.DOUBLE, style.DOUBLE / columns * len(rows) + 0.7, options)
+    made = style.figure(style.DOUBLE, (style.DOUBLE / columns - 0.12) * len(rows) + 0.6, options)
     grid = made.subplots(len(rows), columns, squeeze=False)
     for i, (first, part) in enumerate(rows):
         grid[i, 0].set_ylabel(f"{first['model']}{style.degree_text(first)}\n{first['dataset']}")

@@ -76,7 +76,7 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     columns = min(len(panels), 2)
     bands = -(-len(panels) // columns)
     width = style.COLUMN if columns == 1 else style.DOUBLE
-    made = style.figure(width, 4.0 * bands, options)
+    made = style.figure(width, 4.4 * bands, options)
     ratios = [3.2, 0.9] * bands
     axes = made.subplots(2 * bands, columns, squeeze=False, gridspec_kw={"height_ratios": ratios}, sharex=True)
     for i, (first, part) in enumerate(panels):
@@ -91,6 +91,7 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
 
 def _panel(upper: Axes, lower: Axes, part: pd.DataFrame) -> None:
     upper.plot([0, 1], [0, 1], color=style.GREY, linestyle="--", linewidth=0.8)
+    handles = []
     for first, curve in groups(part, ["label_smoothing", "scaled"], sort=True):
         alpha, scaled = first["label_smoothing"], first["scaled"]
         look: dict[str, Any] = {"color": style.alpha_colour(alpha)}
@@ -98,16 +99,16 @@ def _panel(upper: Axes, lower: Axes, part: pd.DataFrame) -> None:
             "marker": "x" if scaled else ("" if alpha == 0 else "o"),
             "linestyle": "--" if scaled else "-",
         }
-        text = f"{_label(alpha, scaled)}\nECE {cell(first['ece_mean'], first['ece_spread'], first['n'], 3)}"
+        text = f"{_label(alpha, scaled)}: ECE {cell(first['ece_mean'], first['ece_spread'], first['n'], 3)}"
         filled = curve[curve["count"] > 0]
-        upper.plot(filled["confidence"], filled["accuracy"], label=text, markersize=3.5, **look, **mark)
+        upper.plot(filled["confidence"], filled["accuracy"], markersize=3.5, **look, **mark)
         edges = [*curve["lower"], curve["upper"].iloc[-1]]
         lower.stairs(curve["share"], edges, linestyle=mark["linestyle"], linewidth=1, **look)
+        handles.append(style.handle(text, markersize=3.5, **look, **mark))
     upper.set_xlim(0, 1)
     upper.set_ylim(0, 1.02)
-    upper.set_aspect("equal", adjustable="box")
     upper.set_ylabel("accuracy")
-    upper.legend(loc="upper left", labelspacing=0.7)
     lower.set_ylabel("share")
     lower.set_ylim(bottom=0)
     lower.set_xlabel("confidence")
+    lower.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.62))

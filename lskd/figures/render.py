@@ -36,7 +36,8 @@ def render(
     numbers = table(frames, options)
     with style.context():
         made = draw(numbers, frames, options)
-        made.draw_without_rendering()
+        if engine := made.get_layout_engine():
+            engine.execute(made)
         made.set_layout_engine("none")  # laid out once, not once a format
         for kind, metadata in _metadata(json.dumps(origin, sort_keys=True)).items():
             with atomic(_beside(out, kind)) as tmp:

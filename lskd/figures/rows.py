@@ -75,7 +75,7 @@ def cell(mean: float, spread: float, n: float | None = None, digits: int = 2) ->
     """ "71.43 ± 0.04 (3)": mean, sample standard deviation and number of runs; "—" where nothing was measured."""
     if math.isnan(mean):
         return "—"
-    text = f"{mean:.{digits}f}" + ("" if math.isnan(spread) else f" ± {spread:.{digits}f}")
+    text = number(mean, digits) + ("" if math.isnan(spread) else f" ± {spread:.{digits}f}")
     return text if n is None else f"{text} ({n:.0f})"
 
 

@@ -70,7 +70,10 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
             panel.set_title(f"T = {degree:g}")
         for j in range(len(degrees), bands * columns):
             axes[i * bands + j // columns, j % columns].remove()
-    axes[-1, 0].set_xlabel("class")
+    for panel in axes[-1]:
+        panel.set_xlabel("class")
+    for panel in axes[:, 0]:
+        panel.set_ylabel("probability")
     handles = [
         style.handle(f"soft target, {style.alpha_text(a)}", color=style.alpha_colour(a), linewidth=4)
         for a in alphas(table)

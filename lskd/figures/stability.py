@@ -1,6 +1,5 @@
 """Accuracy and intra-class variance 1 - S, by Shen's eq. 2 and by his Algorithm 1 (Shen 2021, table 1)."""
 
-import math
 from typing import Any
 
 import pandas as pd
@@ -44,33 +43,26 @@ def stability(frames: Frames, options: Options, metrics: list[str]) -> pd.DataFr
 
 
 def _layout(made: pd.DataFrame) -> pd.DataFrame:
-    """The paper's: a row for each network; accuracy and 1 - S w/o LS, then w/ LS with what LS changed."""
+    """A row for each network and quantity: w/o LS, w/ LS, what LS changes, as in the paper; then the paper's."""
     rows = []
     setting = [key for key in SETTING if key != "label_smoothing"]
-    for first, part in groups(made, [*setting, "paper_model"]):
-        row = {"Data": first["dataset"], "Network": style.network_text(first)}
-        row |= {"T": style.temperature_text(first["temperature"])} if first["role"] == "student" else {}
-        row |= {"Paper's": first["paper_model"]} if first["paper_model"] else {}
-        for alpha in alphas(made):
-            own = part[part["label_smoothing"] == alpha].drop_duplicates("metric")
-            for one in records(own):
-                row |= _cells(one, part)
+    for first, part in groups(made, [*setting, "metric", "paper_dataset"]):
+        digits = 2 if first["metric"] == "top1" else 4
+        row = {"Network": f"{first['dataset']}: {style.network_text(first)}{style.degree_text(first)}"}
+        row["Quantity"] = SHOWN[first["metric"]]
+        hard = part.loc[part["label_smoothing"] == 0, "ours"]
+        for one in records(part):
+            alpha = f"α = {one['label_smoothing']:g}"
+            row[alpha] = cell(one["ours"], one["spread"], one["n"], digits)
+            if one["label_smoothing"] and len(hard):
+                row[f"change, {alpha}"] = number(one["ours"] - hard.iloc[0], digits, sign=True)
+        for one in records(part[part["paper"].notna()]):
+            alpha = f"α = {one['label_smoothing']:g}"
+            row["paper's"] = f"{one['paper_model']}, {one['paper_dataset']}"
+            row[f"paper, {alpha}"] = number(one["paper"], digits)
+            row[f"difference, {alpha}"] = number(one["difference"], digits, sign=True)
         rows.append(row)
     return pd.DataFrame(rows).fillna("—")
-
-
-def _cells(one: dict[str, Any], part: pd.DataFrame) -> dict[str, str]:
-    alpha, metric = one["label_smoothing"], one["metric"]
-    digits = 2 if metric == "top1" else 4
-    name = f"{SHOWN[metric]}, α = {alpha:g}"
-    made = {name: cell(one["ours"], one["spread"], one["n"], digits)}
-    hard = part[(part["label_smoothing"] == 0) & (part["metric"] == metric)]
-    if alpha and not hard.empty:
-        made[f"change by LS, {name}"] = number(one["ours"] - hard["ours"].iloc[0], digits, sign=True)
-    if not math.isnan(one["paper"]):
-        made[f"paper {name}"] = number(one["paper"], digits)
-        made[f"difference, {name}"] = number(one["difference"], digits, sign=True)
-    return made
 
 
 def _caption(made: pd.DataFrame, found: pd.DataFrame, options: Options) -> str:

@@ -19,21 +19,7 @@ COLUMN, DOUBLE = 3.3, 6.9  # inches: one column, two columns
 BLUE, VERMILLION, GREY, BLACK = "#0072B2", "#D55E00", "#6B6B6B", "#000000"
 CLASSES = ("#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#0072B2", "#D55E00", "#F0E442", "#6B6B6B")
 CLASS_MARKERS = ("o", "^", "s", "D", "v", "P", "X", "*")
-MARKERS: dict[float, str] = {
-    1: "o",
-    2: "s",
-    3: "^",
-    4: "D",
-    6: "<",
-    8: "v",
-    10: ">",
-    12: "P",
-    16: "X",
-    20: "p",
-    40: "H",
-    64: "*",
-}
-LINES = ("-", "--", "-.", ":")
+MARKERS: dict[float, str] = dict(zip((1, 2, 3, 64, 4, 6, 8, 10, 12, 16, 20, 40), "os^Dv<P>Xph8", strict=True))
 
 # light to dark, so that more smoothing is darker; 0.1 is Okabe and Ito's vermillion
 _SMOOTHED = LinearSegmentedColormap.from_list(

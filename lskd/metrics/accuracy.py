@@ -24,7 +24,7 @@ def nll(labels_n: Array, logits_nk: Array) -> float:
 
 
 def measure(runs: list[RunData], options: Row) -> list[Row]:
-    """Rows (split, metric, k, value): top1, top5 (top-k with k = min(5, K - 1)) and nll (k = 0) of each run and split."""
+    """Rows (split, metric, k, value): top1, top5 (top-k with k = min(5, K - 1)) and nll (k = 0) by run and split."""
     rows = []
     for run in runs:
         for split in ("train", "val", "test"):

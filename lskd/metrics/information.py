@@ -1,4 +1,4 @@
-"""Mutual information between the index of a training image and the difference of two logits (Mueller 2019, section 4)."""
+"""Mutual information between the index of a training image and a logit difference (Mueller 2019, section 4)."""
 
 import math
 
@@ -23,10 +23,7 @@ def mutual_information(values_xl: Array) -> float:
     variance = float(((values_xl - means_x[:, None]) ** 2).mean())
     squared_yx = (values_y[:, None] - means_x) ** 2
     own_y = np.repeat(np.arange(len(means_x)), values_xl.shape[1])
-    if variance > 0:
-        log_yx = -squared_yx / (2 * variance)
-    else:
-        log_yx = np.where(squared_yx == 0, 0.0, -np.inf)
+    log_yx = -squared_yx / (2 * variance) if variance > 0 else np.where(squared_yx == 0, 0.0, -np.inf)
     mixture_y = logsumexp(log_yx, axis=1) - math.log(len(means_x))
     estimate = (log_yx[np.arange(len(values_y)), own_y] - mixture_y).mean()
     return float(np.clip(estimate, 0, math.log(len(means_x))))

@@ -9,7 +9,7 @@ TEMPERATURES = (1.0, 2.0, 3.0, 4.0, 8.0, 12.0, 16.0)  # Mueller 2019, A.1
 
 
 def gamma(labels_n: Array, probabilities_nk: Array) -> float:
-    """gamma = E[sum_k (1 - y_k) p_k K / (K - 1)]: the mass on wrong classes, in units of alpha (Mueller 2019, section 4).
+    """gamma = E[sum_k (1 - y_k) p_k K / (K - 1)]: the mass on wrong classes, as alpha counts it (Mueller 2019, sec. 4).
 
     Labels [N], probabilities [N, K]. Targets smoothed by alpha (uniformly) have gamma = alpha; uniform ones 1.
     """

@@ -30,18 +30,31 @@ def runs(
 def _label_run(group: str, role: str, model: str, alpha: float, seed: int) -> dict[str, Any]:
     return {
         "run": f"digits/{model}/short/ls{alpha:g}/seed{seed}",
-        **{"group": group, "role": role, "dataset": "digits", "model": model, "recipe": "short"},
-        **{"teacher": "", "teacher_model": "", "label_smoothing": alpha},
-        **{"temperature": math.nan, "soft_weight": math.nan, "variant": "", "seed": seed},
+        "group": group,
+        "role": role,
+        "dataset": "digits",
+        "model": model,
+        "recipe": "short",
+        "teacher": "",
+        "teacher_model": "",
+        "label_smoothing": alpha,
+        "temperature": math.nan,
+        "soft_weight": math.nan,
+        "variant": "",
+        "seed": seed,
     }
 
 
 def _student(teacher: dict[str, Any], temperature: float, weight: float, seed: int) -> dict[str, Any]:
     return teacher | {
         "run": f"{teacher['run']}/kd/resnet8-w4/short/T{temperature:g}-w{weight:g}/seed{seed}",
-        **{"group": "student", "role": "student", "model": "resnet8-w4"},
-        **{"teacher": teacher["run"], "teacher_model": teacher["model"]},
-        **{"temperature": temperature, "soft_weight": weight},
+        "group": "student",
+        "role": "student",
+        "model": "resnet8-w4",
+        "teacher": teacher["run"],
+        "teacher_model": teacher["model"],
+        "temperature": temperature,
+        "soft_weight": weight,
     }
 
 
@@ -93,7 +106,7 @@ def diffusion(rows: list[dict[str, Any]], targets=tuple(CLASSES)) -> pd.DataFram
                 for name, sign in (("S1", -1.0), ("S2", 0.3)):
                     size = 0.8 if row["label_smoothing"] else 0.15
                     value = sign * size + random.normal(0, 0.1)
-                    extra = {"t1": 1.0, "t2": 3.0, "target": target, "set": name, "normalisation": "unit"}
+                    extra = {"t1": 1.0, "t2": 3.0, "target": target, "set": name, "normalisation": "mean_norm"}
                     count = 2 if name == "S1" else 7
                     made.append(row | extra | {"split": split, "value": value, "classes": count, "source": "measured"})
     return pd.DataFrame(made)
@@ -104,7 +117,7 @@ def reliability(rows: list[dict[str, Any]], empty: int = 3) -> pd.DataFrame:
     made = []
     for row in rows:
         for scaled in (False, True):
-            gap = 0.02 if scaled or row["label_smoothing"] else 0.12
+            gap = -0.03 if row["label_smoothing"] else 0.02 if scaled else 0.12
             for binning in ("width", "mass"):
                 for b in range(15):
                     lower, upper = b / 15, (b + 1) / 15
@@ -169,7 +182,15 @@ def clusters(rows: list[dict[str, Any]]) -> pd.DataFrame:
     for row in rows:
         for split in ("train", "val", "test"):
             grown = 1.0 if row["label_smoothing"] else 0.0
-            for metric, value in (("D1", 12.0), ("D2", 11.5), ("Dc", 5.0 + grown), ("within", 1.3)):
+            for metric, value in (
+                ("D1", 12.0),
+                ("D2", 11.5),
+                ("Dc", 5.0 + grown),
+                ("spread", 1.3),
+                ("D1_plane", 11.9),
+                ("D2_plane", 11.4),
+                ("Dc_plane", 4.6 + grown),
+            ):
                 extra = {"split": split, "metric": metric, "classes": "3|9|6", "value": value + 0.1 * row["seed"]}
                 made.append(row | extra)
     return pd.DataFrame(made)

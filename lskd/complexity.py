@@ -1,0 +1,57 @@
+"""How large a network is: parameters, and multiply-adds of one image (Yuan 2020, supplement, table 3)."""
+
+import argparse
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from lskd import provenance, runs, stage, tables
+from lskd.files import atomic
+
+IMAGE = (3, 224, 224)  # the table's image size, and its 1000 classes
+CLASSES = 1000
+
+
+def complexity(model: torch.nn.Module, image_shape: tuple[int, int, int]) -> dict[str, int]:
+    """Parameters, and FLOPs of one image of shape (C, H, W), a multiply-add counted once as in the table.
+
+    Convolutions and matrix products are counted; torch's counter counts two operations for each of their
+    multiply-adds. A model on the meta device costs no time.
+    """
+    device = next(model.parameters()).device
+    counter = FlopCounterMode(display=False)
+    with counter, torch.no_grad():
+        model.eval()(torch.zeros(1, *image_shape, device=device))
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return {"parameters": parameters, "flops": counter.get_total_flops() // 2}
+
+
+def measure(models: dict[str, dict[str, Any]], resolve: Callable[[str], Callable[..., torch.nn.Module]]) -> list[dict]:
+    """Rows (model, image, parameters, flops) of each model, from its slug and its spec, for 3x224x224 and 1000 classes."""
+    found = []
+    for slug, spec in sorted(models.items()):
+        options = {key: value for key, value in spec.items() if key != "name"}
+        if spec["name"] not in tables.MODELS:
+            options = {"arch": spec["name"]}
+        with torch.device("meta"):
+            model = resolve(runs.model_entry(spec))(CLASSES, IMAGE, **options)
+        found.append({"model": slug, "image": "x".join(map(str, IMAGE)), **complexity(model, IMAGE)})
+    return found
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Measure the models of the spec and write one small Parquet file."""
+    spec = arguments.spec
+    table = pa.Table.from_pylist(measure(spec["models"], stage.resolve))
+    origin = provenance.collect(spec, arguments.code, {})
+    with atomic(arguments.out) as tmp:
+        pq.write_table(table.replace_schema_metadata({"lskd": json.dumps(origin, sort_keys=True)}), tmp)
+
+
+if __name__ == "__main__":
+    stage.call("complexity", main, stage.parser("complexity", "out").parse_args())

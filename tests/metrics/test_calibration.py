@@ -1,0 +1,147 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from scipy.optimize import brentq
+from scipy.special import softmax
+from sklearn.calibration import calibration_curve
+from torchmetrics.functional.classification import multiclass_calibration_error
+
+from lskd.metrics.accuracy import nll
+from lskd.metrics.calibration import (
+    BINS,
+    binned,
+    confidences,
+    ece,
+    ece_mass,
+    fit_temperature,
+    mass_edges,
+    measure,
+    width_edges,
+)
+from tests.metrics.made import drawn, study
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def test_ece_is_torchmetrics():
+    labels_n, logits_nk = drawn(1, 500, 8)
+    theirs = multiclass_calibration_error(
+        torch.from_numpy(softmax(logits_nk, axis=1)), torch.from_numpy(labels_n), 8, n_bins=15, norm="l1"
+    )
+    assert ece(*confidences(labels_n, logits_nk)) == pytest.approx(float(theirs), abs=1e-6)
+
+
+def test_ece_is_a_loop_over_bins():
+    confidence_n, correct_n = confidences(*drawn(2, 300, 5))
+    expected = 0.0
+    for i in range(BINS):
+        inside = (confidence_n > i / BINS) & (confidence_n <= (i + 1) / BINS)
+        if inside.any():
+            expected += inside.mean() * abs(correct_n[inside].mean() - confidence_n[inside].mean())
+    assert ece(confidence_n, correct_n) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize(("strategy", "edges_of"), [("uniform", width_edges), ("quantile", mass_edges)])
+def test_bins_are_scikit_learns(strategy, edges_of):
+    confidence_n, correct_n = confidences(*drawn(3, 400, 5))
+    accuracy_b, confidence_b = calibration_curve(correct_n, confidence_n, n_bins=BINS, strategy=strategy)
+    found = binned(confidence_n, correct_n, edges_of(confidence_n))
+    filled = found.count_b > 0
+    np.testing.assert_allclose(found.accuracy_b[filled], accuracy_b, atol=1e-12)
+    np.testing.assert_allclose(found.confidence_b[filled], confidence_b, atol=1e-12)
+    assert np.isnan(found.accuracy_b[~filled]).all()
+
+
+def test_equal_mass_bins_hold_equally_many():
+    confidence_n, correct_n = confidences(*drawn(4, 1500, 5))
+    counts = binned(confidence_n, correct_n, mass_edges(confidence_n)).count_b
+    assert counts.max() - counts.min() <= 1
+
+
+def test_a_confidence_on_an_edge_lies_below_it():
+    edges = width_edges(np.array([]))
+    found = binned(np.array([0.0, edges[1], edges[2], 1.0]), np.ones(4), edges)
+    assert np.flatnonzero(found.count_b).tolist() == [0, 1, 14]
+    assert found.count_b[0] == 2
+
+
+def test_a_calibrated_sampler_has_no_error_and_a_liar_all():
+    draw = np.random.default_rng(5)
+    errors = []
+    for samples in (300, 30_000, 1_000_000):
+        confidence_n = draw.uniform(0.2, 1, samples)
+        hit_n = (draw.uniform(size=samples) < confidence_n).astype(float)
+        errors.append((ece(confidence_n, hit_n), ece_mass(confidence_n, hit_n)))
+    assert errors[0] > errors[1] > errors[2]
+    assert max(errors[2]) < 0.003
+    assert ece(np.ones(9), np.zeros(9)) == ece_mass(np.ones(9), np.zeros(9)) == 1
+
+
+@given(SEEDS)
+def test_order_names_and_shift_do_not_matter(seed):
+    labels_n, logits_nk = drawn(seed, 60, 4)
+    logits_nk[:20] = logits_nk[0]  # ties
+    draw = np.random.default_rng(seed)
+    order, names = draw.permutation(60), draw.permutation(4)
+    renamed_nk = np.empty_like(logits_nk)
+    renamed_nk[:, names] = logits_nk
+    for error in (ece, ece_mass):
+        expected = pytest.approx(error(*confidences(labels_n, logits_nk)), abs=1e-9)
+        assert error(*confidences(labels_n[order], logits_nk[order])) == expected
+        assert error(*confidences(names[labels_n], renamed_nk)) == expected
+
+
+def slope(beta, labels_n, logits_nk):
+    """d NLL / d beta of softmax(beta z), the closed form."""
+    own_n = logits_nk[np.arange(len(labels_n)), labels_n]
+    return ((softmax(beta * logits_nk, axis=1) * logits_nk).sum(1) - own_n).mean()
+
+
+@pytest.mark.parametrize("scale", [0.3, 1.0, 5.0])
+def test_the_fitted_temperature_is_the_root_of_the_slope(scale):
+    labels_n, logits_nk = drawn(6, 400, 5)
+    logits_nk = logits_nk * scale
+    beta = brentq(slope, 1e-3, 90, args=(labels_n, logits_nk), xtol=1e-14)
+    assert fit_temperature(labels_n, logits_nk) == pytest.approx(1 / beta, rel=1e-6)
+
+
+@given(SEEDS)
+def test_the_loss_is_convex_in_one_over_t(seed):
+    labels_n, logits_nk = drawn(seed, 30, 4)
+    one, two = np.random.default_rng(seed).uniform(0.01, 20, 2)
+    middle = nll(labels_n, logits_nk * (one + two) / 2)
+    assert middle <= (nll(labels_n, logits_nk * one) + nll(labels_n, logits_nk * two)) / 2 + 1e-9
+
+
+@given(SEEDS, st.floats(0.25, 4))
+def test_scaling_logits_scales_their_temperature(seed, scale):
+    labels_n, logits_nk = drawn(seed, 80, 4)
+    fitted = fit_temperature(labels_n, logits_nk)
+    assume(0.05 < fitted < 20)
+    assert fit_temperature(labels_n, logits_nk * scale) == pytest.approx(fitted * scale, rel=1e-5)
+
+
+def test_without_an_error_the_lower_bound_is_found():
+    assert fit_temperature(np.array([0, 1]), np.eye(2)) == pytest.approx(0.01, rel=1e-3)
+
+
+def test_measure_fits_on_val_and_measures_on_test(tmp_path):
+    runs = study(tmp_path)
+    rows = measure(runs, {})
+    assert {row["split"] for row in rows} == {"test"}
+    first = {row["metric"]: row["value"] for row in rows if row["run"] == runs[0].row["run"]}
+    fitted = fit_temperature(*runs[0].logits("val"))
+    labels_n, logits_nk = runs[0].logits("test")
+    assert first == pytest.approx(
+        {
+            "temperature": fitted,
+            "ece": ece(*confidences(labels_n, logits_nk)),
+            "ece_mass": ece_mass(*confidences(labels_n, logits_nk)),
+            "ece_scaled": ece(*confidences(labels_n, logits_nk / fitted)),
+            "ece_mass_scaled": ece_mass(*confidences(labels_n, logits_nk / fitted)),
+            "nll": nll(labels_n, logits_nk),
+            "nll_scaled": nll(labels_n, logits_nk / fitted),
+        }
+    )
