@@ -1,15 +1,17 @@
 """Logits and features on disk: plain Parquet that any reader opens, read here at the speed of the disk, and sealed.
 
 Every column chunk is one uncompressed PLAIN page without nulls, so its last bytes are the values themselves (Parquet
-format, "Data Pages": repetition levels, definition levels, values) and are read straight into the array. The footer's key-value metadata holds `lskd` (where the file comes from), `lskd.index` (each row group's byte range and
-xxh3-128) and `lskd.seal` (xxh3-128 of all bytes outside the row groups, taken with its own digits as zeros). So one
-changed byte is found when it is read, and reading a view costs no more than that view.
+format, "Data Pages": repetition levels, definition levels, values) and are read straight into the array. The footer's
+key-value metadata holds `lskd` (where the file comes from), `lskd.index` (each row group's byte range and xxh3-128) and
+`lskd.seal` (xxh3-128 of all bytes outside the row groups, taken with its own digits as zeros). So one changed byte is
+found when it is read, and reading a view costs no more than that view.
 """
 
 import json
 import os
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,7 +21,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from lskd.errors import UserError
 from lskd.files import atomic
@@ -32,8 +33,16 @@ GROUP_BYTES = 1 << 28  # a Parquet page holds less than 2 GiB; larger views take
 FEATURE_ROWS = 8192
 CHUNK = 1 << 20  # bytes digested while they are still in the CPU's cache
 MAGIC = b"PAR1"
-SEAL = b"xxh3_128:"
 DIGITS = 32
+SEAL = b"lskd.seal\x18\x20"  # key, then Thrift's mark of a string of 32 bytes: JSON text cannot hold these
+# One page for each column chunk; only `view`, constant in a row group, has a dictionary and statistics.
+PAGES = {
+    "compression": "NONE",
+    "use_dictionary": ["view"],
+    "write_statistics": ["view"],
+    "data_page_size": 2**31 - 1,
+    "max_rows_per_page": 2**31 - 1,
+}
 
 
 @dataclass(frozen=True)
@@ -59,48 +68,55 @@ def write_logits(
     `dtype` is "float32" or "float16", K is `num_classes`, and every view has the same N. Raises UserError where a logit
     is beyond the range of float16, or the file cannot be written.
     """
-    kinds = [("sample", pa.int32()), ("view", pa.int16()), ("label", pa.int32()), ("logits", _list(dtype, num_classes))]
-    with atomic(path) as tmp, tmp.open("wb") as file:
-        writer, counts = _Writer(file, _schema(kinds), path), dict[int, int]()
+    columns = (("sample", pa.int32()), ("view", pa.int16()), ("label", pa.int32()))
+    seen: list[int] = []
+    samples = 0
+    with _writing(path, _schema("logits", num_classes, dtype, *columns), metadata) as writer:
         for view, samples_n, labels_n, logits_nk in views:
-            if view in counts or len(samples_n) not in (*counts.values(), len(samples_n)):
+            if view in seen or (seen and len(samples_n) != samples):
                 raise ValueError(f"view {view} comes twice, or has {len(samples_n)} samples unlike those before it")
-            counts[view] = len(samples_n)
-            writer.add(view, (samples_n, labels_n, logits_nk), max(1, GROUP_BYTES // writer.vector_bytes))
-        writer.close({"views": list(counts), "samples": max(counts.values(), default=0)}, metadata)
+            samples = len(samples_n)
+            seen.append(view)
+            writer.add(view, samples_n, labels_n, logits_nk)
+        writer.index = {"views": seen, "samples": samples}
 
 
 def write_features(
     path: Path | str, batches: Iterable[Rows], num_features: int, dtype: str, metadata: dict[str, str]
 ) -> None:
-    """Write batches of (samples_b, labels_b, features_bh) in row groups of 8192 rows; atomic.
+    """Write batches of (samples_b, labels_b, features_bh), each in row groups of at most 8192 rows; atomic.
 
     Raises UserError where a feature is beyond the range of float16, or the file cannot be written.
     """
-    kinds = [("sample", pa.int32()), ("label", pa.int32()), ("features", _list(dtype, num_features))]
-    with atomic(path) as tmp, tmp.open("wb") as file:
-        writer = _Writer(file, _schema(kinds), path)
-        for rows in _regrouped(batches, FEATURE_ROWS):
-            writer.add(None, rows, max(1, GROUP_BYTES // writer.vector_bytes))
-        writer.close({"views": [], "samples": sum(group.rows for group in writer.groups)}, metadata)
+    columns = (("sample", pa.int32()), ("label", pa.int32()))
+    with _writing(path, _schema("features", num_features, dtype, *columns), metadata) as writer:
+        for samples_b, labels_b, features_bh in batches:
+            writer.add(None, samples_b, labels_b, features_bh, FEATURE_ROWS)
+        writer.index = {"views": [], "samples": sum(group.rows for group in writer.groups)}
 
 
 class _Table:
     """The rows of a file whose seal was right; what is read is verified first."""
 
-    def __init__(self, path: Path, footer: bytes) -> None:
-        parquet = pq.ParquetFile(pa.BufferReader(footer))
-        self.path, self.footer, self.names = path, parquet.metadata, parquet.schema_arrow.names
-        self.width, self.dtype = _vector(parquet.schema_arrow)
-        self.metadata: dict[str, str] = json.loads(self.footer.metadata[b"lskd"])
-        index: dict[str, Any] = json.loads(self.footer.metadata[b"lskd.index"])
+    def __init__(self, path: Path, columns: list[str]) -> None:
+        outside, footer_start = _verified(path)
+        self.path, self.footer = path, pq.read_metadata(pa.BufferReader(outside))
+        schema, texts = self.footer.schema.to_arrow_schema(), self.footer.metadata
+        self.names, self.taken = schema.names, ["sample", "label", columns[-1]]
+        if self.names != columns:
+            found, wanted = ", ".join(self.names), ", ".join(columns)
+            raise UserError(f"{path}: its columns are {found}, not {wanted}; delete it and run again")
+        self.width, self.dtype = _vector(schema)
+        self.metadata: dict[str, str] = json.loads(texts[b"lskd"])
+        index: dict[str, Any] = json.loads(texts[b"lskd.index"])
+        self.views, self.num_samples = tuple[int, ...](index["views"]), int(index["samples"])
         self.groups = [Group(*fields) for fields in index["groups"]]
-        self.views: tuple[int, ...] = tuple(index["views"])
-        self.num_samples: int = index["samples"]
+        edges = [len(MAGIC), *(edge for group in self.groups for edge in (group.start, group.end)), footer_start]
+        if edges[::2] != edges[1::2]:
+            raise UserError(f"{path}: has bytes that no digest covers; delete it and run again")
 
-    def _rows(self, numbers: Iterable[int]) -> Rows:
+    def _rows(self, numbers: Sequence[int]) -> Rows:
         """The rows of these row groups, each verified."""
-        numbers = list(numbers)
         rows = sum(self.groups[number].rows for number in numbers)
         samples_n, labels_n = np.empty(rows, np.int32), np.empty(rows, np.int32)
         vectors_nk, first = np.empty((rows, self.width), self.dtype), 0
@@ -115,41 +131,28 @@ class _Table:
         return samples_n, labels_n, vectors_nk
 
     def _read_group(self, file: Any, number: int, out: Rows) -> None:
-        """Fill `out`: the row group's end goes straight into the vectors, what comes before them into `head`."""
-        group, (samples_n, labels_n, vectors_nk) = self.groups[number], out
-        ahead = group.end - group.start - vectors_nk.nbytes
-        head, digest = bytearray(max(0, ahead)), xxhash.xxh3_128()
-        file.seek(group.start)
-        _fill(file, memoryview(head), digest)
-        _fill(file, memoryview(vectors_nk).cast("B")[: group.end - group.start - len(head)], digest)
-        if digest.hexdigest() != group.digest:
-            raise UserError(
-                f"{self.path}: bytes {group.start} to {group.end} have changed since they were written; "
-                "delete it and run again"
-            )
-        ends = [self._plain_end(number, name, head, values) for name, values in zip((*self.names[:0], "sample", "label", self.names[-1]), out, strict=True)]
-        if None in ends or ends[2] != group.end:
+        """Fill `out` with the ends of its column chunks, and `ahead` with the bytes before each."""
+        group, row_group = self.groups[number], self.footer.row_group(number)
+        chunks = [row_group.column(self.names.index(name)) for name in self.taken]
+        plain = all(map(_is_plain, chunks, out))
+        ahead, parts, at = [], [], group.start
+        for chunk, values in zip(chunks, out, strict=True) if plain else ():
+            end = chunk.data_page_offset + chunk.total_compressed_size
+            ahead.append(bytearray(end - values.nbytes - at))
+            parts += [memoryview(ahead[-1]), memoryview(values.data).cast("B")]
+            at = end
+        parts.append(memoryview(bytearray(group.end - at)))
+        if _read_digest(file, group.start, parts) != group.digest:
+            where = f"bytes {group.start} to {group.end}"
+            raise UserError(f"{self.path}: {where} have changed since they were written; delete it and run again")
+        if not plain or not all(map(_is_one_page, chunks, out, ahead)):
             self._decode(file, number, out)
-            return
-        for end, values in zip(ends[:2], (samples_n, labels_n), strict=True):
-            assert end is not None
-            values[:] = np.frombuffer(head, np.int32, len(values), end - group.start - values.nbytes)
-
-    def _plain_end(self, number: int, name: str, head: bytearray, values: Array) -> int | None:
-        """Where a column chunk ends whose last bytes are `values`; None if it is not one plain page of them."""
-        chunk = self.footer.row_group(number).column(self.names.index(name))
-        plain = chunk.compression == "UNCOMPRESSED" and not chunk.has_dictionary_page
-        plain = plain and set(chunk.encodings) <= {"PLAIN", "RLE"} and chunk.num_values == values.size
-        page = _page_bytes(head[chunk.data_page_offset - self.groups[number].start :][:16])
-        if not plain or not values.nbytes <= page < chunk.total_compressed_size:
-            return None
-        return chunk.data_page_offset + chunk.total_compressed_size
 
     def _decode(self, file: Any, number: int, out: Rows) -> None:
         """The same by pyarrow's decoder, for a file whose pages are cut otherwise than ours."""
         file.seek(0)
-        table = pq.ParquetFile(file).read_row_group(number, columns=list((*self.names[:0], "sample", "label", self.names[-1])))
-        for name, values in zip((*self.names[:0], "sample", "label", self.names[-1]), out, strict=True):
+        table = pq.ParquetFile(file).read_row_group(number, columns=self.taken)
+        for name, values in zip(self.taken, out, strict=True):
             column = table.column(name).combine_chunks()
             flat = column.flatten() if values.ndim == 2 else column
             values[:] = flat.to_numpy(zero_copy_only=False).reshape(values.shape)
@@ -170,15 +173,11 @@ class LogitsFile(_Table):
         if view not in self.views:
             held = ", ".join(map(str, self.views[:20])) or "no view"
             raise UserError(f"{self.path}: no view {view}, it holds {held}; delete it and run again")
-        return self._rows(number for number, group in enumerate(self.groups) if group.view == view)
+        return self._rows([number for number, group in enumerate(self.groups) if group.view == view])
 
 
 class FeaturesFile(_Table):
-    """Penultimate features [N, H]; also `num_samples` (N), `dtype` and `metadata`."""
-
-    @property
-    def num_features(self) -> int:
-        return self.width
+    """Penultimate features [N, H]; also `num_samples` (N), `width` (H), `dtype` and `metadata`."""
 
     def batches(self) -> Iterator[Rows]:
         """samples_b int32, labels_b int32 and features_bh, at most 8192 rows at a time, in the order they were written.
@@ -195,12 +194,12 @@ class FeaturesFile(_Table):
 
 def open_logits(path: Path | str) -> LogitsFile:
     """Raises UserError where the file is missing, damaged or not one that `write_logits` wrote."""
-    return LogitsFile(_open(Path(path), ["sample", "view", "label", "logits"]))
+    return LogitsFile(Path(path), ["sample", "view", "label", "logits"])
 
 
 def open_features(path: Path | str) -> FeaturesFile:
     """Raises UserError where the file is missing, damaged or not one that `write_features` wrote."""
-    return FeaturesFile(_open(Path(path), ["sample", "label", "features"]))
+    return FeaturesFile(Path(path), ["sample", "label", "features"])
 
 
 def quantisation_error(logits_nk: Array, dtype: str, temperatures: Iterable[float]) -> dict[str, Any]:
@@ -211,35 +210,28 @@ def quantisation_error(logits_nk: Array, dtype: str, temperatures: Iterable[floa
     """
     exact_nk = np.asarray(logits_nk, np.float64)
     stored_nk = exact_nk.astype(dtype).astype(np.float64)
-    distances = {
-        t: float(np.abs(softmax(stored_nk / t, axis=1) - softmax(exact_nk / t, axis=1)).sum(axis=1).max(initial=0)) / 2
-        for t in temperatures
+    apart = {t: np.abs(_softmax(stored_nk / t) - _softmax(exact_nk / t)).sum(axis=1) / 2 for t in temperatures}
+    return {
+        "logit": float(np.abs(stored_nk - exact_nk).max(initial=0)),
+        "total_variation": {t: float(apart_n.max(initial=0)) for t, apart_n in apart.items()},
     }
-    return {"logit": float(np.abs(stored_nk - exact_nk).max(initial=0)), "total_variation": distances}
 
 
-def _list(dtype: str, width: int) -> pa.DataType:
-    return pa.list_(
-        pa.field("element", {"float32": pa.float32(), "float16": pa.float16()}[dtype], nullable=False), width
-    )
+def _softmax(logits_nk: Array) -> Array:
+    powers_nk = np.exp(logits_nk - logits_nk.max(axis=1, keepdims=True))
+    return powers_nk / powers_nk.sum(axis=1, keepdims=True)
 
 
-def _schema(kinds: list[tuple[str, pa.DataType]]) -> pa.Schema:
-    return pa.schema([pa.field(name, kind, nullable=False) for name, kind in kinds])
+def _schema(vectors: str, width: int, dtype: str, *others: tuple[str, pa.DataType]) -> pa.Schema:
+    element = pa.field("element", {"float32": pa.float32(), "float16": pa.float16()}[dtype], nullable=False)
+    columns = (*others, (vectors, pa.list_(element, width)))
+    return pa.schema([pa.field(name, kind, nullable=False) for name, kind in columns])
 
 
-def _regrouped(batches: Iterable[Rows], size: int) -> Iterator[Rows]:
-    """The same rows, `size` at a time."""
-    held: list[Rows] = []
-    for batch in batches:
-        held.append(batch)
-        while sum(len(samples_b) for samples_b, *_ in held) >= size:
-            whole = [np.concatenate(parts) for parts in zip(*held, strict=True)]
-            yield whole[0][:size], whole[1][:size], whole[2][:size]
-            held = [(whole[0][size:], whole[1][size:], whole[2][size:])]
-    if held:
-        samples_n, labels_n, vectors_nk = (np.concatenate(parts) for parts in zip(*held, strict=True))
-        yield samples_n, labels_n, vectors_nk
+def _vector(schema: pa.Schema) -> tuple[int, np.dtype]:
+    """Length and dtype of the vectors, the last column."""
+    kind = schema[-1].type
+    return kind.list_size, np.dtype(kind.value_type.to_pandas_dtype())
 
 
 class _Digesting:
@@ -264,34 +256,23 @@ class _Digesting:
 
 
 class _Writer:
-    """Row groups into an open file, each with its digest, then the sealed footer."""
+    """Row groups on their way into a file, and what the index will say of them."""
 
-    def __init__(self, file: BinaryIO, schema: pa.Schema, path: Path | str) -> None:
-        kind = schema[-1].type
-        self.path, self.width, self.dtype = path, kind.list_size, np.dtype(kind.value_type.to_pandas_dtype())
-        self.vector_bytes = max(1, self.width * self.dtype.itemsize)
-        self.groups: list[Group] = []
-        self.sink = _Digesting(file)
-        # The longest pages there are: one for each column chunk. Only `view`, constant in a group, has a dictionary.
-        self.parquet = pq.ParquetWriter(
-            self.sink,
-            schema,
-            compression="NONE",
-            use_dictionary=["view"],
-            write_statistics=["view"],
-            data_page_size=2**31 - 1,
-            max_rows_per_page=2**31 - 1,
-        )
-        self.sink.take()
+    def __init__(self, parquet: pq.ParquetWriter, sink: _Digesting, path: Path | str) -> None:
+        self.parquet, self.sink, self.path = parquet, sink, path
+        self.schema, self.groups, self.index = parquet.schema, list[Group](), dict[str, Any]()
+        self.width, self.dtype = _vector(self.schema)
 
-    def add(self, view: int | None, rows: Rows, group_rows: int) -> None:
-        """Append rows, `group_rows` to a row group."""
-        samples_n, labels_n, vectors_nk = rows
+    def add(
+        self, view: int | None, samples_n: Array, labels_n: Array, vectors_nk: Array, most_rows: int = 1 << 30
+    ) -> None:
+        """Append these rows, as one row group if they fit one."""
         if vectors_nk.shape != (len(samples_n), self.width) or len(labels_n) != len(samples_n):
             raise ValueError(f"{len(samples_n)} samples and {len(labels_n)} labels with vectors {vectors_nk.shape}")
         vectors_nk = self._stored(vectors_nk)
-        for first in range(0, len(samples_n), group_rows):
-            part = slice(first, first + group_rows)
+        rows = max(1, min(most_rows, GROUP_BYTES // (self.width * self.dtype.itemsize)))
+        for first in range(0, len(samples_n), rows):
+            part = slice(first, first + rows)
             self._add_group(view, samples_n[part], labels_n[part], vectors_nk[part])
 
     def _stored(self, vectors_nk: Array) -> Array:
@@ -303,31 +284,40 @@ class _Writer:
         return stored_nk
 
     def _add_group(self, view: int | None, samples_n: Array, labels_n: Array, vectors_nk: Array) -> None:
-        schema, start, rows = self.parquet.schema, self.sink.size, len(samples_n)
-        flat = pa.array(vectors_nk.ravel(), schema[-1].type.value_type)
+        start, rows, kind = self.sink.size, len(samples_n), self.schema[-1].type
+        flat = pa.array(vectors_nk.ravel(), kind.value_type)
         columns = {
             "sample": pa.array(np.asarray(samples_n, np.int32)),
-            "view": pa.array(np.full(rows, 0 if view is None else view, np.int16)),
+            "view": pa.array(np.full(rows, view or 0, np.int16)),
             "label": pa.array(np.asarray(labels_n, np.int32)),
-            schema.names[-1]: pa.FixedSizeListArray.from_arrays(flat, type=schema[-1].type),
+            self.schema.names[-1]: pa.FixedSizeListArray.from_arrays(flat, type=kind),
         }
-        table = pa.table([columns[name] for name in schema.names], schema=schema)
+        table = pa.table([columns[name] for name in self.schema.names], schema=self.schema)
         self.parquet.write_table(table, row_group_size=rows)
         self.groups.append(Group(view, rows, start, self.sink.size, self.sink.take()))
 
-    def close(self, index: dict[str, Any], metadata: dict[str, str]) -> None:
-        """Write the footer and seal it."""
-        index = index | {"groups": [list(vars(group).values()) for group in self.groups]}
-        self.parquet.add_key_value_metadata(
-            {"lskd": json.dumps(metadata, sort_keys=True), "lskd.index": json.dumps(index)}
-        )
-        self.parquet.add_key_value_metadata({"lskd.seal": SEAL.decode() + "0" * DIGITS})
-        self.parquet.close()
-        self.sink.flush()
-        with open(self.sink.file.name, "r+b") as file:
-            outside, footer_start = _outside(file)
-            file.seek(footer_start - len(MAGIC) + _seal_at(outside))
-            file.write(_sealed(outside).encode())
+
+@contextmanager
+def _writing(path: Path | str, schema: pa.Schema, metadata: dict[str, str]) -> Iterator[_Writer]:
+    """A writer of row groups, whose footer is then sealed; atomic."""
+    with atomic(path) as tmp, tmp.open("w+b") as file:
+        sink = _Digesting(file)
+        with pq.ParquetWriter(sink, schema, **PAGES) as parquet:
+            sink.take()
+            writer = _Writer(parquet, sink, path)
+            yield writer
+            index = writer.index | {"groups": [list(vars(group).values()) for group in writer.groups]}
+            texts = {"lskd": json.dumps(metadata), "lskd.index": json.dumps(index), "lskd.seal": "0" * DIGITS}
+            parquet.add_key_value_metadata(texts)
+        _seal(file)
+
+
+def _seal(file: BinaryIO) -> None:
+    """Put the digest of all that lies outside the row groups in the place of its zeros."""
+    file.flush()
+    outside, footer_start = _outside(file)
+    file.seek(footer_start - len(MAGIC) + _seal_at(outside))
+    file.write(_sealed(outside).encode())
 
 
 def _outside(file: BinaryIO) -> tuple[bytes, int]:
@@ -346,8 +336,8 @@ def _outside(file: BinaryIO) -> tuple[bytes, int]:
 
 
 def _seal_at(outside: bytes) -> int:
-    """Where the seal's digits start; the last such key, since `close` adds it last."""
-    found = outside.rfind(SEAL)
+    """Where the seal's digits start."""
+    found = outside.find(SEAL)
     if found < 0:
         raise ValueError("its footer carries no lskd seal, so it was written by something else or is damaged")
     return found + len(SEAL)
@@ -358,43 +348,48 @@ def _sealed(outside: bytes) -> str:
     return xxhash.xxh3_128(outside[:at] + b"0" * DIGITS + outside[at + DIGITS :]).hexdigest()
 
 
-def _open(path: Path, columns: list[str]) -> "_Table":
-    """The verified footer; nothing parses a footer before its seal has been compared."""
+def _verified(path: Path) -> tuple[bytes, int]:
+    """The bytes outside the row groups, after their seal was compared and before anything parses them."""
     try:
         with path.open("rb") as file:
             outside, footer_start = _outside(file)
         at = _seal_at(outside)
-        if outside[at : at + DIGITS] != _sealed(outside).encode():
-            raise ValueError("its footer has changed since it was written")
-        parquet = pq.ParquetFile(pa.BufferReader(outside))
-        if parquet.schema_arrow.names != columns:
-            raise ValueError(f"its columns are {', '.join(parquet.schema_arrow.names)}, not {', '.join(columns)}")
-        table = _Table(path, parquet.metadata, parquet.schema_arrow)
-        edges = [len(MAGIC), *(edge for group in table.groups for edge in (group.start, group.end)), footer_start]
-        if edges[::2] != edges[1::2]:
-            raise ValueError("there are bytes between its row groups")
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error}); run the step that makes it") from error
     except ValueError as error:
         raise UserError(f"{path}: {error}; delete it and run again") from error
-    return table
+    if outside[at : at + DIGITS] != _sealed(outside).encode():
+        raise UserError(f"{path}: its footer has changed since it was written; delete it and run again")
+    return outside, footer_start
 
 
-def _fill(file: Any, out: memoryview, digest: Any) -> None:
-    """Read the file's next bytes into `out`, digesting them on the way; a short file leaves a wrong digest."""
-    done = 0
-    while done < len(out) and (count := file.readinto(out[done : done + CHUNK])):
-        digest.update(out[done : done + count])
-        done += count
+def _read_digest(file: Any, start: int, parts: list[memoryview]) -> str:
+    """Fill `parts` with the file's bytes from `start` on, and digest them; a short file leaves another digest."""
+    digest = xxhash.xxh3_128()
+    file.seek(start)
+    for part in parts:
+        done = 0
+        while done < len(part) and (count := file.readinto(part[done : done + CHUNK])):
+            digest.update(part[done : done + count])
+            done += count
+    return digest.hexdigest()
 
 
-def _page_bytes(header: bytearray) -> int:
-    """The size that a version-1 data page's header tells (Thrift compact: type 0, then two zigzag varints), or -1."""
+def _is_plain(chunk: Any, values: Array) -> bool:
+    """Whether, by the footer, a column chunk holds these many values as they lie in memory."""
+    plain = chunk.compression == "UNCOMPRESSED" and not chunk.has_dictionary_page
+    plain = plain and set(chunk.encodings) <= {"PLAIN", "RLE"} and chunk.num_values == values.size
+    return plain and chunk.total_compressed_size > values.nbytes
+
+
+def _is_one_page(chunk: Any, values: Array, ahead: bytearray) -> bool:
+    """Whether the first page holds all values, by its header (Thrift compact: type 0, then its size in zigzag)."""
+    from_end = chunk.total_compressed_size - values.nbytes
+    header, size = ahead[-from_end:], 0
     if header[:3] != b"\x15\x00\x15":
-        return -1
-    value = 0
-    for place, byte in enumerate(header[3:]):
-        value |= (byte & 127) << (7 * place)
+        return False
+    for place, byte in enumerate(header[3:8]):
+        size |= (byte & 127) << (7 * place)
         if byte < 128:
-            return value >> 1
-    return -1
+            break
+    return size >> 1 >= values.nbytes

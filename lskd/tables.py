@@ -66,7 +66,7 @@ METRICS = {
     "reliability": Metric("lskd.metrics.reliability:measure", _LOGITS[1:]),
     "stability": Metric("lskd.metrics.stability:measure", _LOGITS),
     "diffusion": Metric("lskd.metrics.diffusion:measure", _FEATURES, ("logits/train.parquet",)),
-    "clusters": Metric("lskd.metrics.clusters:measure", _FEATURES),
+    "clusters": Metric("lskd.metrics.clusters:measure", (*_FEATURES, "head.safetensors")),
     "projection": Metric("lskd.metrics.projection:measure", (*_FEATURES, "head.safetensors")),
     "smoothness": Metric("lskd.metrics.smoothness:measure", _LOGITS[:1]),
     "probabilities": Metric("lskd.metrics.probabilities:measure", (_LOGITS[0], _LOGITS[2])),

@@ -63,7 +63,7 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     points = points[points["split"].isin(["train", "template"])]
     rows = list(groups(points, ["group", "role", "dataset", "model", "temperature"]))
     smoothings = alphas(points)
-    made = style.figure(style.DOUBLE, 2.7 * len(rows) + 0.4, options)
+    made = style.figure(style.DOUBLE, 3.1 * len(rows) + 0.4, options)
     axes = made.subplots(len(rows), len(smoothings), squeeze=False)
     for i, (first, part) in enumerate(rows):
         own = table[(table["group"] == first["group"]) & (table["split"] == "train")]

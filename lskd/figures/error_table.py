@@ -3,8 +3,9 @@
 from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure
 
-from lskd.figures.accuracy_table import draw as draw  # the same dots, of another metric
+from lskd.figures import accuracy_table
 from lskd.figures.accuracy_table import layout, settings
 from lskd.figures.beside import warning
 from lskd.figures.rows import measured, pick, present
@@ -20,3 +21,8 @@ def table(frames: Frames, options: Options) -> pd.DataFrame:
     made = settings(errors, options)
     caption = f"Test error in % (number of runs in brackets). {measured(found, options)}{warning(made)}"
     return present(made, layout(made), caption)
+
+
+def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
+    """A row for each setting; colour tells alpha and the marker T."""
+    return accuracy_table.draw(table, frames, options)

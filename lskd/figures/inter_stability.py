@@ -3,8 +3,9 @@
 from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure
 
-from lskd.figures.stability import draw as draw  # the same dots, of another definition
+from lskd.figures import stability as intra
 from lskd.figures.stability import stability
 
 Frames = dict[str, pd.DataFrame]
@@ -14,3 +15,8 @@ Options = dict[str, Any]
 def table(frames: Frames, options: Options) -> pd.DataFrame:
     """Accuracy in percent and 1 - inter-class stability on test by network and alpha, beside the paper's."""
     return stability(frames, options, ["stability_inter"])
+
+
+def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
+    """A row for each network and alpha; panels: accuracy, and 1 - S between classes."""
+    return intra.draw(table, frames, options)

@@ -80,6 +80,8 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
             for j, (label, part) in enumerate(band):
                 pair = row[j * len(splits) : (j + 1) * len(splits)]
                 network(pair, part[part["label_smoothing"] == alpha], splits, order_of(table, options))
+                for panel in pair:
+                    panel.set_yticks([])  # x says the scale, which is y's too
                 if i == 0:
                     for panel, split in zip(pair, splits, strict=True):
                         panel.set_title(f"{label}\n{split}")
@@ -94,7 +96,6 @@ def network(panels: Any, part: pd.DataFrame, splits: list[str], classes: list[st
     for panel, split in zip(panels, splits, strict=True):
         scatter(panel, part[part["split"].isin([split, "template"])], classes)
         square(panel, part)
-        panel.tick_params(labelleft=panel is panels[0])
 
 
 def scatter(panel: Axes, points: pd.DataFrame, classes: list[str]) -> None:

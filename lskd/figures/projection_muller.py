@@ -34,6 +34,7 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
             pair = grid[i, j * len(splits) : (j + 1) * len(splits)]
             network(pair, part[part["label_smoothing"] == alpha], splits, order_of(table, options))
             for panel, split in zip(pair, splits, strict=True):
+                panel.tick_params(labelleft=panel is pair[0])
                 if i == 0:
                     panel.set_title(f"{style.alpha_text(alpha)}\n{split}")
     style.legend_below(made, class_handles(table, options), 4)

@@ -34,15 +34,16 @@ def render(
 ) -> None:
     """Write out.png (200 dpi), .svg, .pdf, .csv, .md and .tex; the pictures carry `origin` in their metadata."""
     numbers = table(frames, options)
+    texts = numbers.attrs["caption"], numbers.attrs["columns"], numbers.attrs["rows"]
+    numbers.attrs = {}  # pandas would copy them at every step of the drawing
     with style.context():
         made = draw(numbers, frames, options)
         if engine := made.get_layout_engine():
             engine.execute(made)
-        made.set_layout_engine("none")  # laid out once, not once a format
+        made.set_layout_engine(None)  # laid out once, not once a format
         for kind, metadata in _metadata(json.dumps(origin, sort_keys=True)).items():
             with atomic(_beside(out, kind)) as tmp:
                 made.savefig(tmp, format=kind, metadata=metadata)
-    texts = numbers.attrs["caption"], numbers.attrs["columns"], numbers.attrs["rows"]
     _write(_beside(out, "csv"), numbers.to_csv(index=False, float_format="%.10g", lineterminator="\n"))
     _write(_beside(out, "md"), markdown(*texts))
     _write(_beside(out, "tex"), latex(*texts))

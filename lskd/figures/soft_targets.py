@@ -71,7 +71,7 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
         for j in range(len(degrees), bands * columns):
             axes[i * bands + j // columns, j % columns].remove()
     for panel in axes[-1]:
-        panel.set_xlabel("class")
+        panel.set_xlabel("class" if max(map(len, table["predicted"])) == 1 else "class number")
     for panel in axes[:, 0]:
         panel.set_ylabel("probability")
     handles = [
@@ -91,6 +91,8 @@ def _panel(panel: Any, part: pd.DataFrame, alpha: float) -> None:
         range(len(classes)), own["mean"], color=style.alpha_colour(alpha), yerr=own["spread"].fillna(0), error_kw=bars
     )
     panel.axhline(own["uniform"].iloc[0], color=style.BLACK, linestyle="--", linewidth=1)
-    every = 1 if len(classes) <= 10 and max(map(len, classes)) == 1 else max(1, len(classes) - 1)
-    panel.set_xticks(range(0, len(classes), every), classes[::every])
+    short = max(map(len, classes)) == 1
+    every = -(-len(classes) // 10)
+    names = classes if short else [f"{i + 1}" for i in range(len(classes))]
+    panel.set_xticks(range(0, len(classes), every), names[::every])
     panel.grid(axis="x", visible=False)

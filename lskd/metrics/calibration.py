@@ -1,5 +1,6 @@
 """Expected calibration error and temperature scaling (Guo et al. 2017; Mueller 2019, section 3 and table 3)."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ from lskd.metrics.accuracy import nll
 from lskd.metrics.inputs import Array, Batch, Row, RunData
 
 BINS = 15  # Mueller 2019, figure 2
-LOWEST, HIGHEST = 0.01, 100.0  # temperatures; a val split without an error has its best T at 0
+LOWEST, HIGHEST = 0.01, 100.0  # temperatures
 
 
 class Bins(NamedTuple):
@@ -70,9 +71,11 @@ def ece_mass(confidence_n: Array, correct_n: Array) -> float:
 def fit_temperature(labels_n: Array, logits_nk: Array) -> float:
     """The T in 0.01..100 that minimises the NLL of softmax(logits / T) (Guo et al. 2017, section 4.2).
 
-    Labels [N], logits [N, K]. The NLL is convex in 1 / T, so it has one minimum along log T, where it is searched;
-    without any error among the samples it falls all the way to T = 0, and the lower bound is returned.
+    Labels [N], logits [N, K]. The NLL is convex in 1 / T, so it has one minimum along log T, where it is searched.
+    Where every label has the highest logit it falls all the way to T = 0: nothing can be fitted, and T is NaN.
     """
+    if (np.take_along_axis(logits_nk, labels_n[:, None], 1) >= logits_nk).all():
+        return math.nan
 
     def loss(log_t: float) -> float:
         return nll(labels_n, logits_nk / np.exp(log_t))
@@ -81,10 +84,19 @@ def fit_temperature(labels_n: Array, logits_nk: Array) -> float:
     return float(np.exp(found.x))
 
 
+def scores(labels_n: Array, logits_nk: Array, temperature: float) -> dict[str, float]:
+    """ece, ece_mass and nll of logits [N, K] divided by a temperature; NaN where that is."""
+    if math.isnan(temperature):
+        return dict.fromkeys(("ece", "ece_mass", "nll"), math.nan)
+    both = confidences(labels_n, logits_nk, temperature)
+    return {"ece": ece(*both), "ece_mass": ece_mass(*both), "nll": nll(labels_n, logits_nk / temperature)}
+
+
 def measure(runs: list[RunData], options: Row) -> list[Row]:
     """Rows (split, metric, value) on test, before and after scaling by the temperature that was fitted on val.
 
-    Metrics: ece, ece_mass, nll; ece_scaled, ece_mass_scaled, nll_scaled; temperature.
+    Metrics: ece, ece_mass, nll; ece_scaled, ece_mass_scaled, nll_scaled; temperature. The last four are NaN where no
+    temperature could be fitted because val has no error.
     """
     rows = []
     for run in runs:
@@ -92,9 +104,6 @@ def measure(runs: list[RunData], options: Row) -> list[Row]:
         labels_n, logits_nk = run.logits("test")
         found = {"temperature": fitted}
         for suffix, temperature in (("", 1.0), ("_scaled", fitted)):
-            confidence_n, correct_n = confidences(labels_n, logits_nk, temperature)
-            found[f"ece{suffix}"] = ece(confidence_n, correct_n)
-            found[f"ece_mass{suffix}"] = ece_mass(confidence_n, correct_n)
-            found[f"nll{suffix}"] = nll(labels_n, logits_nk / temperature)
+            found |= {name + suffix: value for name, value in scores(labels_n, logits_nk, temperature).items()}
         rows += [run.row | {"split": "test", "metric": name, "value": found[name]} for name in sorted(found)]
     return rows

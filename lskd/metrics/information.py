@@ -17,6 +17,7 @@ def mutual_information(values_xl: Array) -> float:
     Mueller prints (y - mu_x)^2 / (2 s2) without its minus sign, log sum_x without 1/N and a sum over x for the mean;
     taken literally that is unbounded, while the text bounds I by 0 and log N, as this does. All L draws are used, and
     a negative Monte Carlo estimate counts as 0. Without any variance, Y is discrete and I is its entropy.
+    With few draws it is biased upwards: equal images read 0.11 nats at N = 600 and L = 5, where log N is 6.4.
     """
     means_x = values_xl.mean(1)
     values_y = values_xl.ravel()

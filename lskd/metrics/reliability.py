@@ -1,5 +1,7 @@
 """The bins of reliability diagrams (Mueller 2019, figures 2 and 3)."""
 
+import math
+
 from lskd.metrics.calibration import binned, confidences, fit_temperature, mass_edges, width_edges
 from lskd.metrics.inputs import Row, RunData
 
@@ -7,14 +9,15 @@ from lskd.metrics.inputs import Row, RunData
 def measure(runs: list[RunData], options: Row) -> list[Row]:
     """Rows (split, scaled, binning, bin, lower, upper, confidence, accuracy, count): 15 bins of the test images.
 
-    `scaled` tells whether the logits were divided by the temperature fitted on val; `binning` is width or mass.
+    `scaled` tells whether the logits were divided by the temperature fitted on val (no such rows where val has no error
+    and nothing could be fitted); `binning` is width or mass.
     `lower` and `upper` are the bin's edges; confidence and accuracy are means in 0..1, NaN in an empty bin.
     """
     rows = []
     for run in runs:
         fitted = fit_temperature(*run.logits("val"))
         labels_n, logits_nk = run.logits("test")
-        for scaled in (False, True):
+        for scaled in (False,) if math.isnan(fitted) else (False, True):
             confidence_n, correct_n = confidences(labels_n, logits_nk, fitted if scaled else 1.0)
             for binning, edges_of in (("width", width_edges), ("mass", mass_edges)):
                 own = run.row | {"split": "test", "scaled": scaled, "binning": binning}

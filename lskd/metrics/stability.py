@@ -1,8 +1,8 @@
 """Shen 2021's stability: eq. 2, Algorithm 1 (which is another number) and the inter-class stability of eq. 5-7.
 
-The papers' tables print 1 - S. Their numbers tell which S: table 1 (0.29-0.34) has the size of a standard deviation,
-as in Algorithm 1, not of eq. 2; table 10 (0.16-0.19, falling with accuracy) cannot be eq. 5 on probability vectors,
-which rises towards 1 with accuracy, and has the size of `inter_class_std`.
+The paper's tables print 1 - S. Which S table 1 holds is not said. Table 10 (0.16-0.19 on ImageNet, falling as accuracy
+rises) can hardly be eq. 5 on probability vectors, which is about 1/K sum_c (mean p_cc)^2 and rises with accuracy; it
+has the size and trend of a standard deviation between classes, so `inter_class_std` is measured too.
 """
 
 import numpy as np

@@ -11,7 +11,7 @@ from sklearn.metrics import accuracy_score
 from lskd.errors import UserError
 from lskd.metrics.agreement import kl_divergence, measure, top1_agreement
 from lskd.metrics.inputs import RunData
-from tests.metrics.made import drawn, study
+from tests.metrics.made import drawn, quick, study
 
 
 def test_agreement_and_kl_are_scikit_learns_scipys_and_torchs():
@@ -28,6 +28,7 @@ def test_confident_disagreement_stays_finite():
     assert kl_divergence(np.array([[1e3, 0.0]]), np.array([[0.0, 1e3]])) == pytest.approx(1e3)
 
 
+@quick
 @given(st.integers(0, 2**32 - 1))
 def test_order_names_and_shift_do_not_matter(seed):
     teacher_nk, student_nk = drawn(seed, 30, 5)[1], drawn(seed + 1, 30, 5)[1]

@@ -8,6 +8,7 @@ from scipy.special import softmax
 from sklearn.calibration import calibration_curve
 from torchmetrics.functional.classification import multiclass_calibration_error
 
+from lskd.metrics import reliability
 from lskd.metrics.accuracy import nll
 from lskd.metrics.calibration import (
     BINS,
@@ -20,7 +21,7 @@ from lskd.metrics.calibration import (
     measure,
     width_edges,
 )
-from tests.metrics.made import drawn, study
+from tests.metrics.made import drawn, quick, study, write_outputs
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -79,6 +80,7 @@ def test_a_calibrated_sampler_has_no_error_and_a_liar_all():
     assert ece(np.ones(9), np.zeros(9)) == ece_mass(np.ones(9), np.zeros(9)) == 1
 
 
+@quick
 @given(SEEDS)
 def test_order_names_and_shift_do_not_matter(seed):
     labels_n, logits_nk = drawn(seed, 60, 4)
@@ -107,6 +109,7 @@ def test_the_fitted_temperature_is_the_root_of_the_slope(scale):
     assert fit_temperature(labels_n, logits_nk) == pytest.approx(1 / beta, rel=1e-6)
 
 
+@quick
 @given(SEEDS)
 def test_the_loss_is_convex_in_one_over_t(seed):
     labels_n, logits_nk = drawn(seed, 30, 4)
@@ -115,6 +118,7 @@ def test_the_loss_is_convex_in_one_over_t(seed):
     assert middle <= (nll(labels_n, logits_nk * one) + nll(labels_n, logits_nk * two)) / 2 + 1e-9
 
 
+@quick
 @given(SEEDS, st.floats(0.25, 4))
 def test_scaling_logits_scales_their_temperature(seed, scale):
     labels_n, logits_nk = drawn(seed, 80, 4)
@@ -123,8 +127,13 @@ def test_scaling_logits_scales_their_temperature(seed, scale):
     assert fit_temperature(labels_n, logits_nk * scale) == pytest.approx(fitted * scale, rel=1e-5)
 
 
-def test_without_an_error_the_lower_bound_is_found():
-    assert fit_temperature(np.array([0, 1]), np.eye(2)) == pytest.approx(0.01, rel=1e-3)
+def test_without_an_error_nothing_is_fitted():
+    labels_n, logits_nk = drawn(7, 50, 4)
+    right_nk = logits_nk + 20 * np.eye(4)[labels_n]
+    assert nll(labels_n, right_nk / 0.1) < nll(labels_n, right_nk)  # it falls with T, and has no minimum
+    assert np.isnan(fit_temperature(labels_n, right_nk))
+    right_nk[0] = -right_nk[0]
+    assert 0.01 < fit_temperature(labels_n, right_nk) < 100
 
 
 def test_measure_fits_on_val_and_measures_on_test(tmp_path):
@@ -145,3 +154,12 @@ def test_measure_fits_on_val_and_measures_on_test(tmp_path):
             "nll_scaled": nll(labels_n, logits_nk / fitted),
         }
     )
+
+
+def test_measure_leaves_out_what_needs_a_temperature_where_none_was_fitted(tmp_path):
+    run = study(tmp_path)[0]
+    write_outputs(run.folder, "val", np.arange(5), np.arange(5), np.eye(5), np.eye(5))
+    values = {row["metric"]: row["value"] for row in measure([run], {})}
+    missing = {name for name, value in values.items() if np.isnan(value)}
+    assert missing == {"temperature", "ece_scaled", "ece_mass_scaled", "nll_scaled"}
+    assert {row["scaled"] for row in reliability.measure([run], {})} == {False}

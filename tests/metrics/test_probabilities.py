@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 
 from lskd.metrics.probabilities import class_means, measure
-from tests.metrics.made import CLASSES, drawn, study
+from tests.metrics.made import CLASSES, drawn, quick, study
 
 
 def test_class_means_are_a_loop():
@@ -23,6 +23,7 @@ def test_a_class_without_samples_has_no_mean():
     assert np.isnan(means_kk[1]).all()
 
 
+@quick
 @given(st.integers(0, 2**32 - 1))
 def test_renaming_classes_renames_the_means(seed):
     labels_n, logits_nk = drawn(seed, 60, 5)
@@ -39,7 +40,9 @@ def test_measure_gives_each_pair_of_classes(tmp_path):
     assert len(rows) == 2 * 2 * len(CLASSES) ** 2
     labels_n, logits_nk = runs[0].logits("test")
     expected_kk = class_means(labels_n, softmax(logits_nk / 4, axis=1))
-    found = {(r["class"], r["predicted"]): r["value"] for r in rows if r["split"] == "test" and r["temperature_at"] == 4}
+    found = {
+        (r["class"], r["predicted"]): r["value"] for r in rows if r["split"] == "test" and r["temperature_at"] == 4
+    }
     assert found == {(a, b): expected_kk[i, j] for i, a in enumerate(CLASSES) for j, b in enumerate(CLASSES)}
     assert {row["temperature_at"] for row in measure(runs[:1], {})} == {1}
 

@@ -5,9 +5,10 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 
 from lskd.metrics.smoothness import gamma, measure
-from tests.metrics.made import drawn, study
+from tests.metrics.made import drawn, quick, study
 
 
+@quick
 @given(st.floats(0, 1), st.integers(2, 50))
 def test_gamma_of_smoothed_labels_is_alpha(alpha, classes):
     labels_n = np.arange(60) % classes
@@ -21,6 +22,7 @@ def test_gamma_is_muellers_sum():
     assert gamma(labels_n, p_nk) == pytest.approx(total / 50, abs=1e-12)
 
 
+@quick
 @given(st.integers(0, 2**32 - 1))
 def test_order_names_and_shift_do_not_matter(seed):
     labels_n, logits_nk = drawn(seed, 30, 5)

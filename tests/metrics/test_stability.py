@@ -7,7 +7,7 @@ from scipy.special import softmax
 
 from lskd.errors import UserError
 from lskd.metrics.stability import inter_class_std, measure, stability_algorithm1, stability_eq2, stability_inter
-from tests.metrics.made import drawn, study
+from tests.metrics.made import drawn, quick, study
 
 ALL = (stability_eq2, stability_algorithm1, stability_inter, inter_class_std)
 SEEDS = st.integers(0, 2**32 - 1)
@@ -56,6 +56,7 @@ def test_equal_samples_are_stable_and_one_hot_classes_are_apart():
     assert stability_inter(labels_n, p_nk) == pytest.approx(1 - 3 / 4, abs=1e-12)  # |e_c - 1/K|^2 = 1 - 1/K
 
 
+@quick
 @given(SEEDS)
 def test_order_and_names_do_not_matter(seed):
     labels_n, p_nk = probabilities(seed)
@@ -69,6 +70,7 @@ def test_order_and_names_do_not_matter(seed):
         assert stability(names[labels_n], renamed_nk) == expected
 
 
+@quick
 @given(SEEDS, st.floats(0, 1))
 def test_shrinking_towards_uniform_scales_the_instability(seed, keep):
     labels_n, p_nk = probabilities(seed)

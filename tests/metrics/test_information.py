@@ -1,0 +1,105 @@
+import math
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import norm
+
+from lskd.errors import UserError
+from lskd.metrics.information import draws, measure, mutual_information
+from lskd.metrics.inputs import RunData
+from tests.metrics.made import CLASSES, quick, study
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def test_estimate_is_a_loop_over_scipys_gaussians():
+    values_xl = np.random.default_rng(1).normal(size=(12, 5)) + np.arange(12)[:, None]
+    means_x = values_xl.mean(1)
+    deviation = math.sqrt(sum((y - means_x[x]) ** 2 for x in range(12) for y in values_xl[x]) / 60)
+    total = 0.0
+    for x in range(12):
+        for y in values_xl[x]:
+            mixture = sum(norm.pdf(y, mean, deviation) for mean in means_x) / 12
+            total += norm.logpdf(y, means_x[x], deviation) - math.log(mixture)
+    assert mutual_information(values_xl) == pytest.approx(total / 60, abs=1e-9)
+
+
+def test_separated_points_tell_the_image_and_two_clusters_the_class():
+    noise_xl = np.random.default_rng(2).normal(size=(40, 5))
+    noise_xl -= noise_xl.mean(1, keepdims=True)
+    assert mutual_information(noise_xl + 1e3 * np.arange(40)[:, None]) == pytest.approx(math.log(40), abs=1e-9)
+    assert mutual_information(noise_xl + 1e3 * (np.arange(40) % 2)[:, None]) == pytest.approx(math.log(2), abs=1e-9)
+    assert mutual_information(noise_xl) == pytest.approx(0, abs=1e-12)
+
+
+def test_without_noise_it_is_the_entropy_of_the_distinct_values():
+    assert mutual_information(np.repeat([[1.0], [1.0], [2.0], [3.0]], 3, 1)) == pytest.approx(
+        1.5 * math.log(2), abs=1e-12
+    )
+    assert mutual_information(np.ones((4, 3))) == 0
+
+
+@quick
+@given(SEEDS, st.floats(0.01, 100), st.floats(-50, 50), st.floats(0, 20))
+def test_order_shift_scale_and_sign_do_not_matter_and_bounds_hold(seed, scale, shift, spread):
+    draw = np.random.default_rng(seed)
+    values_xl = draw.normal(size=(20, 4)) + spread * draw.normal(size=(20, 1))
+    found = mutual_information(values_xl)
+    assert 0 <= found <= math.log(20)
+    assert mutual_information(values_xl[draw.permutation(20)][:, draw.permutation(4)]) == pytest.approx(found, abs=1e-9)
+    assert mutual_information(-scale * values_xl + shift) == pytest.approx(found, abs=1e-6)
+
+
+def test_it_tends_to_the_integral_for_gaussians():
+    """Two images: I(X; Y) of two unit Gaussians 2 apart, by numerical integration."""
+    values_xl = np.random.default_rng(3).normal(size=(2, 400_000)) + np.array([[-1.0], [1.0]])
+    y = np.linspace(-12, 12, 20001)
+    one, two = norm.pdf(y, -1), norm.pdf(y, 1)
+    expected = np.trapezoid(one * np.log(2 * one / (one + two)), y)  # equal by symmetry for the other image
+    assert mutual_information(values_xl) == pytest.approx(expected, abs=5e-3)
+
+
+def write_probe(run: RunData, labels=(0, 2), epochs=(1, 5), views=3, images=4, skip=None) -> np.ndarray:
+    """Rows in no particular order; logits [E, images, views, K]."""
+    draw = np.random.default_rng(4)
+    logits = draw.normal(size=(len(epochs), images, views, len(CLASSES))).astype(np.float32)
+    index = [i for i in np.ndindex(len(epochs), images, views) if i != skip]
+    index = [index[i] for i in draw.permutation(len(index))]
+    columns = {
+        "epoch": pa.array([epochs[e] for e, _, _ in index], pa.int32()),
+        "sample": pa.array([7 * x for _, x, _ in index], pa.int32()),
+        "view": pa.array([1 + view for _, _, view in index], pa.int16()),
+        "label": pa.array([labels[x % len(labels)] for _, x, _ in index], pa.int32()),
+        "logits": pa.FixedSizeListArray.from_arrays(np.concatenate([logits[i] for i in index]), len(CLASSES)),
+    }
+    pq.write_table(pa.table(columns), run.folder / "probe.parquet")
+    return logits.astype(np.float64)
+
+
+def test_measure_takes_the_difference_of_the_probed_classes_logits(tmp_path):
+    run = study(tmp_path)[0]
+    logits = write_probe(run)
+    rows = measure([run], {})
+    assert [row["epoch"] for row in rows] == [1, 5]
+    for e, row in enumerate(rows):
+        assert row["value"] == pytest.approx(mutual_information(logits[e, :, :, 0] - logits[e, :, :, 2]), abs=1e-9)
+    np.testing.assert_allclose(draws(run.probe(), 5, 0, 2), logits[1, :, :, 0] - logits[1, :, :, 2], atol=1e-12)
+    named = measure([run], {"classes": [CLASSES[0], CLASSES[2]]})
+    assert named == rows
+
+
+def test_wrong_classes_and_missing_views_are_told(tmp_path):
+    run = study(tmp_path)[0]
+    write_probe(run, skip=(1, 2, 1))
+    with pytest.raises(UserError, match="epoch 5 lacks a view"):
+        measure([run], {})
+    with pytest.raises(UserError, match="found 3, mutual information takes 2"):
+        measure([run], {"classes": CLASSES[:3]})
+    with pytest.raises(UserError, match="no class 'bea' in made; nearest: bee"):
+        measure([run], {"classes": ["ant", "bea"]})
+    with pytest.raises(UserError, match="epoch 1 lacks a view"):
+        measure([run], {"classes": ["bee", "dog"]})
