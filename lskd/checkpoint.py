@@ -67,14 +67,15 @@ class Stop:
 
 @contextmanager
 def stop_on_sigterm() -> Iterator[Stop]:
-    """Note a SIGTERM instead of dying of it; use in the main thread."""
+    """Note a SIGTERM (a cluster's) or SIGINT (Ctrl-C) instead of dying of it; use in the main thread."""
     stop = Stop()
 
     def note(number: int, frame: FrameType | None) -> None:
         stop.asked = True
 
-    before = signal.signal(signal.SIGTERM, note)
+    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield stop
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

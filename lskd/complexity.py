@@ -21,12 +21,13 @@ def complexity(model: torch.nn.Module, image_shape: tuple[int, int, int]) -> dic
     """Parameters, and FLOPs of one image of shape (C, H, W), a multiply-add counted once as in the table.
 
     Convolutions and matrix products are counted; torch's counter counts two operations for each of their
-    multiply-adds. A model on the meta device costs no time.
+    multiply-adds. Counted in evaluation mode; a model on the meta device costs no time.
     """
     device = next(model.parameters()).device
-    counter = FlopCounterMode(display=False)
+    counter, training = FlopCounterMode(display=False), model.training
     with counter, torch.no_grad():
         model.eval()(torch.zeros(1, *image_shape, device=device))
+    model.train(training)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return {"parameters": parameters, "flops": counter.get_total_flops() // 2}
 
@@ -38,8 +39,8 @@ def measure(models: dict[str, dict[str, Any]], resolve: Callable[[str], Callable
         options = {key: value for key, value in spec.items() if key != "name"}
         if spec["name"] not in tables.MODELS:
             options = {"arch": spec["name"]}
-        with torch.device("meta"):
-            model = resolve(runs.model_entry(spec))(CLASSES, IMAGE, **options)
+        # not built on the meta device: torchvision's RegNets compute with tensors as they are built
+        model = resolve(runs.model_entry(spec))(CLASSES, IMAGE, **options).to("meta")
         found.append({"model": slug, "image": "x".join(map(str, IMAGE)), **complexity(model, IMAGE)})
     return found
 

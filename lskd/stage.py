@@ -27,12 +27,14 @@ def parser(stage: str, *files: str) -> argparse.ArgumentParser:
 def call(stage: str, main: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> None:
     """Run `main`; a UserError or an operating system's refusal ends it with one line and exit status 1."""
     try:
-        check_code(stage, arguments.spec, arguments.code)
+        arguments.code = check_code(stage, arguments.spec, arguments.code)
         main(arguments)
     except UserError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
         sys.exit(f"error: {error.filename or stage}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        sys.exit(f"error: {stage}: interrupted; run again to go on")
 
 
 def check_code(stage: str, spec: dict[str, Any], planned: str) -> str:

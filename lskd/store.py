@@ -118,8 +118,8 @@ class _Table:
     def _rows(self, numbers: Sequence[int]) -> Rows:
         """The rows of these row groups, each verified."""
         rows = sum(self.groups[number].rows for number in numbers)
-        samples_n, labels_n = np.empty(rows, np.int32), np.empty(rows, np.int32)
-        vectors_nk, first = np.empty((rows, self.width), self.dtype), 0
+        vectors_nk = np.empty((rows, self.width), self.dtype)  # first, to fit where the last view was freed
+        samples_n, labels_n, first = np.empty(rows, np.int32), np.empty(rows, np.int32), 0
         try:
             with self.path.open("rb", buffering=0) as file:
                 for number in numbers:

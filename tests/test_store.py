@@ -20,6 +20,7 @@ from lskd import store
 from lskd.errors import UserError
 from lskd.store import open_features, open_logits, quantisation_error, write_features, write_logits
 
+ROOT = Path(__file__).parents[1]
 DTYPES = ("float32", "float16")
 METADATA = {"spec": '{"alpha":0.1}', "code": "c0de", "title": "été\tlskd.seal\x18 " + "0" * 32}
 
@@ -270,7 +271,9 @@ def test_a_full_disk_ends_in_one_line(tmp_path, where):
         "try: write_logits(sys.argv[1], [(0, np.arange(900), np.zeros(900), np.zeros((900, 9)))], 9, 'float32', {})\n"
         "except UserError as error: sys.exit(f'error: {error}')\n"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "l.parquet")], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "l.parquet")], capture_output=True, text=True, cwd=ROOT
+    )
     assert done.returncode == 1 and "cannot be written" in done.stderr and len(done.stderr.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
 
@@ -315,5 +318,5 @@ def test_quantisation_error_against_scipy_and_its_bound(logits_nk, temperatures)
 
 def test_it_needs_no_torch():
     code = "import sys; sys.modules['torch'] = None; import lskd.store; print([m for m in sys.modules if 'torch' in m])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[1])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout.strip() == "['torch']", done.stderr

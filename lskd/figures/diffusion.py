@@ -28,7 +28,12 @@ def table(frames: Frames, options: Options) -> pd.DataFrame:
     if options.get("targets"):
         found = pick({"diffusion": found}, "diffusion", target=options["targets"])
     by = [*SETTING, "normalisation", "t1", "t2", "set", "split"]
-    means = found.groupby([*by, "seed"], dropna=False)["value"].mean().reset_index()
+    means = (
+        found.sort_values(["seed", "target"], kind="stable")
+        .groupby([*by, "seed"], dropna=False)["value"]
+        .mean()
+        .reset_index()
+    )
     made = pd.concat([over_seeds(found, [*by, "target"]), over_seeds(means.assign(target=MEAN), [*by, "target"])])
     made = made.rename(columns={"mean": "ours"}).assign(paper=math.nan, scale=options.get("scale", ""))
     made["held_out"], made["over_all"] = made["split"] != "train", made["target"] == MEAN

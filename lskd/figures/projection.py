@@ -13,6 +13,7 @@ from lskd.figures.rows import alphas, first_seed, groups, number, pick, present,
 Frames = dict[str, pd.DataFrame]
 Options = dict[str, Any]
 METHOD = "chandrasegaran"
+RANK = {"teacher": 0, "baseline": 1, "student": 2}
 BAND = 3  # networks side by side
 KEYS = ["group", "role", "model", "teacher_model", "label_smoothing", "temperature", "split", "class"]
 
@@ -33,7 +34,8 @@ def points_of(frames: Frames, method: str) -> pd.DataFrame:
     held_out = "val" if (found["split"] == "val").any() else "test"
     found = pick({"projection": found}, "projection", split=["train", held_out, "template"])
     found = found[found["seed"] == first_seed(found)]
-    return found.sort_values([*KEYS, "sample"], kind="stable")
+    found = found.assign(rank=found["role"].map(RANK))  # the teacher first
+    return found.sort_values(["rank", *KEYS, "sample"], kind="stable").drop(columns="rank")
 
 
 def caption(what: str, points: pd.DataFrame, options: Options) -> str:
@@ -143,7 +145,7 @@ def splits_of(table: pd.DataFrame) -> list[str]:
 
 def _networks(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """Teacher first, then students by T; a label and the points of each."""
-    rank = table["role"].map({"teacher": 0, "baseline": 1, "student": 2})
-    ordered = table.assign(rank=rank).sort_values(["rank", "model", "group", "temperature"], kind="stable")
+    ordered = table.assign(rank=table["role"].map(RANK))
+    ordered = ordered.sort_values(["rank", "model", "group", "temperature"], kind="stable")
     keys = ["group", "role", "model", "temperature"]
     return [(f"{first['role']}{style.degree_text(first)}", part) for first, part in groups(ordered, keys)]

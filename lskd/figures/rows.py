@@ -36,7 +36,8 @@ def pick(frames: dict[str, pd.DataFrame], family: str, **wanted: Any) -> pd.Data
 
 def over_seeds(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     """A row for each combination of `by`: mean, spread (sample standard deviation; NaN for n = 1), low, high and n."""
-    grouped = frame.groupby(list(by), dropna=False, sort=True)["value"]
+    ordered = frame.sort_values("seed", kind="stable")  # a sum's last bit depends on the order
+    grouped = ordered.groupby(list(by), dropna=False, sort=True)["value"]
     return grouped.agg(mean="mean", spread="std", low="min", high="max", n="count").reset_index()
 
 

@@ -5,7 +5,11 @@ from torch import nn
 
 
 class AlexNetCifar(nn.Module):
-    """Two 5x5 convolutions with pooling and local response norm, fc(6w), fc(3w), fc(K); w = 64 in the paper."""
+    """Two 5x5 convolutions with pooling and local response norm, fc(6w), fc(3w), fc(K); w = 64 in the paper.
+
+    TensorFlow's norm is x / (1 + 0.001/9 sum x^2)^0.75 over 9 channels; torch divides its alpha by their number. Pools
+    pad both sides, where TensorFlow pads the far one of an even image. Initial weights are torch's.
+    """
 
     def __init__(self, num_classes: int, image_shape: tuple[int, int, int], width: int, dropout: float) -> None:
         super().__init__()
@@ -15,10 +19,10 @@ class AlexNetCifar(nn.Module):
             nn.Conv2d(channels, width, 5, padding=2),
             nn.ReLU(),
             nn.MaxPool2d(3, 2, padding=1),
-            nn.LocalResponseNorm(9, alpha=0.009, beta=0.75),  # torch divides alpha by the size, TensorFlow does not
+            nn.LocalResponseNorm(9, alpha=0.001, beta=0.75),
             nn.Conv2d(width, width, 5, padding=2),
             nn.ReLU(),
-            nn.LocalResponseNorm(9, alpha=0.009, beta=0.75),
+            nn.LocalResponseNorm(9, alpha=0.001, beta=0.75),
             nn.MaxPool2d(3, 2, padding=1),
             nn.Flatten(),
             nn.Linear(width * pooled[0] * pooled[1], 6 * width),

@@ -30,9 +30,9 @@ class Wrapped(nn.Module):
 
 
 def torchvision_model(num_classes: int, image_shape: tuple[int, int, int], arch: str) -> Wrapped:
-    """torchvision's `arch`, untrained, for K classes; UserError for an unknown name or one without a last linear layer.
+    """torchvision's `arch`, untrained, for K classes. Auxiliary classifiers (googlenet, inception_v3) are left out.
 
-    Auxiliary classifiers (googlenet, inception_v3) are left out.
+    UserError for an unknown name, one without a last linear layer, or one that cannot take images of this shape.
     """
     known = torchvision.models.list_models(module=torchvision.models)
     if arch not in known:
@@ -42,10 +42,21 @@ def torchvision_model(num_classes: int, image_shape: tuple[int, int, int], arch:
     if arch in ("googlenet", "inception_v3"):
         options |= {"aux_logits": False, "init_weights": True}
     classifier = torchvision.models.get_model(arch, **options)
-    name, head = list(classifier.named_modules())[-1]
-    linear = [(name, module) for name, module in classifier.named_modules() if isinstance(module, nn.Linear)]
-    if linear:
-        name, head = linear[-1]
-    if not isinstance(head, nn.Linear) or head.out_features != num_classes:
+    linear = [name for name, module in classifier.named_modules() if isinstance(module, nn.Linear)]
+    if not linear:
         raise UserError(f"model {arch!r}: ends in no linear layer, so it has no penultimate features; take another")
-    return Wrapped(classifier, name)
+    model = Wrapped(classifier, linear[-1])
+    _try(model, arch, image_shape)
+    return model
+
+
+def _try(model: Wrapped, arch: str, image_shape: tuple[int, int, int]) -> None:
+    try:
+        with torch.no_grad():
+            model.eval()(torch.zeros(1, *image_shape))
+    except (RuntimeError, AssertionError) as error:
+        shape, why = "x".join(map(str, image_shape)), str(error).splitlines()[0]
+        raise UserError(
+            f"model {arch!r}: cannot take images of {shape} ({why}); take another model or image size"
+        ) from None
+    model.train()

@@ -3,6 +3,8 @@
 import importlib
 import json
 import re
+import subprocess
+import sys
 from itertools import combinations
 from pathlib import Path
 
@@ -11,12 +13,12 @@ import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
-from synthetic import frames_for
 
 from lskd import tables
 from lskd.errors import UserError
 from lskd.figures import style
 from lskd.figures.render import read_frames, render
+from tests.figures.synthetic import frames_for
 
 KINDS = sorted(tables.FIGURES)
 ENDINGS = ("png", "svg", "pdf", "csv", "md", "tex")
@@ -59,7 +61,7 @@ def test_twice_the_same_bytes_and_no_date(kind, tmp_path):
     assert first == second
     assert not re.search(rb"<dc:date>|CreationDate", first["svg"] + first["pdf"])
     assert b"abc" in first["svg"] and b"abc" in first["png"]
-    if kind not in ("complexity", "accuracy_table"):  # which keep the order of the models as given
+    if kind != "complexity":  # which keeps the order of the models as given
         third = rendered(kind, tmp_path / "c" / "f", shuffled, options)
         assert pd.read_csv(tmp_path / "c" / "f.csv").equals(pd.read_csv(tmp_path / "a" / "f.csv"))
         assert third["svg"] == first["svg"]
@@ -149,3 +151,24 @@ def test_a_truncated_table_is_one_line(tmp_path):
         read_frames([path])
     with pytest.raises(UserError, match="missing.parquet: cannot be read"):
         read_frames([tmp_path / "missing.parquet"])
+
+
+def test_no_kind_imports_torch():
+    names = [figure.module for figure in tables.FIGURES.values()]
+    code = f"import importlib, sys; [importlib.import_module(n) for n in {names}]; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], timeout=60).returncode == 0
+
+
+def test_from_the_shell(tmp_path):
+    frames, options = frames_for("grid")
+    frames["accuracy"].to_parquet(tmp_path / "accuracy.parquet")
+    spec = json.dumps({"kind": "grid", "options": options})
+    command = [sys.executable, "-m", "lskd.figures.render", "--spec", spec, "--out", str(tmp_path / "grid")]
+    command += ["--frames", str(tmp_path / "accuracy.parquet")]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert all((tmp_path / f"grid.{ending}").stat().st_size for ending in ENDINGS)
+    assert b"accuracy.parquet" in (tmp_path / "grid.png").read_bytes()
+    command[-1] = str(tmp_path / "other.parquet")
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1

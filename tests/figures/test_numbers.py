@@ -1,0 +1,262 @@
+"""The numbers behind the figures against plain loops over the rows, and the paper's against its files."""
+
+import importlib
+import math
+import statistics
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lskd import tables
+from lskd.errors import UserError
+from lskd.figures import beside, rows
+from lskd.figures.smoothed_loss import loss
+from lskd.figures.text_table import escape, latex, markdown
+from lskd.papers.read import lookup
+from tests.figures import synthetic
+from tests.figures.synthetic import frames_for
+
+KEYS = ("group", "role", "model", "teacher_model", "label_smoothing", "temperature", "soft_weight")
+# by kind: the family, the column with the mean, what a value becomes, and further keys
+MEANS = {
+    "grid": ("accuracy", "ours", lambda v: 100 * v, ("metric",), {"split": "test"}),
+    "accuracy_table": ("accuracy", "ours", lambda v: 100 * v, ("metric",), {"split": "test"}),
+    "error_table": ("accuracy", "ours", lambda v: 100 - 100 * v, (), {"split": "test", "metric": "top1"}),
+    "diffusion": ("diffusion", "ours", lambda v: v, ("split", "target", "set"), {}),
+    "clusters": ("clusters", "mean", lambda v: v, ("split", "metric"), {}),
+    "information": ("information", "mean", lambda v: v, ("epoch",), {}),
+    "probabilities": (
+        "probabilities",
+        "mean",
+        lambda v: v,
+        ("class", "predicted"),
+        {"split": "train", "temperature_at": 1},
+    ),
+    "soft_targets": (
+        "probabilities",
+        "mean",
+        lambda v: v,
+        ("temperature_at", "predicted"),
+        {"split": "train", "class": "5"},
+    ),
+    "gamma_curve": ("accuracy", "mean", lambda v: 100 * v, (), {"split": "test", "metric": "top1"}),
+}
+
+
+def module(kind):
+    return importlib.import_module(tables.FIGURES[kind].module)
+
+
+def key(row, names):
+    return tuple("nan" if isinstance(row[n], float) and math.isnan(row[n]) else row[n] for n in names)
+
+
+@pytest.mark.parametrize("kind", sorted(MEANS))
+def test_mean_spread_and_n_are_those_of_a_loop(kind):
+    family, column, change, extra, wanted = MEANS[kind]
+    frames, options = frames_for(kind)
+    found: dict[tuple, list[float]] = {}
+    for row in frames[family].to_dict("records"):
+        other_t = kind == "gamma_curve" and row["label_smoothing"] > 0 and row["temperature"] > 1  # in no curve
+        if all(row[name] == value for name, value in wanted.items()) and row.get("metric") != "nll" and not other_t:
+            found.setdefault(key(row, (*KEYS, *extra)), []).append(change(row["value"]))
+    table = module(kind).table(frames, options)
+    checked = set()
+    for row in table.to_dict("records"):
+        if math.isnan(row[column]) or row.get("target") == "mean":
+            continue
+        values = found[key(row, (*KEYS, *extra))]
+        assert row[column] == pytest.approx(statistics.mean(values), rel=1e-12)
+        assert row["spread"] == pytest.approx(statistics.stdev(values), rel=1e-9, abs=1e-12)
+        assert row["n"] == len(values) == 3
+        checked.add(key(row, (*KEYS, *extra)))
+    held_out = {k for k in found if kind == "diffusion" and "test" in k}  # val is shown
+    assert checked == set(found) - held_out
+
+
+def test_stability_shows_one_minus_s_and_percent():
+    frames, options = frames_for("stability")
+    table = module("stability").table(frames, options)
+    for metric, hard in (("stability_eq2", 0.03), ("stability_alg1", 0.14)):
+        for alpha in (0.0, 0.1):
+            row = table[(table["metric"] == metric) & (table["label_smoothing"] == alpha)].iloc[0]
+            assert row["ours"] == pytest.approx(hard - 0.05 * alpha + 0.001)
+            assert row["spread"] == pytest.approx(0.001)
+    top1 = table[(table["metric"] == "top1") & (table["label_smoothing"] == 0)].iloc[0]
+    assert 90 < top1["ours"] < 100
+    assert top1["paper"] == lookup("shen2021", "table1", model="ResNet-18", metric="top1", smoothed=False)
+    assert table.loc[table["metric"] == "stability_alg1", "paper"].isna().all()  # eq. 2's number is not Algorithm 1's
+
+
+def test_the_grid_stands_beside_the_papers():
+    frames, options = frames_for("grid")
+    table = module("grid").table(frames, options | {"scale": "demo"})
+    for t in (1, 2, 3, 64):
+        for alpha in (0.0, 0.1):
+            own = table[(table["temperature"] == t) & (table["label_smoothing"] == alpha) & (table["metric"] == "top1")]
+            paper = lookup("chandrasegaran2022", "gridA", temperature=t, label_smoothing=alpha, metric="top1")
+            assert own["paper"].tolist() == [paper]
+            assert own["difference"].iloc[0] == pytest.approx(own["ours"].iloc[0] - paper)
+    assert table.loc[table["role"] == "baseline", "paper"].isna().all()
+    assert set(table["scale"]) == {"demo"}
+    shown = table.attrs
+    assert shown["columns"][:4] == ["Network", "T", "α = 0", "α = 0.1"]
+    assert [row[1] for row in shown["rows"]] == ["-", "-", "T = 1", "T = 2", "T = 3", "T = 64"]
+    assert "ImageNet-1K" in shown["caption"] and "demo scale" in shown["caption"]
+
+
+def test_only_the_temperatures_of_the_option():
+    frames, _ = frames_for("grid")
+    table = module("grid").table(frames, {"temperatures": [1.0, 64.0]})
+    assert set(table["temperature"].dropna()) == {1.0, 64.0}
+    with pytest.raises(UserError, match="temperatures: no student was taught at 5; there are 1, 2, 3, 64"):
+        module("grid").table(frames, {"temperatures": [5.0]})
+
+
+def test_a_network_of_the_papers_meets_its_own_row():
+    theirs = beside.published({"study": "shen2021", "figure": "table1"})
+    row = synthetic.runs()[1] | {"model": "resnext50_32x4d", "metric": "top1", "ours": 70.0}
+    made = beside.beside(pd.DataFrame([row]), theirs, {})
+    assert made["paper_model"].tolist() == ["ResNeXt-50 32x4d"] and made["paper"].tolist() == [77.618]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ("resnet18", "ResNet-18"),
+        ("mobilenet_v2", "MobileNetV2"),
+        ("wide_resnet50_2", "Wide-ResNet-50"),
+        ("resnet56-w16", "ResNet-56"),
+        ("alexnet_cifar-d0.5", "AlexNet"),
+        ("cifar100", "CIFAR-100"),
+        ("plain_cnn", "Plain CNN"),
+    ],
+)
+def test_names(ours, theirs):
+    assert beside.same_name(ours, theirs)
+    assert not beside.same_name(ours, "ResNet-152")
+
+
+def test_eta_is_averaged_over_targets_within_a_seed():
+    frames, options = frames_for("diffusion")
+    table = module("diffusion").table(frames, options)
+    seeds: dict[int, list[float]] = {}
+    for row in frames["diffusion"].to_dict("records"):
+        if row["split"] == "train" and row["set"] == "S1" and row["label_smoothing"] == 0.1:
+            seeds.setdefault(row["seed"], []).append(row["value"])
+    means = [statistics.mean(values) for values in seeds.values()]
+    own = table[(table["target"] == "mean") & (table["split"] == "train") & (table["set"] == "S1")]
+    own = own[own["label_smoothing"] == 0.1].iloc[0]
+    assert own["ours"] == pytest.approx(statistics.mean(means))
+    assert own["spread"] == pytest.approx(statistics.stdev(means))
+    paper = table[table["target"] == "golden retriever"]
+    assert sorted(paper["paper"]) == [-2.594, -0.880, 0.228, 0.555] and paper["ours"].isna().all()
+
+
+def test_reliability_pools_the_images_of_all_seeds():
+    frames, options = frames_for("reliability")
+    bins = frames["reliability"].assign(count=lambda f: f["count"] * (1 + f["seed"]))  # seeds of unequal weight
+    table = module("reliability").table(frames | {"reliability": bins}, options)
+    for row in table.to_dict("records"):
+        correct = total = 0.0
+        for one in bins.to_dict("records"):
+            same = one["binning"] == "width" and all(one[c] == row[c] for c in ("label_smoothing", "scaled", "bin"))
+            if same and one["count"]:
+                correct, total = correct + one["accuracy"] * one["count"], total + one["count"]
+        assert row["count"] == total
+        assert math.isnan(row["accuracy"]) if not total else row["accuracy"] == pytest.approx(correct / total)
+    assert table.groupby(["label_smoothing", "scaled"])["share"].sum().tolist() == pytest.approx([1, 1, 1])
+    assert sorted(table["ece_mean"].unique()) == pytest.approx([0.022, 0.026, 0.122])
+
+
+def test_calibration_has_the_papers_three_methods():
+    frames, options = frames_for("calibration_table")
+    table = module("calibration_table").table(frames, options)
+    errors = table[table["metric"] == "ece"]
+    assert list(dict.fromkeys(errors["method"])) == ["baseline", "temperature scaling", "label smoothing"]
+    own = errors[(errors["method"] == "label smoothing") & (errors["paper_dataset"] == "CIFAR-100")].iloc[0]
+    assert own["ours"] == pytest.approx(0.026) and own["paper"] == 0.024
+    assert own["difference"] == pytest.approx(0.002)
+    fitted = table[(table["metric"] == "temperature") & (table["paper_dataset"] == "ImageNet-1K")].iloc[0]
+    assert fitted["ours"] == pytest.approx(1.802) and fitted["paper"] == 1.4
+
+
+def test_gamma_is_alpha_for_labels_and_the_teachers_for_students():
+    frames, options = frames_for("gamma_curve")
+    table = module("gamma_curve").table(frames, options)
+    labels = table[table["role"] != "student"]
+    assert (labels["gamma"] == labels["label_smoothing"]).all()
+    hard = table[(table["curve"] == "students of the hard teacher, T =") & (table["temperature"] == 3)].iloc[0]
+    assert hard["gamma"] == pytest.approx(0.002 + 0.2 * math.log(3))
+    fewer = frames["smoothness"][frames["smoothness"]["temperature_at"] < 10]
+    with pytest.raises(UserError, match="gamma is needed at T 12, 16, measured are 1, 2, 3, 4, 8"):
+        module("gamma_curve").table(frames | {"smoothness": fewer}, options)
+
+
+def test_projection_shows_the_smallest_seed_and_this_method():
+    frames, options = frames_for("projection", seeds=(2, 5))
+    table = module("projection").table(frames, options)
+    assert set(table["seed"]) == {2} and set(table["method"]) == {"chandrasegaran"}
+    assert set(table["split"]) == {"train", "val"}
+    assert "seed 2 (n = 1)" in table.attrs["caption"]
+    own = table[(table["role"] == "teacher") & (table["label_smoothing"] == 0) & (table["split"] == "train")]
+    x = own.loc[own["class"] == "3", "x"].mean()
+    assert table.attrs["rows"][0][5].startswith(f"({x:.2f}, ")
+
+
+def test_templates_are_drawn_where_they_are():
+    frames = {"projection": synthetic.projection(synthetic.runs(students=False, baseline=False), templates=True)}
+    made = module("projection_muller")
+    table = made.table(frames, {})
+    figure = made.draw(table, frames, {})
+    black = [line for line in figure.axes[0].lines if line.get_marker() == "x"]
+    assert [len(line.get_xdata()) for line in black] == [3]
+
+
+def test_complexity_counts_stand_beside_the_papers():
+    frames, options = frames_for("complexity")
+    table = module("complexity").table(frames, options)
+    own = table[(table["model"] == "resnet18") & (table["metric"] == "parameters")].iloc[0]
+    assert (own["ours"], own["paper"]) == (11_689_512, 11.69e6)
+    assert table.loc[table["paper_model"] == "GoogLeNet", "ours"].isna().all()
+
+
+@given(st.floats(-30, 30), st.floats(0, 0.49))
+def test_the_smoothed_loss_is_a_cross_entropy(logit, alpha):
+    p = 1 / (1 + math.exp(-logit))
+    expected = -(1 - alpha) * math.log(p) + (alpha * (logit + math.log1p(math.exp(-logit))) if alpha else 0)
+    assert loss(np.array(logit), alpha) == pytest.approx(expected, rel=1e-6, abs=1e-9)
+
+
+@given(st.floats(0.01, 0.49))
+def test_the_smoothed_loss_is_smallest_where_it_says(alpha):
+    best = math.log((1 - alpha) / alpha)
+    assert loss(best, alpha) <= min(loss(best - 0.01, alpha), loss(best + 0.01, alpha))
+
+
+def test_cells():
+    nan = math.nan
+    assert rows.cell(71.428, 0.0384, 3) == "71.43 ± 0.04 (3)"
+    assert rows.cell(-0.5, nan, 1, 1) == "−0.5 (1)"
+    assert rows.cell(nan, nan, 0) == "—"
+    assert rows.number(0.25, 1, sign=True) == "+0.2"
+
+
+def test_text_tables_escape():
+    assert escape("a_b & 5% ± 1 #{x} ~ \\") == r"a\_b \& 5\% $\pm$ 1 \#\{x\} \textasciitilde{} \textbackslash{}"
+    made = latex("100 %", ["α", "T_1"], [["0.1", "a & b"]])
+    assert r"\caption{100 \%}" in made and r"$\alpha$ & T\_1 \\" in made and r"0.1 & a \& b \\" in made
+    assert "| x\\|y | 1 |" in markdown("c", ["a", "b"], [["x|y", "1"]])
+
+
+@given(st.text(alphabet=st.characters(codec="ascii", exclude_categories=["Cc"]), max_size=40))
+def test_escaped_latex_has_no_bare_specials(text):
+    plain = escape(text)
+    for token in (r"\textbackslash{}", r"\textasciitilde{}", r"\textasciicircum{}", "$<$", "$>$", "$|$"):
+        plain = plain.replace(token, "")
+    for character in "&%$#_{}":
+        plain = plain.replace(f"\\{character}", "")
+    assert not set(plain) & set("&%$#_{}~^\\<>|")

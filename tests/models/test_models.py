@@ -1,0 +1,196 @@
+"""The models against published sizes, torchvision's own outputs and layers written out by hand."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+from lskd import tables
+from lskd.errors import UserError
+from lskd.models.alexnet_cifar import alexnet_cifar
+from lskd.models.mlp import mlp
+from lskd.models.plain_cnn import plain_cnn
+from lskd.models.resnet_cifar import Block, resnet8, resnet20, resnet56
+from lskd.models.torchvision_models import torchvision_model
+from lskd.stage import resolve
+
+OWN = sorted(tables.MODELS.values())
+HANDFUL = [
+    "resnet18",
+    "mobilenet_v2",
+    "densenet121",
+    "shufflenet_v2_x0_5",
+    "convnext_tiny",
+    "efficientnet_b0",
+    "swin_t",
+]
+OTHERS = ["alexnet", "googlenet", "mnasnet0_5", "mobilenet_v3_small", "regnet_y_400mf", "vgg11_bn"]
+
+
+def parameters(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def check_split(model: nn.Module, shape: tuple[int, int, int], classes: int) -> None:
+    """Features [N, H] and head compose to the logits [N, K], and a gradient reaches every parameter."""
+    images_nchw = torch.randn(3, *shape)
+    model.eval()
+    features_nh = model.features(images_nchw)
+    assert features_nh.shape == (3, model.head.in_features)
+    assert isinstance(model.head, nn.Linear)
+    logits_nk = model(images_nchw)
+    assert logits_nk.shape == (3, classes)
+    by_hand_nk = features_nh @ model.head.weight.T + model.head.bias
+    assert torch.allclose(logits_nk, by_hand_nk, atol=1e-4, rtol=1e-4)
+    model.train()(images_nchw).square().sum().backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 9, 14), (1, 28, 28)], ids=str)
+@pytest.mark.parametrize("entry", OWN)
+def test_features_then_head_are_the_logits(entry, shape):
+    check_split(resolve(entry)(5, shape, width=4), shape, 5)
+
+
+@pytest.mark.parametrize("entry", OWN)
+def test_same_seed_same_weights_and_rows_are_independent(entry):
+    made = []
+    for _ in range(2):
+        torch.manual_seed(3)
+        made.append(resolve(entry)(4, (3, 8, 8), width=4).eval())
+    one, two = (model.state_dict() for model in made)
+    assert one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
+    images_nchw = torch.randn(4, 3, 8, 8)
+    alone_nk = torch.cat([made[0](image_chw[None]) for image_chw in images_nchw])
+    assert torch.allclose(made[0](images_nchw), alone_nk, atol=1e-5)
+
+
+def resnet_parameters(blocks: int, width: int, channels: int, classes: int) -> int:
+    """6n+2 layers without biases, two numbers a channel in each norm, no parameters in shortcuts (He 2016, 4.2)."""
+    convolutions = 9 * channels * width
+    for stage in range(3):
+        out = width * 2**stage
+        inner = width if stage == 0 else out // 2
+        convolutions += 9 * inner * out + 9 * out * out * (2 * blocks - 1)
+    norms = 2 * width + sum(2 * 2 * blocks * width * 2**stage for stage in range(3))
+    return convolutions + norms + 4 * width * classes + classes
+
+
+@pytest.mark.parametrize(("build", "blocks"), [(resnet8, 1), (resnet20, 3), (resnet56, 9)])
+@pytest.mark.parametrize(("width", "channels"), [(None, 3), (4, 1)])
+def test_resnet_is_the_papers_in_size_and_depth(build, blocks, width, channels):
+    model = build(10, (channels, 32, 32), width=width)
+    assert parameters(model) == resnet_parameters(blocks, width or 16, channels, 10)
+    layers = [module for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+    assert len(layers) == 6 * blocks + 2
+
+
+@pytest.mark.parametrize(("build", "millions"), [(resnet20, 0.27), (resnet56, 0.85)])
+def test_resnet_has_the_parameters_of_he_2016_table_6(build, millions):
+    assert parameters(build(10, (3, 32, 32))) / 1e6 == pytest.approx(millions, abs=0.005)
+
+
+def test_shortcut_is_strided_and_padded_with_zeros():
+    block = Block(2, 5, 2)
+    for convolution in (block.conv1, block.conv2):
+        nn.init.zeros_(convolution.weight)
+    x_nchw = torch.rand(2, 2, 7, 6)
+    expected = np.zeros((2, 5, 4, 3), np.float32)
+    for n, c, row, column in np.ndindex(2, 2, 4, 3):
+        expected[n, c, row, column] = x_nchw[n, c, 2 * row, 2 * column]
+    assert np.array_equal(block(x_nchw).detach().numpy(), expected)
+
+
+def test_plain_cnn_is_yuans():
+    model = plain_cnn(10, (3, 32, 32))
+    convolutions = [module for module in model.modules() if isinstance(module, nn.Conv2d)]
+    assert [module.out_channels for module in convolutions] == [32, 64, 128]
+    assert [module.kernel_size for module in convolutions] == [(3, 3)] * 3
+    linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    assert [(module.in_features, module.out_features) for module in linear] == [(128 * 4 * 4, 128), (128, 10)]
+
+
+def test_mlp_is_muellers():
+    assert parameters(mlp(10, (1, 28, 28))) == 784 * 1200 + 1200 + 1200 * 1200 + 1200 + 1200 * 10 + 10
+    assert parameters(mlp(10, (1, 28, 28), width=800)) == 784 * 800 + 800 + 800 * 800 + 800 + 800 * 10 + 10
+
+
+def test_alexnet_has_the_parameters_that_its_tutorial_names():
+    assert parameters(alexnet_cifar(10, (3, 24, 24))) == 1_068_298
+
+
+def test_alexnet_norm_is_tensorflows():
+    norms = [module for module in alexnet_cifar(10, (3, 8, 8)).modules() if isinstance(module, nn.LocalResponseNorm)]
+    assert len(norms) == 2
+    x_nchw = torch.randn(2, 20, 3, 2, dtype=torch.float64) * 30
+    expected_nchw = torch.empty_like(x_nchw)
+    for channel in range(20):
+        near_nchw = x_nchw[:, max(0, channel - 4) : channel + 5]
+        scale_nhw = (1.0 + 0.001 / 9.0 * near_nchw.square().sum(1)) ** 0.75
+        expected_nchw[:, channel] = x_nchw[:, channel] / scale_nhw
+    for norm in norms:
+        assert torch.allclose(norm(x_nchw), expected_nchw)
+
+
+@pytest.mark.parametrize("build", [mlp, alexnet_cifar])
+def test_dropout_acts_on_the_features_in_training_alone(build):
+    torch.manual_seed(0)
+    model = build(3, (1, 8, 8), width=64, dropout=0.5)
+    images_nchw = torch.randn(64, 1, 8, 8)
+    kept, dropped = model.eval().features(images_nchw), model.train().features(images_nchw)
+    assert torch.equal(kept, model.eval().features(images_nchw))
+    alive = build(3, (1, 8, 8), width=64).train().features(images_nchw)
+    assert (dropped == 0).float().mean() > (alive == 0).float().mean() + 0.15
+
+
+@pytest.mark.parametrize("arch", HANDFUL)
+def test_torchvision_features_then_head_are_the_logits(arch):
+    check_split(torchvision_model(7, (3, 48, 40), arch=arch), (3, 48, 40), 7)
+
+
+@pytest.mark.parametrize("arch", [*HANDFUL, *OTHERS])
+def test_torchvision_logits_are_those_of_the_model_unwrapped(arch):
+    options = {"aux_logits": False, "init_weights": True} if arch == "googlenet" else {}
+    torch.manual_seed(1)
+    plain = torchvision.models.get_model(arch, weights=None, num_classes=6, **options).eval()
+    torch.manual_seed(1)
+    wrapped = torchvision_model(6, (3, 64, 64), arch=arch)
+    assert wrapped.training
+    assert parameters(wrapped) == parameters(plain)
+    images_nchw = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(wrapped.eval()(images_nchw), plain(images_nchw))
+
+
+def test_torchvision_takes_one_grey_channel():
+    model = torchvision_model(4, (1, 32, 32), arch="resnet18").eval()
+    grey_nchw = torch.randn(2, 1, 32, 32)
+    assert torch.equal(model(grey_nchw), model(torch.cat([grey_nchw] * 3, dim=1)))
+
+
+@pytest.mark.parametrize(
+    ("arch", "shape", "told"),
+    [
+        ("resnet19", (3, 32, 32), "resnet18"),
+        ("fasterrcnn_resnet50_fpn", (3, 32, 32), "no such classifier"),
+        ("squeezenet1_0", (3, 64, 64), "no linear layer"),
+        ("alexnet", (3, 32, 32), "3x32x32"),
+        ("vit_b_32", (3, 32, 32), "Wrong image height"),
+        ("resnet18", (4, 32, 32), "4x32x32"),
+    ],
+)
+def test_torchvision_mistakes_are_told_in_one_line(arch, shape, told):
+    with pytest.raises(UserError) as error:
+        torchvision_model(10, shape, arch=arch)
+    line = str(error.value)
+    assert repr(arch) in line and told in line and "\n" not in line and "take another" in line or "near:" in line
+
+
+def test_new_resnet_keeps_the_scale_of_its_input():
+    """He's initial weights: activations neither vanish nor explode through 56 layers in training."""
+    torch.manual_seed(0)
+    spread = resnet56(10, (3, 16, 16)).features(torch.randn(16, 3, 16, 16)).std().item()
+    assert math.isfinite(spread) and 0.05 < spread < 50
