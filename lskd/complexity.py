@@ -21,7 +21,8 @@ def complexity(model: torch.nn.Module, image_shape: tuple[int, int, int]) -> dic
     """Parameters, and FLOPs of one image of shape (C, H, W), a multiply-add counted once as in the table.
 
     Convolutions and matrix products are counted; torch's counter counts two operations for each of their
-    multiply-adds. Counted in evaluation mode; a model on the meta device costs no time.
+    multiply-adds. The table adds 2 for each output of a batch norm and 1 for each of a ReLU: 0.3 to 1.6 % more, but
+    MobileNetV2 6 %, ShuffleNetV2 3 %. Counted in evaluation mode; a model on the meta device costs no time.
     """
     device = next(model.parameters()).device
     counter, training = FlopCounterMode(display=False), model.training
@@ -33,7 +34,7 @@ def complexity(model: torch.nn.Module, image_shape: tuple[int, int, int]) -> dic
 
 
 def measure(models: dict[str, dict[str, Any]], resolve: Callable[[str], Callable[..., torch.nn.Module]]) -> list[dict]:
-    """Rows (model, image, parameters, flops) of each model, from its slug and its spec, for 3x224x224 and 1000 classes."""
+    """Rows (model, image, parameters, flops) of each model, from its slug and spec, at 3x224x224 with 1000 classes."""
     found = []
     for slug, spec in sorted(models.items()):
         options = {key: value for key, value in spec.items() if key != "name"}

@@ -1,6 +1,7 @@
 """Training on a teacher's logits: the same loop as for labels, with another objective."""
 
 import argparse
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,11 @@ def _online(job: Job, split: Split, build: Callable[..., torch.nn.Module]) -> Ca
 
 def _cached(job: Job, split: Split) -> Callable[[int], Teach]:
     path = job.inputs["teacher"]
+    made_for = open_logits(path).metadata.get("spec")
+    if made_for and json.loads(made_for).get("run") != job.spec["teacher"]:
+        raise UserError(
+            f"{path}: holds the logits of another run than the teacher of the spec; delete it and run again"
+        )
     held: dict[int, torch.Tensor] = {}  # one view at a time
 
     def teach_at(view: int) -> Teach:

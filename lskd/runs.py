@@ -1,5 +1,6 @@
 """A study becomes runs, their folders, their specs, and the code each stage uses. Pure: reads and writes no file."""
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -63,7 +64,7 @@ class Member:
 
     @property
     def row(self) -> dict[str, Any]:
-        """The identity columns of a metrics table."""
+        """The identity columns of a metrics table, and the digest by which the run's files are known."""
         run, how = self.run, self.run.supervision
         distilled = isinstance(how, Distill)
         return {
@@ -80,7 +81,13 @@ class Member:
             "soft_weight": how.soft_weight if isinstance(how, Distill) else None,
             "variant": _variant(how) if distilled and isinstance(how, Distill) else "",
             "seed": run.seed,
+            "digest": spec_digest(run.spec),
         }
+
+
+def spec_digest(spec: dict[str, Any]) -> str:
+    """A short digest of a run's spec, by which a file of its folder is known to be its own."""
+    return hashlib.sha256(config.canonical(spec).encode()).hexdigest()[:16]
 
 
 def model_slug(model: Model) -> str:

@@ -31,7 +31,7 @@ Rows = tuple[Array, Array, Array]
 
 GROUP_BYTES = 1 << 28  # a Parquet page holds less than 2 GiB; larger views take several row groups
 FEATURE_ROWS = 8192
-CHUNK = 1 << 20  # bytes digested while they are still in the CPU's cache
+CHUNK = 1 << 22  # bytes digested while they are still in the CPU's cache
 MAGIC = b"PAR1"
 DIGITS = 32
 SEAL = b"lskd.seal\x18\x20"  # key, then Thrift's mark of a string of 32 bytes: JSON text cannot hold these

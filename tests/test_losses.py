@@ -50,7 +50,7 @@ def loop_cross_entropy(logits_nk: np.ndarray, q_nk: np.ndarray) -> float:
 @given(SEEDS, st.integers(1, 9), st.integers(2, 9))
 def test_cross_entropy_is_a_plain_loop(seed, n, k):
     logits_nk, _, labels_n = batch(seed, n, k)
-    expected = loop_cross_entropy(logits_nk.numpy(), np.eye(k)[labels_n])
+    expected = loop_cross_entropy(logits_nk.numpy(), np.eye(k)[labels_n.numpy()])
     assert cross_entropy(logits_nk, labels_n).item() == pytest.approx(expected, rel=1e-12, abs=1e-12)
 
 
@@ -157,7 +157,7 @@ def test_logit_mse_is_a_plain_loop(seed, w):
         sum((s - t) ** 2 for s, t in zip(s_k, t_k, strict=True)) / 2
         for s_k, t_k in zip(student_nk.tolist(), teacher_nk.tolist(), strict=True)
     ]
-    hard = loop_cross_entropy(student_nk.numpy(), np.eye(5)[labels_n])
+    hard = loop_cross_entropy(student_nk.numpy(), np.eye(5)[labels_n.numpy()])
     expected = (1 - w) * hard + w * sum(halves) / len(halves)
     found = logit_mse(student_nk, teacher_nk, labels_n, soft_weight=w).item()
     assert found == pytest.approx(expected, rel=1e-10)
@@ -214,7 +214,7 @@ def test_every_dtype_is_computed_in_float32_at_least(name, autocast, dtype):
 @pytest.mark.parametrize("temperature", [0.5, 64.0])
 def test_kd_keeps_its_digits_where_the_rows_are_nearly_uniform(temperature, scale):
     student_nk, teacher_nk, labels_n = batch(n=64, k=1000, scale=scale, dtype=torch.float32)
-    exact_nk, exact = student_nk.double().requires_grad_(), None
+    exact_nk = student_nk.double().requires_grad_()
     exact = kd(exact_nk, teacher_nk.double(), labels_n, temperature=temperature)
     exact.backward()
     found = kd(student_nk.requires_grad_(), teacher_nk, labels_n, temperature=temperature)

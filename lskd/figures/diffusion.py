@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from lskd.figures import style
 from lskd.figures.beside import published
-from lskd.figures.rows import SETTING, alphas, cell, groups, measured, number, over_seeds, pick, present, records
+from lskd.figures.rows import SETTING, alphas, cell, groups, measured, number, order, over_seeds, pick, present, records
 
 Frames = dict[str, pd.DataFrame]
 Options = dict[str, Any]
@@ -36,9 +36,10 @@ def table(frames: Frames, options: Options) -> pd.DataFrame:
     )
     made = pd.concat([over_seeds(found, [*by, "target"]), over_seeds(means.assign(target=MEAN), [*by, "target"])])
     made = made.rename(columns={"mean": "ours"}).assign(paper=math.nan, scale=options.get("scale", ""))
-    made["held_out"], made["over_all"] = made["split"] != "train", made["target"] == MEAN
-    order = [*SETTING, "normalisation", "over_all", "target", "held_out", "set"]
-    made = made.sort_values(order, kind="stable").drop(columns=["held_out", "over_all", "low", "high"])
+    made["held_out"] = made["split"] != "train"
+    made["place"] = made["target"].map([*order(found, "target"), MEAN].index)
+    by = [*SETTING, "normalisation", "place", "held_out", "set"]
+    made = made.sort_values(by, kind="stable").drop(columns=["held_out", "place", "low", "high"])
     made = _beside(made, options)
     return present(made, _layout(made), _caption(made, found, options))
 

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lskd.figures import style
-from lskd.figures.rows import SETTING, alphas, cell, groups, measured, over_seeds, pick, present, records
+from lskd.figures.rows import SETTING, alphas, cell, groups, measured, order, over_seeds, pick, present, records
 
 Frames = dict[str, pd.DataFrame]
 Options = dict[str, Any]
@@ -55,12 +55,12 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     """By network: the right class's probability for each class, then the minor ones for each alpha on one scale."""
     networks = list(groups(table, ["group", "dataset", "model", "temperature"]))
     smoothings = alphas(table)
+    classes = order(frames["probabilities"], "class")
     rows = (1 + len(smoothings)) * len(networks)
     made = style.figure(style.DOUBLE, 1.25 * rows + 0.5, options)
     axes = made.subplots(rows, 1, squeeze=False, sharex=True)[:, 0]
     for i, (first, part) in enumerate(networks):
         own = axes[i * (1 + len(smoothings)) : (i + 1) * (1 + len(smoothings))]
-        classes = sorted(part["class"].unique(), key=natural)
         _right(own[0], part, classes)
         own[0].set_title(f"{first['dataset']}: {style.network_text(first)}{style.degree_text(first)}")
         highest = part.loc[part["class"] != part["predicted"], "mean"].max()
@@ -104,7 +104,3 @@ def _classes(panel: Axes, classes: list[str]) -> None:
     panel.set_xticks(range(0, len(classes), every), classes[::every], rotation=45 if long else 0)
     panel.set_xlim(-0.6, len(classes) - 0.4)
     panel.grid(axis="x", visible=False)
-
-
-def natural(name: str) -> tuple[int, str]:
-    return (int(name), "") if name.isdigit() else (0, name)

@@ -52,6 +52,11 @@ def groups(frame: pd.DataFrame, by: Sequence[str], sort: bool = False) -> Iterat
         yield records(part.iloc[:1])[0], part
 
 
+def order(frame: pd.DataFrame, column: str) -> list[str]:
+    """A column's values as they come, which for classes is the order of their labels."""
+    return list(dict.fromkeys(frame[column]))
+
+
 def first_seed(frame: pd.DataFrame) -> int:
     """The smallest seed, which pictures of single networks show."""
     return int(frame["seed"].min())

@@ -6,8 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lskd.figures import style
-from lskd.figures.probabilities import natural
-from lskd.figures.rows import SETTING, alphas, cell, groups, measured, over_seeds, pick, present
+from lskd.figures.rows import SETTING, alphas, cell, groups, measured, order, over_seeds, pick, present
 
 Frames = dict[str, pd.DataFrame]
 Options = dict[str, Any]
@@ -17,7 +16,7 @@ def table(frames: Frames, options: Options) -> pd.DataFrame:
     """The mean soft target of one class's train images (the first of options.classes, else the sixth) at each T."""
     found = pick(frames, "probabilities", split="train")
     found = found[found["role"] != "student"] if (found["role"] != "student").any() else found
-    names = sorted(found["class"].unique(), key=natural)
+    names = order(found, "class")
     correct = (options.get("classes") or [names[min(5, len(names) - 1)]])[0]
     found = pick({"probabilities": found}, "probabilities", **{"class": correct})
     if options.get("temperatures"):
@@ -59,6 +58,7 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     """A row for each network, a panel for each T: a bar for each class and a dashed line at 1/K."""
     rows = list(groups(table, ["group", "dataset", "model", "label_smoothing"]))
     degrees = sorted(table["temperature_at"].unique())
+    classes = order(frames["probabilities"], "predicted")
     columns = min(len(degrees), 5)
     bands = -(-len(degrees) // columns)
     made = style.figure(style.DOUBLE, 1.45 * bands * len(rows) + 0.4, options)
@@ -66,7 +66,7 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     for i, (first, part) in enumerate(rows):
         for j, degree in enumerate(degrees):
             panel = axes[i * bands + j // columns, j % columns]
-            _panel(panel, part[part["temperature_at"] == degree], first["label_smoothing"])
+            _panel(panel, part[part["temperature_at"] == degree], classes)
             panel.set_title(f"T = {degree:g}")
         for j in range(len(degrees), bands * columns):
             axes[i * bands + j // columns, j % columns].remove()
@@ -83,8 +83,8 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     return made
 
 
-def _panel(panel: Any, part: pd.DataFrame, alpha: float) -> None:
-    classes = sorted(part["predicted"].unique(), key=natural)
+def _panel(panel: Any, part: pd.DataFrame, classes: list[str]) -> None:
+    alpha = alphas(part)[0]
     own = part.set_index("predicted").reindex(classes)
     bars: dict[str, Any] = {"elinewidth": 0.7, "ecolor": style.BLACK}
     panel.bar(

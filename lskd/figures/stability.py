@@ -89,7 +89,8 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
             for m in metrics
         ]
         colour = style.alpha_colour(first["label_smoothing"])
-        label = style.network_text(first) + style.degree_text(first)
+        data = f"{first['dataset']}: " if ours["dataset"].nunique() > 1 else ""
+        label = data + style.network_text(first) + style.degree_text(first)
         lines.append({"label": label, "colour": colour, "marker": style.marker(first["temperature"]), "values": values})
     made = dots(lines, [SHOWN[metric] for metric in metrics], options)
     handles = [

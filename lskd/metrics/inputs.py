@@ -1,5 +1,6 @@
 """What a metric family reads of a run's folder: logits, features, last layer, history and probe; NumPy, no torch."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -15,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 
 from lskd.data.classes import read_classes
 from lskd.errors import UserError
+from lskd.runs import spec_digest
 from lskd.store import open_features, open_logits
 
 Array = NDArray[Any]
@@ -29,19 +31,28 @@ class RunData:
     row: Row
     folder: Path
     teacher: "RunData | None" = None
+    digest: str = ""  # of the spec that the folder's files must have been made for, if known
 
     def logits(self, split: str) -> Batch:
         """Labels int64 [N] and logits float64 [N, K] of the clean images, ascending by sample."""
         path = self.folder / "logits" / f"{split}.parquet"
-        samples_n, labels_n, logits_nk = open_logits(path).read_view(0)
+        file = open_logits(path)
+        self._check_own(path, file.metadata)
+        samples_n, labels_n, logits_nk = file.read_view(0)
         order_n = np.argsort(samples_n, kind="stable")
         return labels_n[order_n].astype(np.int64), _usable(logits_nk[order_n], path)
 
     def features(self, split: str) -> Iterator[Batch]:
         """Batches of labels int64 [B] and penultimate features float64 [B, H], in the file's order (by sample)."""
         path = self.folder / "features" / f"{split}.parquet"
-        for _, labels_n, features_nh in open_features(path).batches():
+        file = open_features(path)
+        self._check_own(path, file.metadata)
+        for _, labels_n, features_nh in file.batches():
             yield labels_n.astype(np.int64), _usable(features_nh, path)
+
+    def _check_own(self, path: Path, metadata: dict[str, str]) -> None:
+        if self.digest and spec_digest(json.loads(metadata.get("spec", "{}")).get("run", {})) != self.digest:
+            raise UserError(f"{path}: holds another run than {self.row['run']}; delete it and run again")
 
     def head(self) -> Batch:
         """Weight [K, H] and bias [K] of the last layer, float64."""

@@ -36,11 +36,15 @@ def runs_of(plan: list[Row], results: Path) -> list[RunData]:
     by_path = {row["run"]: row for row in plan}
     found = []
     for row in plan:
-        known = {key: math.nan if value is None else value for key, value in row.items()}
         taught = row["teacher"]
-        teacher = RunData(by_path.get(taught, {"run": taught}), results / taught, None) if taught else None
-        found.append(RunData(known, results / row["run"], teacher))
+        teacher = _run(by_path.get(taught, {"run": taught}), results, None) if taught else None
+        found.append(_run(row, results, teacher))
     return found
+
+
+def _run(row: Row, results: Path, teacher: RunData | None) -> RunData:
+    columns = {key: math.nan if value is None else value for key, value in row.items() if key != "digest"}
+    return RunData(columns, results / row["run"], teacher, row.get("digest", ""))
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -1,13 +1,14 @@
 """Bytes a sample, write and read speed of the logits store, beside numpy.save/load and one file a sample.
 
-MB/s counts the bytes of the logits alone (10^6), though the store also holds sample, view and label, and digests what it
-writes and reads. Reads are from a hot page cache. Each round times every way once, in turning order; shown are the
-median, least and most of the rounds, and the median of the rounds' ratios of speed (way / NumPy).
+MB/s counts the bytes of the logits alone (10^6), though the store also holds sample, view and label, and digests what
+it writes and reads. Reads are from a hot page cache. Each round times every way once, in a shuffled order; shown are
+the median, least and most of the rounds, and the median of the rounds' ratios of speed (way / NumPy).
 """
 
 import argparse
 import json
 import os
+import random
 import shutil
 import statistics
 import sys
@@ -26,7 +27,7 @@ from lskd.store import open_logits, write_logits
 
 SIZES = ((54_000, 10), (50_000, 100), (10_000, 1000))
 DTYPES = ("float32", "float16")
-FILES = 1000  # one file a sample is timed on so many samples
+FILES = 500  # one file a sample is timed on so many samples
 BASE = {"store": "numpy", "store, fsync": "numpy, fsync", "store, with open": "numpy", "one file a sample": "numpy"}
 
 Ways = dict[str, Callable[[], Any]]
@@ -36,7 +37,7 @@ def main() -> None:
     """Print the table; with --json, write it too."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dir", type=Path, help="a folder on the disk to measure (default: the temporary folder)")
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     rows = []
@@ -95,12 +96,8 @@ def measured(folder: Path, samples: int, classes: int, dtype: str, rounds: int) 
     for read in reading.values():
         np.testing.assert_array_equal(found := read(), logits_nk[: len(found)])
     rows += timed("read", reading, logits_nk, rounds)
-    each = sum(file.stat().st_size for file in many.iterdir()) / FILES
-    sizes = {
-        "numpy": theirs.stat().st_size / samples,
-        "store": ours.stat().st_size / samples,
-        "one file a sample": each,
-    }
+    sizes = {"numpy": theirs.stat().st_size / samples, "store": ours.stat().st_size / samples}
+    sizes["one file a sample"] = sum(file.stat().st_size for file in many.iterdir()) / FILES
     named = {"samples": samples, "classes": classes, "dtype": dtype}
     return [named | row | {"bytes_per_sample": sizes[row["way"].split(",")[0]]} for row in rows]
 
@@ -108,9 +105,8 @@ def measured(folder: Path, samples: int, classes: int, dtype: str, rounds: int) 
 def timed(action: str, ways: Ways, logits_nk: np.ndarray, rounds: int) -> list[dict[str, Any]]:
     """Speeds of each way, in MB of logits a second."""
     speeds: dict[str, list[float]] = {way: [] for way in ways}
-    order = list(ways)
     for number in range(rounds + 1):
-        for way in order[number % len(order) :] + order[: number % len(order)]:
+        for way in random.Random(number).sample(list(ways), len(ways)):
             start = time.perf_counter()
             kept = ways[way]()
             seconds = time.perf_counter() - start
@@ -130,9 +126,9 @@ def row(action: str, way: str, speeds: dict[str, list[float]]) -> dict[str, Any]
 
 def line(row: dict[str, Any]) -> str:
     """A row of the printed table."""
-    logits = f"{row['samples']}x{row['classes']} {row['dtype']}"
+    logits, way = f"{row['samples']}x{row['classes']} {row['dtype']}", f"{row['action']} {row['way']}"
     speeds = " ".join(f"{row['mb_per_s'][key]:8.1f}" for key in ("median", "least", "most"))
-    return f"{logits:22} {row['action'] + ' ' + row['way']:28} {row['bytes_per_sample']:8.1f} {speeds} {row['to_numpy']:8.2f}"
+    return f"{logits:22} {way:28} {row['bytes_per_sample']:8.1f} {speeds} {row['to_numpy']:8.3f}"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,148 @@
+"""`make bench`: what a training step, the logits store and planning cost, each measured against something named."""
+
+import argparse
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+import yaml
+
+from lskd import config, runs, stage
+from lskd.data import digits, prepare
+from lskd.data.prepared import load_split
+from lskd.distill import loss_options
+from lskd.network import new_model
+from lskd.schedule import epoch_batches
+from lskd.train import Job, Training
+
+ROOT = Path(__file__).resolve().parents[2]
+TEACHERS = {"resnet8-w16": {"name": "resnet8", "width": 16}, "resnet20-w16": {"name": "resnet20", "width": 16}}
+STUDENT = {"name": "resnet8", "width": 8}
+
+
+def main() -> None:
+    """Run each benchmark and print its table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=15)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    name = torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, 1 thread, {os.cpu_count()} cores"
+    print(f"# {name}; Python {platform.python_version()}, torch {torch.__version__}\n", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        steps(Path(folder), device, arguments.rounds)
+        print(flush=True)
+        subprocess.run([sys.executable, str(ROOT / "workflow/bench/store.py"), "--dir", folder], check=True)
+        print(flush=True)
+        planning(Path(folder))
+
+
+def steps(folder: Path, device: torch.device, rounds: int) -> None:
+    """Milliseconds of a training step: labels, stored teacher logits, and teachers forwarded in the loop.
+
+    The kinds take turns, 20 steps each, so that a change of the machine's speed meets all of them.
+    """
+    options = {"val_fraction": 0.15, "image_size": 64, "test_fraction": 0.2, "workers": 1}
+    tensors, metadata = prepare.prepare(digits.load, folder, **options)
+    prepare.write(folder / "data.safetensors", tensors, metadata)
+    split = load_split(folder / "data.safetensors", "train", str(device))
+    recipe = {"epochs": 1000, "batch_size": 64, "optimizer": "sgd", "lr": 0.01, "momentum": 0.9, "weight_decay": 0.0}
+    recipe |= {"schedule": "constant", "crop_padding": 1}
+    spec = {"data": {"dataset": "digits"}, "model": STUDENT, "recipe": recipe, "seed": 0}
+    job = Job(spec, "", {"data": folder / "data.safetensors"}, folder, device, config.Runtime())
+    kinds = {
+        name: (Training(job, split, resolve(STUDENT), None), loss) for name, loss in objectives(split, device).items()
+    }
+    batches = [ids_n.to(device) for ids_n in epoch_batches(0, 0, len(split.labels_n), 64)]
+    times: dict[str, list[float]] = {name: [] for name in kinds}
+    for turn in range(rounds + 1):
+        for name, (training, loss) in kinds.items():
+            started = time.perf_counter()
+            for ids_n in batches[:20]:
+                training._step(ids_n, turn, loss)
+            if device.type == "cuda":
+                torch.cuda.synchronize()
+            times[name] += [(time.perf_counter() - started) / 20 * 1e3] * (turn > 0)  # the first turn warms up
+    student = runs.model_slug(config.Model.model_validate(STUDENT))
+    print(f"Training step of {student} on digits, batch 64, ms: median (min to max) of {rounds} turns of 20 steps")
+    ratios = {
+        name: statistics.median(np.divide(found, times["labels, cross-entropy"])) for name, found in times.items()
+    }
+    for name, found in times.items():
+        middle = statistics.median(found)
+        print(f"  {name:32} {middle:7.2f} ({min(found):.2f} to {max(found):.2f})  {ratios[name]:.3f} of cross-entropy")
+
+
+def objectives(split, device: torch.device) -> dict[str, Callable]:
+    """The loss of a batch by kind of supervision."""
+    how = loss_options(config.Distill(temperature=3.0))
+    kd, hard = stage.resolve("lskd.losses:kd"), stage.resolve("lskd.losses:cross_entropy")
+    stored_nk = torch.randn(len(split.labels_n), len(split.classes), device=device)
+    made = {
+        "labels, cross-entropy": lambda logits_nk, labels_n, ids_n, pixels: hard(logits_nk, labels_n),
+        "teacher's stored logits": lambda logits_nk, labels_n, ids_n, pixels: kd(
+            logits_nk, stored_nk[ids_n], labels_n, **how
+        ),
+    }
+    for name, model in TEACHERS.items():
+        teacher = new_model(resolve(model), model, split, device).eval().requires_grad_(False)
+        made[f"teacher {name} in the loop"] = lambda logits_nk, labels_n, ids_n, pixels, teacher=teacher: kd(
+            logits_nk, teacher(pixels), labels_n, **how
+        )
+    return made
+
+
+def resolve(model: dict) -> Callable:
+    """The builder of a model."""
+    return stage.resolve(runs.model_entry(model))
+
+
+def planning(folder: Path) -> None:
+    """Seconds of a dry run of a study with 2,000 runs of which none is done, and of one job for a scale."""
+    tree = folder / "tree"
+    tree.mkdir()
+    for part in ("Snakefile", "envs", "lskd", "workflow"):
+        source = ROOT / part
+        (shutil.copytree if source.is_dir() else shutil.copy2)(source, tree / part)
+    (tree / "profiles").symlink_to("workflow/profiles")
+    alphas, degrees = [round(0.05 * i, 2) for i in range(10)], list(range(1, 40))
+    study = {
+        "study": "large",
+        "seeds": list(range(5)),
+        "recipes": {"r": {"epochs": 1, "crop_padding": 1}},
+        "teachers": {"t": {"model": "resnet8", "recipe": "r", "label_smoothing": alphas}},
+        "students": {"s": {"teacher": "t", "model": "plain_cnn", "recipe": "r", "temperature": degrees}},
+        "figures": yaml.safe_load((ROOT / "config.yaml").read_text())["figures"],
+    }
+    for figure in study["figures"].values():
+        figure["groups"] = [
+            {"teacher": "t", "student": "s"}[name] for name in figure.get("groups", ["teacher", "student"])
+        ]
+    (tree / "config.yaml").write_text(yaml.safe_dump(study))
+    count = len(runs.members(config.parse(study)))
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--quiet", "all"]
+    found = []
+    for _ in range(4):
+        started = time.perf_counter()
+        done = subprocess.run(
+            command, cwd=tree, capture_output=True, text=True, env=os.environ | {"PYTHONDONTWRITEBYTECODE": ""}
+        )
+        found.append(time.perf_counter() - started)
+        assert done.returncode == 0, done.stdout + done.stderr
+    each = ", ".join(f"{seconds:.2f}" for seconds in found[1:])
+    print(
+        f"Dry run of a study of {count} runs, none of them done, s: median {statistics.median(found[1:]):.2f} ({each})"
+    )
+
+
+if __name__ == "__main__":
+    main()
