@@ -1,6 +1,7 @@
 """What a trained network says of the clean images: logits, penultimate features, and its last layer."""
 
 import argparse
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ def dump(
     build: Callable[..., torch.nn.Module],
     device: torch.device,
 ) -> None:
-    """Write logits/{split}.parquet, features/{split}.parquet (float32, clean images) and head.safetensors under `out`.
+    """Write logits of all splits, features of train and val (float32, clean images) and head.safetensors under `out`.
 
     For every image logits = features @ weight.T + bias, with weight [K, H] and bias [K] of head.safetensors.
     """
@@ -40,7 +41,10 @@ def dump(
     for name, split in splits.items():
         logits: list[Array] = []
         passes = _passes(network, split, logits)
-        write_features(out / f"features/{name}.parquet", passes, head["weight"].shape[1], "float32", metadata)
+        if name == "test":
+            deque(passes, maxlen=0)  # only final metrics touch test, and none of them reads features
+        else:
+            write_features(out / f"features/{name}.parquet", passes, head["weight"].shape[1], "float32", metadata)
         labels_n = split.labels_n.cpu().numpy()
         view = (0, np.arange(len(labels_n)), labels_n, np.concatenate(logits))
         write_logits(out / f"logits/{name}.parquet", [view], len(split.classes), "float32", metadata)

@@ -188,9 +188,14 @@ def _teachers_first(study: Study) -> list[str]:
 
 
 def check_paths(runs: list[Run]) -> None:
-    """Raise UserError if two different runs share a folder."""
+    """Raise UserError if two different runs, or two different data sets, share a folder."""
     specs: dict[str, str] = {}
     for run in runs:
+        data = config.canonical(config.spec(run.data))
+        if specs.setdefault(run.data.folder, data) != data:
+            raise UserError(
+                f"data: two different data sets would share results/{run.data.folder}; give one of them another name"
+            )
         mine = config.canonical(run.spec)
         if specs.setdefault(run.path, mine) != mine:
             raise UserError(
@@ -275,6 +280,8 @@ def entry_points(stage: str, spec: dict[str, Any]) -> list[str]:
         return [f"lskd.{stage}:{stage}", model_entry(spec["model"]), loss_entry(spec), *taught]
     if stage in ("dump", "views", "probe"):
         return [f"lskd.{stage}:{stage}", model_entry(spec["run"]["model"])]
+    if stage == "complexity":
+        return ["lskd.complexity:measure", *sorted({model_entry(model) for model in spec["models"].values()})]
     if stage == "metrics":
         return ["lskd.metrics.measure:measure", tables.METRICS[spec["family"]].entry]
     module = tables.FIGURES[spec["kind"]].module

@@ -58,13 +58,13 @@ class Metric(NamedTuple):
 
 
 _LOGITS = ("logits/train.parquet", "logits/val.parquet", "logits/test.parquet")
-_FEATURES = ("features/train.parquet", "features/val.parquet", "features/test.parquet")
+_FEATURES = ("features/train.parquet", "features/val.parquet")
 
 METRICS = {
-    "accuracy": Metric("lskd.metrics.accuracy:measure", _LOGITS),
+    "accuracy": Metric("lskd.metrics.accuracy:measure", _LOGITS[1:]),
     "calibration": Metric("lskd.metrics.calibration:measure", _LOGITS[1:]),
     "reliability": Metric("lskd.metrics.reliability:measure", _LOGITS[1:]),
-    "stability": Metric("lskd.metrics.stability:measure", _LOGITS),
+    "stability": Metric("lskd.metrics.stability:measure", (_LOGITS[0], _LOGITS[2])),
     "diffusion": Metric("lskd.metrics.diffusion:measure", _FEATURES, ("logits/train.parquet",)),
     "clusters": Metric("lskd.metrics.clusters:measure", (*_FEATURES, "head.safetensors")),
     "projection": Metric("lskd.metrics.projection:measure", (*_FEATURES, "head.safetensors")),
@@ -102,4 +102,6 @@ FIGURES = {
     "smoothed_loss": Figure("lskd.figures.smoothed_loss", ()),
     "soft_targets": Figure("lskd.figures.soft_targets", ("probabilities",)),
     "stability": Figure("lskd.figures.stability", ("stability", "accuracy")),
+    "summary": Figure("lskd.figures.summary", ("accuracy", "diffusion")),
+    "verdict": Figure("lskd.figures.verdict", ("accuracy", "diffusion", "stability")),
 }

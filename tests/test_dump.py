@@ -55,6 +55,9 @@ def test_dumped_logits_and_features_are_the_networks(made, split):
     assert samples_n.tolist() == list(range(len(samples_n)))
     assert labels_n.tolist() == load_split(made / "data.safetensors", split).labels_n.tolist()
     np.testing.assert_allclose(logits_nk, direct(made, split, 0), rtol=1e-5, atol=1e-5)
+    if split == "test":
+        assert not (made / "features/test.parquet").exists()
+        return
     features = list(open_features(made / f"features/{split}.parquet").batches())
     head = load_file(made / "head.safetensors")
     features_nh = np.concatenate([batch[2] for batch in features])
@@ -71,10 +74,10 @@ def test_any_tool_reads_the_files(made):
 
 def test_dumped_files_say_what_they_are(made):
     said = [open_logits(made / f"logits/{split}.parquet").metadata for split in SPLITS]
-    said += [open_features(made / f"features/{split}.parquet").metadata for split in SPLITS]
+    said += [open_features(made / f"features/{split}.parquet").metadata for split in SPLITS[:2]]
     with safe_open(made / "head.safetensors", "pt") as file:
         said.append(file.metadata())
-    assert [one["spec"] for one in said] == [canonical({"run": RUN.spec})] * 7
+    assert [one["spec"] for one in said] == [canonical({"run": RUN.spec})] * 6
     assert set(json.loads(said[0]["inputs"])) == {"data", "weights"}
 
 

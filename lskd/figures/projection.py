@@ -111,12 +111,12 @@ def scatter(panel: Axes, points: pd.DataFrame, classes: list[str]) -> None:
 
 
 def square(panel: Axes, points: pd.DataFrame) -> None:
-    """Square axes with one unit for x and y, around all of `points`."""
+    """Axes with one unit for x and y, around all of `points`."""
     half = 0.54 * max(float(points[axis].max() - points[axis].min()) for axis in ("x", "y")) or 1.0
     x, y = ((float(points[axis].max()) + float(points[axis].min())) / 2 for axis in ("x", "y"))
-    panel.set_xlim(x - half, x + half)
-    panel.set_ylim(y - half, y + half)
-    panel.set_aspect("equal", adjustable="box")
+    panel.set_xlim(x - half, x + half, auto=True)
+    panel.set_ylim(y - half, y + half, auto=True)
+    panel.set_aspect("equal", adjustable="datalim")  # the box stays, as the layout made it
     style.few_ticks(panel, 3, 3)
 
 

@@ -63,7 +63,7 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     bands = -(-len(degrees) // columns)
     made = style.figure(style.DOUBLE, 1.45 * bands * len(rows) + 0.4, options)
     axes = made.subplots(bands * len(rows), columns, squeeze=False, sharey=True)
-    for i, (first, part) in enumerate(rows):
+    for i, (_, part) in enumerate(rows):
         for j, degree in enumerate(degrees):
             panel = axes[i * bands + j // columns, j % columns]
             _panel(panel, part[part["temperature_at"] == degree], classes)

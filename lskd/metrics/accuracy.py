@@ -27,7 +27,7 @@ def measure(runs: list[RunData], options: Row) -> list[Row]:
     """Rows (split, metric, k, value): top1, top5 (top-k with k = min(5, K - 1)) and nll (k = 0) by run and split."""
     rows = []
     for run in runs:
-        for split in ("train", "val", "test"):
+        for split in ("val", "test"):
             labels_n, logits_nk = run.logits(split)
             k = max(1, min(5, logits_nk.shape[1] - 1))
             found = [

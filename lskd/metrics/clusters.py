@@ -38,7 +38,7 @@ def measure(runs: list[RunData], options: Row) -> list[Row]:
     rows = []
     for run, labels in with_classes(runs, options):
         plane = muller_plane(templates(run.head(), labels))
-        for split in ("train", "val", "test"):
+        for split in ("train", "val"):
             spaces = {"": run.features(split), "_plane": _projected(run.features(split), plane)}
             for suffix, batches in spaces.items():
                 found = cluster_distances(batches, labels, len(run.classes))

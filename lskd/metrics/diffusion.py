@@ -106,7 +106,7 @@ def measure(runs: list[RunData], options: Row) -> list[Row]:
         if kind not in confusion:
             confusion[kind] = teacher_confusion([run for run in students if _kind(run) == kind])
         sets = similar_sets(second, options, *confusion[kind])
-        for split in ("train", "val", "test"):
+        for split in ("train", "val"):
             both = [centroids(run.features(split), len(run.classes)) for run in (first, second)]
             own = second.row | {"split": split, "t1": t1, "t2": t2}
             rows += [own | row for row in _rows(second.classes, both[0], both[1], sets)]

@@ -11,7 +11,7 @@ import numpy as np
 from lskd.errors import UserError
 from lskd.metrics.inputs import Array, Batch, Row, RunData
 
-POINTS = {"train": 150, "val": 50, "test": 100}  # of each class; train and val as in Chandrasegaran's code
+POINTS = {"train": 150, "val": 50}  # of each class; train and val as in Chandrasegaran's code
 
 
 class Plane(NamedTuple):
@@ -130,7 +130,7 @@ def with_classes(runs: list[RunData], options: Row) -> Iterator[tuple[RunData, l
 
 
 def measure(runs: list[RunData], options: Row) -> list[Row]:
-    """Rows (split, method, class, x, y, sample): the first 150 train, 50 val and 100 test images of each class.
+    """Rows (split, method, class, x, y, sample): the first 150 train and 50 val images of each class.
 
     Methods muller and chandrasegaran, both fitted on train. `sample` is the image's index in its split. In Mueller's
     plane the split "template" has the three templates, with sample -1.

@@ -63,7 +63,7 @@ def measure(runs: list[RunData], options: Row) -> list[Row]:
     """Rows (split, metric, value) of each run and split; metrics stability_eq2, _alg1, _inter and _inter_std."""
     rows = []
     for run in runs:
-        for split in ("train", "val", "test"):
+        for split in ("train", "test"):
             labels_n, logits_nk = run.logits(split)
             probabilities_nk = softmax(logits_nk, axis=1)
             found = {

@@ -20,7 +20,7 @@ from lskd.figures import style
 from lskd.figures.render import read_frames, render
 from tests.figures.synthetic import frames_for
 
-KINDS = sorted(tables.FIGURES)
+KINDS = sorted(set(tables.FIGURES) - {"summary", "verdict"})  # tested where their statistics are
 ENDINGS = ("png", "svg", "pdf", "csv", "md", "tex")
 LONG = dict(
     zip(
@@ -74,6 +74,8 @@ def test_no_text_overlaps_or_leaves_the_picture_or_is_small(kind, long):
     frames, options = renamed(*frames_for(kind)) if long else frames_for(kind)
     with style.context():
         figure = module(kind).draw(module(kind).table(frames, options), frames, options)
+        figure.get_layout_engine().execute(figure)  # once, as the stage does
+        figure.set_layout_engine(None)
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
         renderer = canvas.get_renderer()
@@ -81,7 +83,7 @@ def test_no_text_overlaps_or_leaves_the_picture_or_is_small(kind, long):
         assert min(text.get_fontsize() for text in texts(figure)) >= 7
         width, height = canvas.get_width_height()
     for text, box in boxes:
-        assert box.x0 >= -2 and box.y0 >= -2 and box.x1 <= width + 2 and box.y1 <= height + 2, f"{text!r} is cut off"
+        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height, f"{text!r} is cut off"
     for (one, a), (two, b) in combinations(boxes, 2):
         across, up = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
         assert across <= 1 or up <= 1.5, f"{one!r} and {two!r} overlap"

@@ -62,7 +62,7 @@ def test_scaling_logits_keeps_the_ranks(seed, scale):
 def test_measure_reads_each_split(tmp_path):
     runs = study(tmp_path)
     rows = measure(runs, {})
-    assert len(rows) == len(runs) * 9
+    assert len(rows) == len(runs) * 6
     for row in rows:
         run = next(run for run in runs if run.row["run"] == row["run"])
         labels_n, logits_nk = run.logits(row["split"])

@@ -50,11 +50,11 @@ def test_a_class_without_images_is_told():
 def test_measure_gives_feature_space_and_plane(tmp_path):
     runs = study(tmp_path)
     rows = measure(runs, {"classes": ["dog", "elk", "ant"]})
-    assert len(rows) == len(runs) * 3 * 8
+    assert len(rows) == len(runs) * 2 * 8
     assert {row["classes"] for row in rows} == {"dog|elk|ant"}
     run = runs[2]
-    found = {r["metric"]: r["value"] for r in rows if r["run"] == run.row["run"] and r["split"] == "test"}
-    labels_n, features_nh = (np.concatenate(parts) for parts in zip(*run.features("test"), strict=True))
+    found = {r["metric"]: r["value"] for r in rows if r["run"] == run.row["run"] and r["split"] == "val"}
+    labels_n, features_nh = (np.concatenate(parts) for parts in zip(*run.features("val"), strict=True))
     dog, elk, ant = (features_nh[labels_n == CLASSES.index(name)] for name in ("dog", "elk", "ant"))
     assert found["D1"] == pytest.approx(np.linalg.norm(dog.mean(0) - ant.mean(0)), abs=1e-6)
     assert found["Dc"] == pytest.approx(np.linalg.norm(dog.mean(0) - elk.mean(0)), abs=1e-6)

@@ -95,7 +95,7 @@ def test_a_class_with_one_image_is_left_out_of_algorithm_1():
 def test_measure_gives_four_numbers_a_split(tmp_path):
     runs = study(tmp_path)
     rows = measure(runs, {})
-    assert len(rows) == len(runs) * 3 * 4
-    labels_n, logits_nk = runs[1].logits("val")
-    found = [r for r in rows if r["run"] == runs[1].row["run"] and r["split"] == "val"]
+    assert len(rows) == len(runs) * 2 * 4
+    labels_n, logits_nk = runs[1].logits("test")
+    found = [r for r in rows if r["run"] == runs[1].row["run"] and r["split"] == "test"]
     assert [row["value"] for row in found] == [stability(labels_n, softmax(logits_nk, axis=1)) for stability in ALL]

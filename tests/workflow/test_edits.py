@@ -199,8 +199,8 @@ EDITS = {
         {"views ls0/0", "views ls0.1/0"} | ALL_STUDENTS | GRID,
     ),
     "the loader of the data": (inserted("lskd/data/digits.py", "load", "pass"), {"data"} | EVERYTHING),
-    "the teachers' recipe": (put("recipes", "one", "lr", 0.05), EVERYTHING),
-    "the students' recipe": (put("recipes", "two", "lr", 0.05), ALL_STUDENTS | GRID),
+    "the teachers' recipe": (put("recipes", "one", "lr", 0.05), EVERYTHING | PLANS),
+    "the students' recipe": (put("recipes", "two", "lr", 0.05), ALL_STUDENTS | GRID | {"plan grid"}),
     "a figure's own option": (
         put("figures", "grid", {"kind": "grid", "classes": ["3"]}),
         {"metrics grid accuracy", "figure grid"},

@@ -1,6 +1,7 @@
 """From the config to what the rules look up. Runs at every parse, so it imports no torch and writes nothing."""
 
 import json
+import sys
 from pathlib import Path
 
 from lskd import config as keys
@@ -24,6 +25,20 @@ def read_studies():
     return main, found
 
 
+def look_up_members():
+    """Each study's runs. A paper's study that means another run by a folder of the config's is left out, with a note."""
+    found = {}
+    for name, study in STUDIES.items():
+        own = runs.members(study)
+        try:
+            runs.check_paths([member.run for member in [*found.get(MAIN.study, []), *own]])
+        except UserError as error:
+            print(f"note: {name} is left out, as this config differs from it: {error}", file=sys.stderr)
+        else:
+            found[name] = own
+    return found
+
+
 def look_up_runs():
     """Every run of every study by its folder."""
     found = [member.run for members in MEMBERS.values() for member in members]
@@ -40,6 +55,47 @@ def code(stage, spec):
 def weights(run):
     """The weights of a run that later stages use."""
     return f"results/{run.path}/{runs.used_weights(run.recipe)}"
+
+
+def look_up_probes():
+    """The two classes on whose images a run is probed along its training, by the run's folder."""
+    found = {}
+    for study in STUDIES.values():
+        for name, figure in study.figures.items():
+            if "information" in tables.FIGURES[figure.kind].families:
+                where = f"{study.study}: figures.{name}"
+                for member in runs.shown(MEMBERS[study.study], figure):
+                    classes = classes_to_probe(where, figure, member.run)
+                    if found.setdefault(member.run.path, classes) != classes:
+                        raise UserError(
+                            f"{where}.classes: found {' and '.join(classes)}, but another figure probes {member.run.path}"
+                            f" on {' and '.join(found[member.run.path])}; name the same, or give its recipe another name"
+                        )
+    return found
+
+
+def classes_to_probe(where, figure, run):
+    """The classes of a figure of mutual information, checked together with the run's recipe."""
+    classes = sorted(set(figure.classes))
+    if len(classes) != 2:
+        raise UserError(f"{where}.classes: found {len(classes)}, mutual information takes 2; name two classes")
+    if not run.recipe.snapshot_epochs:
+        raise UserError(
+            f"{where}: needs the course of training; give recipes.{run.recipe_name} some snapshot_epochs, or name groups"
+            " whose recipe has them"
+        )
+    return classes
+
+
+def probe_spec(wildcards):
+    """What a run is probed on: 300 training images of each class, 5 augmented views (Mueller 2019, A.2)."""
+    return {"run": RUNS[wildcards.run].spec, "classes": PROBES[wildcards.run], "samples": 600, "views": 5}
+
+
+def complexity_spec(wildcards):
+    """The networks that a figure counts, by their slugs; none of them needs to be trained."""
+    found = runs.shown(MEMBERS[wildcards.study], figure_of(wildcards))
+    return {"models": {runs.model_slug(member.run.model): keys.spec(member.run.model) for member in found}}
 
 
 def teacher_file(run):
@@ -125,8 +181,10 @@ def data_of(wildcards):
 
 try:
     MAIN, STUDIES = read_studies()
-    MEMBERS = {name: runs.members(study) for name, study in STUDIES.items()}
+    MEMBERS = look_up_members()
+    STUDIES = {name: STUDIES[name] for name in MEMBERS}
     RUNS = look_up_runs()
+    PROBES = look_up_probes()
 except UserError as error:
     sys.exit(f"error: {error}")
 

@@ -3,11 +3,8 @@ rule dump:
         data=lambda wildcards: f"results/{RUNS[wildcards.run].data.folder}/data.safetensors",
         weights=lambda wildcards: weights(RUNS[wildcards.run]),
     output:
-        expand(
-            "results/{{run}}/{kind}/{split}.parquet",
-            kind=["logits", "features"],
-            split=["train", "val", "test"],
-        ),
+        expand("results/{{run}}/logits/{split}.parquet", split=["train", "val", "test"]),
+        expand("results/{{run}}/features/{split}.parquet", split=["train", "val"]),
         "results/{run}/head.safetensors",
     params:
         spec=lambda wildcards: keys.canonical({"run": RUNS[wildcards.run].spec}),

@@ -31,3 +31,17 @@ rule metrics:
     shell:
         "python -m lskd.metrics.measure --spec {params.spec:q} --code {params.code:q}"
         " --plan {input.plan:q} --results results --out {output:q} 2> {log:q}"
+
+
+rule complexity:
+    output:
+        "results/metrics/{scale}/{study}/{figure}/complexity.parquet",
+    params:
+        spec=lambda wildcards: keys.canonical(complexity_spec(wildcards)),
+        code=lambda wildcards: code("complexity", complexity_spec(wildcards)),
+    log:
+        "results/metrics/{scale}/{study}/{figure}/complexity.log",
+    conda:
+        "../../envs/train.yaml"
+    shell:
+        "python -m lskd.complexity --spec {params.spec:q} --code {params.code:q} --out {output:q} 2> {log:q}"
