@@ -1,11 +1,13 @@
 """Does label smoothing in a teacher hurt knowledge distillation? Targets, config, and one include a stage."""
 
-import os
+import gc
 import sys
 
+gc.set_threshold(200_000, 20, 100)  # a plan of thousands of jobs is no garbage; a fifth of its time went to looking
 sys.path.insert(0, workflow.basedir)
 
-if not workflow.overwrite_configfiles:  # a study given by --configfile replaces the default one, it does not mix with it
+# A study given by --configfile replaces the default one, it does not mix with it.
+if not workflow.overwrite_configfiles:
 
     configfile: "config.yaml"
 
@@ -25,9 +27,9 @@ wildcard_constraints:
 
 
 rule all:
+    default_target: True
     input:
         figures_of(MAIN),
-    default_target: True
 
 
 include: "workflow/rules/data.smk"

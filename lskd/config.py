@@ -218,7 +218,7 @@ class Figure(Section):
     classes: list[str] = Field([], description="class names that the figure is about")
     targets: list[str] = Field([], description="target classes of the diffusion index; all unless given")
     similar: dict[str, list[str]] = Field({}, description="each target's similar classes; measured unless given")
-    temperatures: list[Temperature] = []
+    temperatures: list[Temperature] = Field([], description="of the students, or of the softened teachers, shown")
     t1: Temperature = 1.0
     t2: Temperature = 3.0
 

@@ -205,8 +205,17 @@ def check_paths(runs: list[Run]) -> None:
 
 
 def shown(found: list[Member], figure: Figure) -> list[Member]:
-    """Those of a study's runs that a figure shows."""
-    return [member for member in found if not figure.groups or member.group in figure.groups]
+    """Those of a study's runs that a figure shows: of its groups, and of students those at its temperatures."""
+    return [member for member in found if _in_groups(member, figure) and _at_temperatures(member, figure)]
+
+
+def _in_groups(member: Member, figure: Figure) -> bool:
+    return not figure.groups or member.group in figure.groups
+
+
+def _at_temperatures(member: Member, figure: Figure) -> bool:
+    how = member.run.supervision
+    return not figure.temperatures or isinstance(how, Labels) or how.temperature in figure.temperatures
 
 
 def augmented(recipe: Recipe) -> bool:

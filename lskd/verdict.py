@@ -134,8 +134,8 @@ def student_top1(accuracy: pd.DataFrame) -> pd.DataFrame:
         raise UserError("accuracy: found no student; the verdict compares students, so name a group of them")
     found = found.assign(value=found["value"] * 100, lineage=[lineage(path) for path in found["teacher"]])
     keys = [*SETTING, *CELL, "seed", "split"]
-    twice = found.loc[found.duplicated(keys, keep=False), "run"].unique()
-    if len(twice):
+    twice = found[found.duplicated(keys, keep=False)].sort_values([*keys, "run"])["run"].tolist()
+    if twice:
         raise UserError(f"verdict: cannot tell {twice[0]} from {twice[1]}; name in `groups` the group of one of them")
     return found.set_index(keys)["value"].unstack("split").reindex(columns=["val", "test"]).reset_index()
 
@@ -278,7 +278,9 @@ def _sentence(effects: pd.DataFrame, choice: list[Row]) -> str:
     parts = [_effect(part, student) for _, part in effects.groupby("label_smoothing", sort=True)]
     told = "; with ".join(f"{alpha} it {part}" for alpha, part in zip(smoothed[1:], parts[1:], strict=True))
     more = f"; with {told}" if told else ""
-    return f"On {data}, smoothing the teacher {teacher} ({smoothed[0]}) {parts[0]}{more}: {advice(choice[0])}."
+    whole = f"On {data}, smoothing the teacher {teacher} ({smoothed[0]}) {parts[0]}{more}: {advice(choice[0])}."
+    start, name, rest = whole.partition(f"its student {student}")
+    return start + name + rest.replace(name, "that student") if name else whole
 
 
 def _effect(part: pd.DataFrame, student: str) -> str:
@@ -323,7 +325,7 @@ def choice_sentence(choice: Row) -> str:
     kind = "unsmoothed" if choice["label_smoothing"] else "smoothed"
     known = {CANNOT_TELL: "are too few to tell anything", NOT_SHOWN: "cannot tell this from no difference"}
     told = f"{seeds(choice['n'])} {known.get(choice['verdict'], 'tell this from chance')}"
-    return f"That choice is the best on val and has {choice['this']:.2f} % on test, {_gap(choice, kind)}: {told}."
+    return f"That choice, the best on val, has {choice['this']:.2f} % on test, {_gap(choice, kind)}: {told}."
 
 
 def _gap(row: Row, kind: str) -> str:

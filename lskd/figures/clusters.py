@@ -75,6 +75,7 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
             _distances(panel, shown, own[own["label_smoothing"] == alpha])
             panel.set_title(f"{first['dataset']}: {first['model']}, {style.alpha_text(alpha)}")
     style.legend_below(made, class_handles(points[points["split"] == "train"], options), 4)
+    style.settle(made)
     return made
 
 

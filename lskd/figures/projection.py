@@ -73,7 +73,7 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     smoothings, splits = alphas(table), splits_of(table)
     bands = [networks[i : i + BAND] for i in range(0, len(networks), BAND)]
     wide = max(map(len, bands))
-    made = style.figure(style.DOUBLE, (1.12 * len(smoothings) + 0.35) * len(bands) + 0.3, options)
+    made = style.figure(style.DOUBLE, (1.04 * len(smoothings) + 0.35) * len(bands) + 0.3, options)
     grid = made.subplots(len(bands) * len(smoothings), wide * len(splits), squeeze=False)
     for b, band in enumerate(bands):
         for i, alpha in enumerate(smoothings):
@@ -111,12 +111,12 @@ def scatter(panel: Axes, points: pd.DataFrame, classes: list[str]) -> None:
 
 
 def square(panel: Axes, points: pd.DataFrame) -> None:
-    """Axes with one unit for x and y, around all of `points`."""
+    """Square axes with one unit for x and y, around all of `points`."""
     half = 0.54 * max(float(points[axis].max() - points[axis].min()) for axis in ("x", "y")) or 1.0
     x, y = ((float(points[axis].max()) + float(points[axis].min())) / 2 for axis in ("x", "y"))
-    panel.set_xlim(x - half, x + half, auto=True)
-    panel.set_ylim(y - half, y + half, auto=True)
-    panel.set_aspect("equal", adjustable="datalim")  # the box stays, as the layout made it
+    panel.set_xlim(x - half, x + half)
+    panel.set_ylim(y - half, y + half)
+    panel.set_aspect("equal", adjustable="box")
     style.few_ticks(panel, 3, 3)
 
 

@@ -26,7 +26,7 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     rows = list(groups(table, ROW))
     smoothings, splits = alphas(table), splits_of(table)
     columns = len(smoothings) * len(splits)
-    made = style.figure(style.DOUBLE, (style.DOUBLE / columns - 0.12) * len(rows) + 0.6, options)
+    made = style.figure(style.DOUBLE, (style.DOUBLE / columns - 0.25) * len(rows) + 0.6, options)
     grid = made.subplots(len(rows), columns, squeeze=False)
     for i, (first, part) in enumerate(rows):
         grid[i, 0].set_ylabel(f"{first['model']}{style.degree_text(first)}\n{first['dataset']}")
@@ -38,4 +38,5 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
                 if i == 0:
                     panel.set_title(f"{style.alpha_text(alpha)}\n{split}")
     style.legend_below(made, class_handles(table, options), 4)
+    style.settle(made)
     return made

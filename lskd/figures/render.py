@@ -38,8 +38,7 @@ def render(
     numbers.attrs = {}  # pandas would copy them at every step of the drawing
     with style.context():
         made = draw(numbers, frames, options)
-        if engine := made.get_layout_engine():
-            engine.execute(made)
+        style.settle(made)
         made.set_layout_engine(None)  # laid out once, not once a format
         for kind, metadata in _metadata(json.dumps(origin, sort_keys=True)).items():
             with atomic(_beside(out, kind)) as tmp:

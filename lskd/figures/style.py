@@ -120,6 +120,12 @@ def legend_below(made: Figure, handles: list[Any], columns: int) -> None:
     made.legend(handles=handles, loc="outside lower center", ncols=columns)
 
 
+def settle(made: Figure) -> None:
+    """Lay the figure out once; panels of fixed aspect need two rounds before their titles have room."""
+    if engine := made.get_layout_engine():
+        engine.execute(made)
+
+
 def few_ticks(axes: Axes, x: int | None = None, y: int | None = None) -> None:
     """At most so many intervals between ticks; None leaves an axis alone."""
     if x is not None:

@@ -1,6 +1,5 @@
 """Chandrasegaran's rule for practitioners, an LS teacher with T = 1, against every other choice; his own beside it."""
 
-import textwrap
 from typing import Any
 
 import pandas as pd
@@ -10,7 +9,7 @@ from matplotlib.figure import Figure
 from lskd import verdict
 from lskd.figures import style
 from lskd.figures.rows import alphas, measured, number, pick, present, records
-from lskd.figures.verdict import WRAP, chance, label_lines, network, span
+from lskd.figures.verdict import chance, label_lines, network, span, wrapped
 from lskd.papers.read import paper
 
 Frames = dict[str, pd.DataFrame]
@@ -109,7 +108,7 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     """A line for each other choice: how far the rule is ahead, ours with its interval, the paper's at the right."""
     ours, theirs = table[table["source"] == "ours"], table[table["source"] == "paper"]
     parts = [part for _, part in verdict.settings(ours)]
-    texts = [textwrap.fill(text, WRAP) for text in _answers(table)]
+    texts = [wrapped(text) for text in _answers(table)]
     heights = [0.19 * len(part) + 0.14 * text.count("\n") + 0.75 for part, text in zip(parts, texts, strict=True)]
     made = style.figure(style.DOUBLE, sum(heights) + 0.55, options)
     boxes = made.subfigures(len(parts), 1, squeeze=False, height_ratios=heights)[:, 0]
@@ -123,7 +122,7 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
         printed.set_title("the paper's")
     for panel in boxes[-1].axes[:2]:
         panel.set_xlabel("rule minus other (points)")
-    style.legend_below(made, _handles(ours, theirs), 4)
+    style.legend_below(made, _handles(ours, theirs), 3)
     return made
 
 

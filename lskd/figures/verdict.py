@@ -102,7 +102,7 @@ def _caption(numbers: pd.DataFrame, students: pd.DataFrame, options: Options) ->
 def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     """For each data set, teacher and student its sentence, and a line for each alpha and T: difference and interval."""
     parts = [part[part["question"] == "same T"] for _, part in verdict.settings(table)]
-    texts = [textwrap.fill(text, WRAP) for text in verdict.sentences(table)]
+    texts = [wrapped(text) for text in verdict.sentences(table)]
     heights = [0.19 * len(part) + 0.14 * text.count("\n") + 0.75 for part, text in zip(parts, texts, strict=True)]
     made = style.figure(style.DOUBLE, sum(heights) + 0.5, options)
     boxes = made.subfigures(len(parts), 1, squeeze=False, height_ratios=heights)[:, 0]
@@ -115,6 +115,11 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     handles = [style.handle(word, **look, marker="o") for word, look in LOOKS.items()]
     style.legend_below(made, [*handles, style.handle("* p < 0.05 (Holm)", linestyle="")], 5)
     return made
+
+
+def wrapped(text: str) -> str:
+    """A sentence in lines of the width of two columns, broken around no equals sign."""
+    return textwrap.fill(text.replace(" = ", "\u00a0=\u00a0"), WRAP)
 
 
 def _panel(panel: Axes, lines: list[dict[str, Any]]) -> None:

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 import torchvision
 from torch import nn
 
@@ -103,6 +104,11 @@ def test_plain_cnn_is_yuans():
     assert [module.kernel_size for module in convolutions] == [(3, 3)] * 3
     linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
     assert [(module.in_features, module.out_features) for module in linear] == [(128 * 4 * 4, 128), (128, 10)]
+    x_nchw = images_nchw = torch.randn(2, 3, 32, 32)
+    norms = [module for module in model.eval().modules() if isinstance(module, nn.BatchNorm2d)]
+    for convolution, norm in zip(convolutions, norms, strict=True):
+        x_nchw = F.max_pool2d(F.relu(norm(convolution(x_nchw))), 2)
+    assert torch.equal(model.features(images_nchw), F.relu(linear[0](x_nchw.flatten(1))))
 
 
 def test_mlp_is_muellers():
@@ -112,6 +118,17 @@ def test_mlp_is_muellers():
 
 def test_alexnet_has_the_parameters_that_its_tutorial_names():
     assert parameters(alexnet_cifar(10, (3, 24, 24))) == 1_068_298
+
+
+def test_alexnet_pools_before_its_first_norm_and_after_its_second():
+    model = alexnet_cifar(10, (3, 24, 24)).eval()
+    one, two = (module for module in model.modules() if isinstance(module, nn.Conv2d))
+    three, four, _ = (module for module in model.modules() if isinstance(module, nn.Linear))
+    norm = nn.LocalResponseNorm(9, alpha=0.001, beta=0.75)
+    images_nchw = torch.randn(2, 3, 24, 24) * 20
+    x_nchw = norm(F.max_pool2d(F.relu(one(images_nchw)), 3, 2, 1))
+    x_nchw = F.max_pool2d(norm(F.relu(two(x_nchw))), 3, 2, 1)
+    assert torch.equal(model.features(images_nchw), F.relu(four(F.relu(three(x_nchw.flatten(1))))))
 
 
 def test_alexnet_norm_is_tensorflows():

@@ -1,6 +1,8 @@
 """From the config to what the rules look up. Runs at every parse, so it imports no torch and writes nothing."""
 
+import functools
 import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -49,7 +51,18 @@ def look_up_runs():
 
 def code(stage, spec):
     """The fingerprint of the code that a stage uses for a spec."""
-    return fingerprint.code_digest(runs.entry_points(stage, spec))
+    return digest_of(tuple(runs.entry_points(stage, spec)))
+
+
+@functools.cache
+def digest_of(entry_points):
+    """A fingerprint, looked up once: the code is what it was when planning began."""
+    return fingerprint.code_digest(entry_points)
+
+
+def job(stage, spec):
+    """A job's identity as the arguments of its command: what it makes and the code that makes it, quoted for a shell."""
+    return f"--spec {shlex.quote(keys.canonical(spec))} --code {code(stage, spec)}"
 
 
 def weights(run):
@@ -145,7 +158,14 @@ def figure_spec(wildcards):
 
 def figures_of(study):
     """The pictures and tables of a study."""
-    return [f"results/figures/{study.scale}/{study.study}/{figure}.png" for figure in study.figures]
+    return [file for figure in study.figures for file in figure_files(study, figure)]
+
+
+def figure_files(study, figure):
+    """A figure as pictures, as numbers and as a table to paste."""
+    return multiext(
+        f"results/figures/{study.scale}/{study.study}/{figure}", ".png", ".svg", ".pdf", ".csv", ".md", ".tex"
+    )
 
 
 def own_pictures(data):

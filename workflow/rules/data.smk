@@ -3,14 +3,12 @@ rule data:
         lambda wildcards: own_pictures(data_of(wildcards)),
     output:
         "results/{data}/data.safetensors",
-    params:
-        spec=lambda wildcards: keys.canonical(keys.spec(data_of(wildcards))),
-        code=lambda wildcards: code("data", keys.spec(data_of(wildcards))),
-        root=lambda wildcards: data_of(wildcards).root,
     log:
         "results/{data}/data.log",
     conda:
         "../../envs/train.yaml"
+    params:
+        job=lambda wildcards: job("data", keys.spec(data_of(wildcards))),
+        root=lambda wildcards: data_of(wildcards).root,
     shell:
-        "python -m lskd.data.prepare --spec {params.spec:q} --code {params.code:q}"
-        " --root {params.root:q} --out {output:q} 2> {log:q}"
+        "python -m lskd.data.prepare {params.job}" " --root {params.root:q} --out {output:q} 2> {log:q}"

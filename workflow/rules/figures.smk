@@ -18,13 +18,13 @@ rule figure:
             labels=lambda wildcards: figure_labels(wildcards, "numbers"),
         ),
         others=multiext("results/figures/{scale}/{study}/{figure}", ".svg", ".pdf", ".md", ".tex"),
-    params:
-        spec=lambda wildcards: keys.canonical(figure_spec(wildcards)),
-        code=lambda wildcards: code("figures", figure_spec(wildcards)),
     log:
         "results/figures/{scale}/{study}/{figure}.log",
     conda:
         "../../envs/figures.yaml"
+    params:
+        spec=lambda wildcards: keys.canonical(figure_spec(wildcards)),
+        code=lambda wildcards: code("figures", figure_spec(wildcards)),
     shell:
         "python -m lskd.figures.render --spec {params.spec:q} --code {params.code:q}"
         " --frames {input:q} --out results/figures/{wildcards.scale}/{wildcards.study:q}/{wildcards.figure:q} 2> {log:q}"

@@ -14,4 +14,4 @@ for study in STUDIES.values():
             name:
                 figure if study is MAIN else f"{study.study}_{figure}"
             input:
-                f"results/figures/{study.scale}/{study.study}/{figure}.png",
+                figure_files(study, figure),

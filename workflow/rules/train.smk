@@ -11,19 +11,17 @@ rule train:
         "results/{labels}/best.safetensors",
         "results/{labels}/snapshots.safetensors",
         "results/{labels}/history.parquet",
-    params:
-        spec=lambda wildcards: keys.canonical(RUNS[wildcards.labels].spec),
-        code=lambda wildcards: code("train", RUNS[wildcards.labels].spec),
-    threads: MAIN.runtime.threads
-    resources:
-        gpu=GPU,
     log:
         "results/{labels}/train.log",
     conda:
         "../../envs/train.yaml"
+    threads: MAIN.runtime.threads
+    resources:
+        gpu=GPU,
+    params:
+        job=lambda wildcards: job("train", RUNS[wildcards.labels].spec),
     shell:
-        "python -m lskd.train --spec {params.spec:q} --code {params.code:q}"
-        " --data {input.data:q} --out results/{wildcards.labels:q} 2> {log:q}"
+        "python -m lskd.train {params.job}" " --data {input.data:q} --out results/{wildcards.labels:q} 2> {log:q}"
 
 
 rule distill:
@@ -35,16 +33,15 @@ rule distill:
         "results/{student}/best.safetensors",
         "results/{student}/snapshots.safetensors",
         "results/{student}/history.parquet",
-    params:
-        spec=lambda wildcards: keys.canonical(RUNS[wildcards.student].spec),
-        code=lambda wildcards: code("distill", RUNS[wildcards.student].spec),
-    threads: MAIN.runtime.threads
-    resources:
-        gpu=GPU,
     log:
         "results/{student}/distill.log",
     conda:
         "../../envs/train.yaml"
+    threads: MAIN.runtime.threads
+    resources:
+        gpu=GPU,
+    params:
+        job=lambda wildcards: job("distill", RUNS[wildcards.student].spec),
     shell:
-        "python -m lskd.distill --spec {params.spec:q} --code {params.code:q}"
+        "python -m lskd.distill {params.job}"
         " --data {input.data:q} --teacher {input.teacher:q} --out results/{wildcards.student:q} 2> {log:q}"

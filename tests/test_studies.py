@@ -1,0 +1,109 @@
+"""The default study and the papers' studies at every scale: they parse, plan, and fit together under one results/."""
+
+from pathlib import Path
+
+import pytest
+
+from lskd import config, runs, tables
+from lskd.papers.read import PAPERS, paper
+
+ROOT = Path(__file__).parents[1]
+FILES = {path.stem: path for path in [ROOT / "config.yaml", *sorted((ROOT / "workflow/studies").glob("*.yaml"))]}
+TARGETS = {
+    "muller2019": "fig1 table2 fig2 table3 mnist fig5 fig6",
+    "shen2021": "fig1 fig3 fig4 table1 table2 fig5 table9 table10",
+    "yuan2020": "table3 figS1",
+    "chandrasegaran2022": "gridA gridB eta projection summary",
+}
+SCALES = ("demo", "small", "paper")
+DEMO_RUNS = 120  # what 20 minutes on two cores can train and dump
+
+
+def study(name, scale):
+    return config.parse(config.read(FILES[name]), scale, name)
+
+
+def needed(one):
+    """The runs that a study's figures read, and the teachers behind them; figures of no trained network need none."""
+    members = runs.members(one)
+    found = {}
+    for figure in one.figures.values():
+        if set(tables.FIGURES[figure.kind].families) & set(tables.METRICS):
+            for member in runs.shown(members, figure):
+                run = member.run
+                while run is not None:
+                    found[run.path] = run
+                    run = run.teacher
+    return found
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("name", FILES)
+def test_parses_and_plans_at_every_scale(name, scale):
+    one = study(name, scale)
+    assert one.scale == scale
+    assert runs.members(one)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_targets_are_those_of_the_papers(scale):
+    assert set(FILES) == {"config", *PAPERS}
+    for name, targets in TARGETS.items():
+        one = study(name, scale)
+        assert one.study == name
+        assert set(one.figures) == set(targets.split())
+        assert set(one.figures) <= set(paper(name).targets)
+
+
+def test_no_two_runs_share_a_folder_in_any_study_or_scale():
+    found = [member.run for name in FILES for scale in SCALES for member in runs.members(study(name, scale))]
+    runs.check_paths(found)
+    specs = {}
+    for run in found:
+        if run.teacher and run.supervision.views != "online":
+            views = config.canonical(runs.views_spec(run))
+            assert specs.setdefault(runs.views_file(run), views) == views
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("name", FILES)
+def test_no_group_is_idle(name, scale):
+    one = study(name, scale)
+    shown = {member.group for figure in one.figures.values() for member in runs.shown(runs.members(one), figure)}
+    teaching = {student.teacher for student in one.students.values()}
+    assert {*one.teachers, *one.baselines, *one.students} <= shown | teaching
+    groups = [*one.teachers.values(), *one.baselines.values(), *one.students.values()]
+    assert {group.recipe for group in groups} == set(one.recipes)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("name", FILES)
+def test_figures_find_what_they_measure(name, scale):
+    one = study(name, scale)
+    for figure in one.figures.values():
+        shown = [member.run for member in runs.shown(runs.members(one), figure)]
+        degrees = {run.supervision.temperature for run in shown if run.teacher}
+        if figure.kind == "information":
+            assert len(figure.classes) == 2
+            assert all(run.recipe.snapshot_epochs for run in shown)
+        if figure.kind == "gamma_curve":
+            assert set(figure.temperatures) == degrees
+        if figure.kind == "diffusion":
+            assert {1, 3} <= degrees
+            assert set(figure.similar) <= set(figure.targets)
+        if figure.kind in ("projection", "projection_muller", "clusters"):
+            assert len(set(figure.classes)) in (0, 3)
+
+
+def test_demo_is_small():
+    found = {path: run for name in FILES for path, run in needed(study(name, "demo")).items()}
+    assert {run.data.dataset for run in found.values()} == {"digits"}
+    assert len(found) <= DEMO_RUNS
+
+
+@pytest.mark.parametrize("scale", ("demo", "small"))
+def test_the_default_study_is_shared(scale):
+    """The papers' grids cost nothing where the default study has been run."""
+    default = set(needed(study("config", scale)))
+    grid = {member.run.path for member in runs.members(study("chandrasegaran2022", scale)) if member.group == "student"}
+    assert grid <= default
