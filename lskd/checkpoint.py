@@ -1,5 +1,6 @@
 """A training's side file: everything that a resumed training needs to end with the very weights of an unbroken one."""
 
+import io
 import signal
 import sys
 import zipfile
@@ -18,8 +19,10 @@ NAME = "checkpoint.pt"
 
 def save(folder: Path, key: dict[str, str], state: dict[str, Any]) -> None:
     """Write `state` (tensors and plain values) beside the run's files, atomically, under `key`: spec, code, inputs."""
+    whole = io.BytesIO()  # torch's own writing to a full disk ends in an error that names no cause
+    torch.save({"key": key, "state": state}, whole)
     with atomic(folder / NAME) as tmp:
-        torch.save({"key": key, "state": state}, tmp)
+        tmp.write_bytes(whole.getbuffer())
 
 
 def load(folder: Path, key: dict[str, str]) -> dict[str, Any] | None:

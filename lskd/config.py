@@ -20,6 +20,7 @@ from lskd.errors import UserError
 
 ALWAYS: dict[str, Any] = {"spec": "always"}
 NEVER: dict[str, Any] = {"spec": "never"}
+LAID_OVER = {"scales", "pictures"}  # keys of a config file that hold other values for the rest
 
 
 def essential(default: Any = ..., **limits: Any) -> Any:
@@ -74,6 +75,13 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
+def _data_keys(value: Any) -> Any:
+    """A data set's name, or the path of a folder of pictures, as the keys that it is short for."""
+    if not isinstance(value, str):
+        return value
+    return {"dataset": value} if value in tables.DATASETS else {"dataset": "imagefolder", "root": value}
+
+
 class Data(Section):
     """A data set and how it is split; `val` is a fixed stratified part of train."""
 
@@ -87,9 +95,7 @@ class Data(Section):
     @model_validator(mode="before")
     @classmethod
     def _short_form(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        return {"dataset": value} if value in tables.DATASETS else {"dataset": "imagefolder", "root": value}
+        return _data_keys(value)
 
     @property
     def folder(self) -> str:
@@ -287,7 +293,8 @@ def _known_name(where: str, name: str, known: Any) -> None:
 def parse(raw: dict[str, Any], scale: str | None = None, source: str = "config") -> Study:
     """The study that a config file's mapping describes, at one of its scales.
 
-    `raw` may hold `scales: {demo: {...}, small: {...}, paper: {...}}`, each merged over the rest (null deletes a key).
+    `raw` may hold `scales: {demo: {...}, small: {...}, paper: {...}}`, each merged over the rest (null deletes a key),
+    and `pictures: {...}`, merged last where the data is a user's own folder of pictures.
     Raises UserError with one line: key path, value, what is allowed.
     """
     if not isinstance(raw, dict):
@@ -296,12 +303,19 @@ def parse(raw: dict[str, Any], scale: str | None = None, source: str = "config")
     if not isinstance(scales, dict) or not set(scales) <= {"demo", "small", "paper"}:
         found = sorted(map(str, scales)) if isinstance(scales, dict) else type(scales).__name__
         raise UserError(f"{source}: scales: found {found}, allowed are demo, small, paper")
-    base = {key: value for key, value in raw.items() if key != "scales"}
+    pictures = raw.get("pictures") or {}
+    if not isinstance(pictures, dict):
+        raise UserError(f"{source}: pictures: found {_shown(pictures)}, a mapping of keys is needed; see config.yaml")
+    base = {key: value for key, value in raw.items() if key not in LAID_OVER}
     base["scale"] = scale or raw.get("scale", "demo")
     if scales and base["scale"] not in scales:
         raise UserError(f"{source}: scale: found {base['scale']!r}; this study has {', '.join(scales)}")
+    made = merge(base, scales.get(base["scale"]) or {})
+    data = _data_keys(made.get("data"))
+    if isinstance(data, dict) and data.get("dataset") == "imagefolder":
+        made = merge(made | {"data": data}, pictures)
     try:
-        return Study.model_validate(merge(base, scales.get(base["scale"]) or {}))
+        return Study.model_validate(made)
     except ValidationError as error:
         raise UserError(f"{source}: {_one_line(error)}") from None
 
@@ -371,7 +385,7 @@ def _shown(value: Any) -> str:
 def _fields_at(section: type[BaseModel], steps: list[str]) -> set[str]:
     """The keys that `section` allows at a path below it."""
     if not steps:
-        return set(section.model_fields) | ({"scales"} if section is Study else set())
+        return set(section.model_fields) | (LAID_OVER if section is Study else set())
     field = section.model_fields.get(steps[0])
     for part in _sections_in(field.annotation if field else None):
         holds_names = "dict" in str(field.annotation) if field else False
@@ -410,6 +424,10 @@ def schema() -> dict[str, Any]:
         "description": "what differs at a scale; merged over the rest, null deletes",
         "properties": {scale: {"type": ["object", "null"]} for scale in ("demo", "small", "paper")},
         "additionalProperties": False,
+    }
+    made["properties"]["pictures"] = {
+        "type": ["object", "null"],
+        "description": "what differs for a folder of pictures; merged over the rest and the scale, null deletes",
     }
     made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     return made

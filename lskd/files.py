@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from lskd.errors import UserError
 
 
@@ -29,8 +31,9 @@ def atomic(path: Path | str) -> Iterator[Path]:
         tmp.chmod(0o644)  # mkstemp's 0600 would hide results from a group
         tmp.replace(path)
         _sync(path.parent)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror or error}); free or unlock that folder") from error
+    except (OSError, SafetensorError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise UserError(f"{path}: cannot be written ({why}); free or unlock that folder") from error
     finally:
         if tmp is not None:
             tmp.unlink(missing_ok=True)

@@ -1,4 +1,5 @@
-"""The figures stage: a figure from its metrics' Parquet files as PNG, SVG and PDF, its numbers as CSV, Markdown, LaTeX.
+"""The figures stage: a figure from its metrics' Parquet files as PNG, SVG and PDF; its numbers as CSV, Markdown, LaTeX
+and HTML.
 
 Without torch; the same input gives the same bytes.
 """
@@ -17,6 +18,7 @@ from matplotlib.figure import Figure
 from lskd import provenance, stage, tables
 from lskd.errors import UserError
 from lskd.figures import style
+from lskd.figures.page import page
 from lskd.figures.text_table import latex, markdown
 from lskd.files import atomic
 
@@ -32,7 +34,7 @@ def render(
     out: Path,
     origin: dict[str, str],
 ) -> None:
-    """Write out.png (200 dpi), .svg, .pdf, .csv, .md and .tex; the pictures carry `origin` in their metadata."""
+    """Write out.png (200 dpi), .svg, .pdf, .csv, .md, .tex and .html; the pictures carry `origin` in their metadata."""
     numbers = table(frames, options)
     texts = numbers.attrs["caption"], numbers.attrs["columns"], numbers.attrs["rows"]
     numbers.attrs = {}  # pandas would copy them at every step of the drawing
@@ -43,9 +45,11 @@ def render(
         for kind, metadata in _metadata(json.dumps(origin, sort_keys=True)).items():
             with atomic(_beside(out, kind)) as tmp:
                 made.savefig(tmp, format=kind, metadata=metadata)
-    _write(_beside(out, "csv"), numbers.to_csv(index=False, float_format="%.10g", lineterminator="\n"))
+    csv = numbers.to_csv(index=False, float_format="%.10g", lineterminator="\n")
+    _write(_beside(out, "csv"), csv)
     _write(_beside(out, "md"), markdown(*texts))
     _write(_beside(out, "tex"), latex(*texts))
+    _write(_beside(out, "html"), page(out.name, options.get("title") or out.name, *texts, csv))
 
 
 def read_frames(paths: list[Path]) -> Frames:

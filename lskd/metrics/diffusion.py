@@ -92,11 +92,13 @@ def measure(runs: list[RunData], options: Row) -> list[Row]:
 
     A row has the identity of the student at t2; the one at t1 differs in its temperature alone. Set S1 holds the
     classes similar to the target (options.similar, else those that teachers confuse with it), S2 all others. Unless
-    given, t1 is the temperature nearest to 1 and t2 the one above it nearest to 3. Raises UserError for unknown classes
-    or temperatures, and below 3 classes.
+    given, t1 is the temperature nearest to 1 and t2 the one above it nearest to 3. No rows where eta has no meaning and
+    no option asks for it: fewer than 3 classes or 2 temperatures. Raises UserError for unknown classes or temperatures.
     """
     students = [run for run in runs if run.teacher is not None]
-    if not students:
+    asked = {"t1", "t2", "targets", "similar"} & set(options)
+    few = len({run.row["temperature"] for run in students}) < 2 or any(len(run.classes) < 3 for run in students)
+    if not students or (few and not asked):
         return []
     t1, t2 = temperatures({float(run.row["temperature"]) for run in students}, options)
     rows: list[Row] = []

@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lskd import provenance, stage, tables
-from lskd.errors import UserError
 from lskd.files import atomic
 from lskd.metrics.inputs import RunData
 
@@ -25,10 +24,7 @@ def measure(
 
     `plan` holds one row of identity columns a run; a missing temperature or soft_weight reads as NaN.
     """
-    rows = family(runs_of(plan, results), options)
-    if not rows:
-        raise UserError("none of the figure's runs has this metric; name groups that do, or leave `groups` out")
-    return pa.Table.from_pylist(rows)
+    return pa.Table.from_pylist(family(runs_of(plan, results), options))
 
 
 def runs_of(plan: list[Row], results: Path) -> list[RunData]:

@@ -21,7 +21,7 @@ from lskd.figures.render import read_frames, render
 from tests.figures.synthetic import frames_for
 
 KINDS = sorted(set(tables.FIGURES) - {"summary", "verdict"})  # tested where their statistics are
-ENDINGS = ("png", "svg", "pdf", "csv", "md", "tex")
+ENDINGS = ("png", "svg", "pdf", "csv", "md", "tex", "html")
 LONG = dict(
     zip(
         "0123456789", "T-shirt/top Trouser Pullover Dress Coat Sandal Shirt Sneaker Bag Ankle-boot".split(), strict=True

@@ -108,7 +108,7 @@ def test_the_same_bytes_from_rows_in_any_order(module, seeds, tmp_path):
     shuffled = {name: frame.sample(frac=1, random_state=5) for name, frame in given.items()}
     for folder, rows in (("a", given), ("b", shuffled)):
         render(module.table, module.draw, rows, {}, tmp_path / folder / "f", {"code": "abc"})
-    for ending in ("png", "svg", "pdf", "csv", "md", "tex"):
+    for ending in ("png", "svg", "pdf", "csv", "md", "tex", "html"):
         assert (tmp_path / f"a/f.{ending}").read_bytes() == (tmp_path / f"b/f.{ending}").read_bytes()
 
 

@@ -212,17 +212,13 @@ def test_data_file_cut_short(digits, tmp_path):
 
 
 def test_a_folder_that_may_not_be_written(digits, tmp_path):
-    (tmp_path / "locked").mkdir(mode=0o555)
+    locked = Path("/sys/kernel")  # root may write anywhere else
+    if os.getuid():
+        locked = tmp_path / "locked"
+        locked.mkdir(mode=0o555)
     spec = config.canonical(run_of("teacher").spec)
-    nobody = {"user": 65534} if os.getuid() == 0 else {}
-    for folder in [tmp_path, *tmp_path.parents]:
-        if folder.stat().st_uid == os.getuid() and folder != Path("/"):
-            folder.chmod(folder.stat().st_mode | 0o055) if folder != tmp_path / "locked" else None
-    shutil.copy(digits, tmp_path / "d.safetensors")
-    done = stage(
-        "train", "--spec", spec, "--data", tmp_path / "d.safetensors", "--out", tmp_path / "locked/run", **nobody
-    )
-    assert "locked" in told(done)
+    done = stage("train", "--spec", spec, "--data", digits, "--out", locked / "run")
+    assert str(locked / "run") in told(done)
 
 
 def _small_files() -> None:

@@ -16,6 +16,8 @@ import numpy as np
 import torch
 import yaml
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
 from lskd import config, runs, stage
 from lskd.data import digits, prepare
 from lskd.data.prepared import load_split

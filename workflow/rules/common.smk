@@ -162,10 +162,9 @@ def figures_of(study):
 
 
 def figure_files(study, figure):
-    """A figure as pictures, as numbers and as a table to paste."""
-    return multiext(
-        f"results/figures/{study.scale}/{study.study}/{figure}", ".png", ".svg", ".pdf", ".csv", ".md", ".tex"
-    )
+    """A figure as pictures, as numbers, and as a table to look at and to paste."""
+    stem = f"results/figures/{study.scale}/{study.study}/{figure}"
+    return multiext(stem, ".png", ".html", ".svg", ".pdf", ".csv", ".md", ".tex")
 
 
 def own_pictures(data):
@@ -189,6 +188,7 @@ def figure_labels(wildcards, what="picture"):
         "figure": wildcards.figure,
         "alpha": ", ".join(f"{alpha:g}" for alpha in alphas),
         "T": ", ".join(f"{T:g}" for T in degrees) or "none",
+        "data": study.data.folder,
         "scale": wildcards.scale,
         "as": what,
     }

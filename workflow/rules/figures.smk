@@ -11,13 +11,13 @@ rule figure:
             category=lambda wildcards: study_title(wildcards),
             labels=lambda wildcards: figure_labels(wildcards),
         ),
-        numbers=report(
-            "results/figures/{scale}/{study}/{figure}.csv",
+        table=report(
+            "results/figures/{scale}/{study}/{figure}.html",
             caption="../report/figure.rst",
             category=lambda wildcards: study_title(wildcards),
-            labels=lambda wildcards: figure_labels(wildcards, "numbers"),
+            labels=lambda wildcards: figure_labels(wildcards, "table"),
         ),
-        others=multiext("results/figures/{scale}/{study}/{figure}", ".svg", ".pdf", ".md", ".tex"),
+        others=multiext("results/figures/{scale}/{study}/{figure}", ".svg", ".pdf", ".csv", ".md", ".tex"),
     log:
         "results/figures/{scale}/{study}/{figure}.log",
     conda:

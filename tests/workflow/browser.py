@@ -1,0 +1,96 @@
+"""A headless Chromium, driven over its DevTools protocol through two pipes (--remote-debugging-pipe); stdlib alone."""
+
+import json
+import os
+import select
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+OFFLINE = "--disable-background-networking --disable-component-update --disable-sync --disable-quic --no-first-run"
+SECONDS = 30
+
+
+class Browser:
+    """One page. `requests` has the address of all that it asked for since it was opened, `errors` what its console told."""
+
+    def __init__(self, profile: Path):
+        read, self._out = os.pipe()
+        self._in, write = os.pipe()
+        options = f"--headless --no-sandbox --disable-gpu --remote-debugging-pipe {OFFLINE} --user-data-dir={profile}"
+        command = f"exec chromium {options} 3<&{read} 4>&{write} about:blank"
+        self._process = subprocess.Popen(["bash", "-c", command], pass_fds=(read, write), stderr=subprocess.DEVNULL)
+        os.close(read)
+        os.close(write)
+        self._rest, self._last, self._session = b"", 0, None
+        self.requests: list[str] = []
+        self.errors: list[str] = []
+        self._frames: dict[str, int] = {}  # each frame's context in which its scripts run
+        (page,) = [t for t in self.send("Target.getTargets")["targetInfos"] if t["type"] == "page"]
+        self._session = self.send("Target.attachToTarget", targetId=page["targetId"], flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Network", "Log"):
+            self.send(f"{domain}.enable")
+
+    def send(self, method: str, **params: Any) -> dict[str, Any]:
+        """The browser's answer to a command; what it tells meanwhile is kept."""
+        self._last += 1
+        message = {"id": self._last, "method": method, "params": params}
+        message |= {"sessionId": self._session} if self._session else {}
+        os.write(self._out, json.dumps(message).encode() + b"\0")
+        while True:
+            found = self._receive()
+            if found.get("id") == self._last:
+                assert "error" not in found, f"{method}: {found['error']}"
+                return found["result"]
+            self._keep(found.get("method"), found.get("params", {}))
+
+    def open(self, address: str) -> None:
+        """Go to an address, and wait until its scripts have run."""
+        self.send("Page.navigate", url="about:blank")
+        self.wait("location.href === 'about:blank'")
+        self.requests, self.errors = [], []
+        self.send("Page.navigate", url=address)
+        self.wait("document.readyState === 'complete' && location.href !== 'about:blank'")
+
+    def run(self, script: str, frame: str | None = None) -> Any:
+        """The value of an expression in the page, or in the frame within it whose id is given."""
+        where = {"contextId": self._frames[frame]} if frame else {}
+        found = self.send("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True, **where)
+        assert "exceptionDetails" not in found, f"{script}: {found['exceptionDetails']}"
+        return found["result"].get("value")
+
+    def wait(self, script: str, frame: str | None = None) -> Any:
+        """The value of an expression as soon as it is true."""
+        end = time.monotonic() + SECONDS
+        while not (found := self.run(script, frame)):
+            assert time.monotonic() < end, f"never true: {script}"
+            time.sleep(0.05)
+        return found
+
+    def close(self) -> None:
+        """End the browser."""
+        self._session = None
+        self.send("Browser.close")
+        self._process.wait(SECONDS)
+        os.close(self._out)
+        os.close(self._in)
+
+    def _receive(self) -> dict[str, Any]:
+        while b"\0" not in self._rest:
+            assert select.select([self._in], [], [], SECONDS)[0], "Chromium does not answer"
+            read = os.read(self._in, 1 << 20)
+            assert read, "Chromium ended"
+            self._rest += read
+        message, _, self._rest = self._rest.partition(b"\0")
+        return json.loads(message)
+
+    def _keep(self, event: str | None, params: dict[str, Any]) -> None:
+        if event == "Network.requestWillBeSent":
+            self.requests.append(params["request"]["url"])
+        elif event == "Runtime.exceptionThrown":
+            self.errors.append(params["exceptionDetails"].get("exception", {}).get("description", "an exception"))
+        elif event == "Log.entryAdded" and params["entry"]["level"] == "error":
+            self.errors.append(params["entry"]["text"])
+        elif event == "Runtime.executionContextCreated" and params["context"]["auxData"].get("isDefault"):
+            self._frames[params["context"]["auxData"]["frameId"]] = params["context"]["id"]

@@ -1,0 +1,87 @@
+"""docs/extending.md does what it says: its files and lines, applied to a finished study, measure and draw."""
+
+import math
+import re
+import shutil
+
+import matplotlib.image
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from tests.workflow.conftest import ROOT, TINY, Tree
+
+PAGE = (ROOT / "docs/extending.md").read_text()
+NEW = {"plan entropy", "metrics entropy entropy", "figure entropy"}
+
+
+def block(after: str) -> str:
+    """The fenced block that follows the only line with these words."""
+    (found,) = re.findall(rf"^[^\n]*{re.escape(after)}:\n\n```\w+\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    return found
+
+
+@pytest.fixture(scope="module")
+def extended(finished, tmp_path_factory) -> Tree:
+    """A copy of the finished study to which the page was applied: its two files, its two lines and its config."""
+    tree = Tree(tmp_path_factory.mktemp("extended"))
+    for part in ("results", ".snakemake"):
+        shutil.copytree(finished.folder / part, tree.folder / part, symlinks=True)
+    tree.configure(TINY)
+    assert tree.planned() == set()
+    for file in ("lskd/metrics/entropy.py", "lskd/figures/entropy.py"):
+        (tree.folder / file).write_text(block(f"`{file}`"))
+    tables = (tree.folder / "lskd/tables.py").read_text()
+    for name in ("METRICS", "FIGURES"):
+        line = block(f"In `{name}` of `lskd/tables.py`")
+        assert line.count("\n") == 1
+        assert tables.count(f"\n{name} = {{\n") == 1
+        tables = tables.replace(f"\n{name} = {{\n", f"\n{name} = {{\n{line}")
+    (tree.folder / "lskd/tables.py").write_text(tables)
+    tree.configure(TINY | {"figures": TINY["figures"] | yaml.safe_load(block("Under `figures` of `config.yaml`"))})
+    return tree
+
+
+def entropy(path) -> float:
+    """Mean entropy of the softmax of a file's logits, number by number."""
+    logits = pq.read_table(path).column("logits").to_pylist()
+    total = 0.0
+    for row in logits:
+        weights = [math.exp(z - max(row)) for z in row]
+        total -= sum(w / sum(weights) * math.log(w / sum(weights)) for w in weights if w)
+    return total / len(logits)
+
+
+def test_the_page_runs(extended):
+    assert extended.planned() == extended.planned("entropy") == NEW
+    extended.run("entropy")
+    assert extended.planned() == set()
+
+    rows = pq.read_table(extended.folder / "results/metrics/demo/tiny/entropy/entropy.parquet").to_pandas()
+    expected = {
+        str(path.parents[1].relative_to(extended.folder / "results")): entropy(path)
+        for path in extended.folder.glob("results/**/logits/test.parquet")
+    }
+    assert len(expected) == 6
+    assert dict(zip(rows["run"], rows["value"], strict=True)) == pytest.approx(expected, rel=1e-9)
+    assert rows["value"].between(0, math.log(10)).all()
+
+    stem = extended.folder / "results/figures/demo/tiny/entropy"
+    numbers = pd.read_csv(stem.with_suffix(".csv"))
+    assert sorted(numbers["mean"]) == pytest.approx(sorted(expected.values()), rel=1e-9)
+    assert (numbers["n"] == 1).all()
+    assert stem.with_suffix(".md").read_text().count("\n| ") == 2 + 6
+    picture = matplotlib.image.imread(stem.with_suffix(".png"))
+    assert picture.shape[1] > 600 and picture.std() > 0.01
+
+
+def test_an_edit_of_the_new_metric_reruns_it_alone(extended):
+    extended.run("entropy")
+    file = extended.folder / "lskd/metrics/entropy.py"
+    source = file.read_text()
+    file.write_text(source.replace(".sum(1).mean())", ".sum(1).mean()) / 2"))
+    assert file.read_text() != source
+    assert extended.planned() == {"metrics entropy entropy", "figure entropy"}
+    file.write_text(source)
+    assert extended.planned() == set()

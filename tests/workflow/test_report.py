@@ -1,0 +1,231 @@
+"""The report in a headless Chromium: it opens, pictures load, tables sort and filter, nothing comes from outside."""
+
+import base64
+import csv
+import random
+from pathlib import Path
+
+import pytest
+
+from lskd.figures.page import page
+from tests.workflow.browser import Browser
+
+FIGURES = ["grid", "stability"]
+FORMULAS = {"grid": "(1 - alpha) onehot(y) + alpha/K", "stability": "of |p_i - mean p|² (Shen 2021, eq. 2)"}
+HEADS = "[...document.querySelectorAll('thead th')].map(e => e.innerText.trim().toLowerCase())"
+CELLS = "[...document.querySelectorAll('tbody tr')].filter(r => !r.hidden).map(r => [...r.cells].map(c => c.innerText))"
+INSIDE = ("file:", "data:", "blob:")
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    made = Browser(tmp_path_factory.mktemp("profile"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def file(finished, tmp_path_factory) -> Path:
+    """The report of the tiny study."""
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    told = finished.run("--report", str(path))
+    assert "WARNING" not in told
+    return path
+
+
+@pytest.fixture
+def report(browser, file) -> Browser:
+    """The report, opened, in the list of its results."""
+    browser.open(file.as_uri())
+    browser.wait("!!document.querySelector('#app nav')")
+    click(browser, "Results")
+    browser.wait(f"{HEADS}.includes('alpha')")
+    return browser
+
+
+def click(browser: Browser, text: str) -> None:
+    """Click the one link or switch with this text."""
+    found = f"[...document.querySelectorAll('#app a, #app label')].filter(e => e.innerText.trim() === '{text}')"
+    assert browser.run(f"{found}.length") == 1
+    browser.run(f"{found}[0].click()")
+
+
+def look_at(browser: Browser, figure: str, shown: str, button: str = "eye") -> None:
+    """Choose picture or table, then view this figure, or read its caption."""
+    click(browser, shown)
+    browser.wait(f"document.querySelector('#app input[value={shown}]').checked")
+    row = f"[...document.querySelectorAll('#app tbody tr')].find(r => r.cells[0].innerText === '{figure}')"
+    browser.run(f"{row}.querySelectorAll('a')[{['eye', 'about'].index(button)}].click()")
+
+
+def inner(browser: Browser) -> str:
+    """The page inside the report, once it is loaded."""
+    browser.wait("document.querySelector('#app iframe')?.src.startsWith('data:text/html')")
+    (frame,) = browser.send("Page.getFrameTree")["frameTree"]["childFrames"]
+    found = frame["frame"]["id"]
+    browser.wait("true")  # so that what the browser told of the frame is read
+    browser.wait("document.readyState === 'complete' && !!document.querySelector('output')?.value", found)
+    return found
+
+
+def sort_by(browser: Browser, column: int, frame: str | None = None) -> list[list[str]]:
+    """The rows after a click on a column's head."""
+    browser.run(f"document.querySelectorAll('th button')[{column}].click()", frame)
+    return browser.run(CELLS, frame)
+
+
+def type_in(browser: Browser, text: str, frame: str | None = None) -> list[list[str]]:
+    """The rows left by a filter."""
+    change = "const i = document.querySelector('input'); i.value = typed; i.dispatchEvent(new Event('input'))"
+    browser.run(f"(typed => {{ {change} }})({text!r})", frame)
+    return browser.run(CELLS, frame)
+
+
+def test_results_stand_under_their_study_with_labels(report):
+    categories = report.run("categories")
+    assert list(categories) == ["A tiny study"]
+    results = report.run("Object.values(results).map(({name, labels}) => ({name, labels}))")
+    assert sorted(result["name"] for result in results) == sorted(
+        f"{f}.{end}" for f in FIGURES for end in ("html", "png")
+    )
+    for result in results:
+        figure, _, end = result["name"].partition(".")
+        assert result["labels"] == {
+            "figure": figure,
+            "alpha": "0, 0.1",
+            "T": "1, 3",
+            "data": "digits",
+            "scale": "demo",
+            "as": "picture" if end == "png" else "table",
+        }
+    assert report.run(HEADS)[:5] == ["figure", "alpha", "t", "data", "scale"]
+    assert [row[:5] for row in report.run(CELLS)] == [[f, "0, 0.1", "1, 3", "digits", "demo"] for f in FIGURES]
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_pictures_load_and_captions_state_the_formula(report, finished, figure):
+    look_at(report, figure, "picture")
+    source = report.wait("document.querySelector('#app img[src^=\"data:image/png\"]')?.src")
+    shown = "document.querySelector('#app img[src^=\"data:image/png\"]')"
+    report.wait(f"{shown}.complete")
+    assert report.run(f"{shown}.naturalWidth") > 300
+    kept = finished.folder / f"results/figures/demo/tiny/{figure}.png"
+    assert base64.b64decode(source.partition("base64,")[2]) == kept.read_bytes()
+
+    look_at(report, figure, "picture", "about")
+    text = report.wait("document.querySelector('#app .prose-invert')?.innerText")
+    assert FORMULAS[figure] in text
+    assert "System Message" not in text
+    assert "Study tiny at demo scale" in text
+
+
+def test_tables_sort_and_filter_within_the_report(report, finished):
+    look_at(report, "grid", "table")
+    frame = inner(report)
+    rows = report.run(CELLS, frame)
+    assert [row[1] for row in rows] == ["-", "T = 1", "T = 3"]
+    numbers = [float(row[2].split(" ")[0]) for row in rows]
+    found = sort_by(report, 2, frame)
+    assert [float(row[2].split(" ")[0]) for row in found] == sorted(numbers)
+    found = sort_by(report, 2, frame)
+    assert [float(row[2].split(" ")[0]) for row in found] == sorted(numbers, reverse=True)
+    assert [row[1] for row in type_in(report, "t = 3", frame)] == ["T = 3"]
+    assert report.run("document.querySelector('output').value", frame) == "1 of 3 rows"
+    assert len(type_in(report, "", frame)) == 3
+    link = report.run("(({download, href}) => [download, href])(document.querySelector('a[download]'))", frame)
+    kept = finished.folder / "results/figures/demo/tiny/grid.csv"
+    assert link[0] == "grid.csv"
+    assert base64.b64decode(link[1].partition("base64,")[2]) == kept.read_bytes()
+
+
+def test_nothing_is_fetched_from_outside_and_no_script_fails(report):
+    for figure in FIGURES:
+        look_at(report, figure, "picture")
+        look_at(report, figure, "table")
+        inner(report)
+    for name in ("Workflow", "Statistics"):
+        report.run("document.querySelector('#app nav ol a').click()")  # home
+        report.wait(f"[...document.querySelectorAll('#app a')].some(e => e.innerText.trim() === '{name}')")
+        click(report, name)
+        report.wait("document.querySelectorAll('#app svg.marks, #app canvas').length > 0")
+    parts = ("file:", "data:image/png", "data:text/html")
+    assert [sum(address.startswith(part) for address in set(report.requests)) for part in parts] == [1, 2, 2]
+    assert [address[:100] for address in report.requests if not address.startswith(INSIDE)] == []
+    assert report.errors == []
+
+
+def test_a_fetch_from_outside_would_be_seen(browser, tmp_path):
+    (tmp_path / "bad.html").write_text("<img src='http://127.0.0.1:9/x.png'><script>missing()</script>")
+    browser.open((tmp_path / "bad.html").as_uri())
+    assert "http://127.0.0.1:9/x.png" in browser.requests
+    assert any("missing is not defined" in error for error in browser.errors)
+
+
+# what a column's cells may look like, each in its ascending order; what is missing comes last
+COLUMNS = {
+    "numbers with spread": ["−12.50 ± 0.10 (3)", "−0.004", "0", "+0.3", "9.95 ± 1.00 (2)", "71.43", "—", "-"],
+    "chances": ["<0.001", "0.002", "0.03", "0.040", "0.5", "0.60", "1.000", "—"],
+    "degrees": ["T = 1", "T = 2", "T = 3", "T = 8", "T = 16", "T = 64", "-", "-"],
+    "names": ["alexnet", "resnet8-w4", "resnet8-w16", "Resnet20-w16", "vgg11", "vgg16", "—", "—"],
+    "hostile": [
+        "<b>a</b>",
+        "&amp;",
+        "\"'><script>document.title='x'</script>",
+        "{{ 1 }}",
+        "${1}",
+        "</table>",
+        "é",
+        "α",
+    ],
+}
+
+
+@pytest.fixture
+def made(browser, tmp_path) -> Browser:
+    """A table of those columns, each in a random order of its own."""
+    shuffled = [random.Random(name).sample(cells, len(cells)) for name, cells in COLUMNS.items()]
+    rows = list(zip(*shuffled, strict=True))
+    path = Path(tmp_path, "made.html")
+    text = page('a "b"', "<i>title</i>", "1 < 2 & </p>", list(COLUMNS), rows, "x,y\n1,é\n")
+    path.write_text(text, encoding="utf-8")
+    browser.open(path.as_uri())
+    assert browser.run(CELLS) == [list(row) for row in rows]
+    return browser
+
+
+@pytest.mark.parametrize("name", [name for name in COLUMNS if name != "hostile"])
+def test_sorts_numbers_as_numbers_and_names_as_names(made, name):
+    column, cells = list(COLUMNS).index(name), COLUMNS[name]
+    there = [cell for cell in cells if cell not in ("-", "—")]
+    for order, expected in (("ascending", there), ("descending", there[::-1])):
+        found = [row[column] for row in sort_by(made, column)]
+        assert found[: len(there)] == expected
+        assert set(found[len(there) :]) <= {"-", "—"}
+        sorts = made.run("[...document.querySelectorAll('th')].map(e => e.ariaSort)")
+        assert sorts == [order if i == column else "none" for i in range(len(COLUMNS))]
+    right = made.run("[...document.querySelectorAll('th')].map(e => e.classList.contains('number'))")
+    assert right == [True, True, False, False, False]
+
+
+def test_filters_by_every_word_whatever_its_case(made):
+    everything = made.run(CELLS)
+    searches = {"T = 64": ["t = 64"], "VGG 3": ["vgg", "3"], "a T = 2 e": ["a", "t = 2", "e"], "<B>": ["<b>"]}
+    for typed, words in (searches | {"no row has this": ["no", "row", "has", "this"], " ": []}).items():
+        expected = [row for row in everything if all(any(word in cell.lower() for cell in row) for word in words)]
+        assert type_in(made, typed) == expected
+        assert made.run("document.querySelector('output').value") == f"{len(expected)} of {len(everything)} rows"
+    (left,) = type_in(made, "T = 64")
+    assert sort_by(made, 0) == [left]  # sorting keeps the filter
+
+
+def test_a_table_is_text_alone_and_asks_for_nothing(made):
+    assert made.run("document.title") == "<i>title</i>"
+    assert made.run("document.querySelector('h1').innerText") == "<i>title</i>"
+    assert made.run("document.querySelector('p').innerText") == "1 < 2 & </p>"
+    assert made.run("document.querySelectorAll('script, link, img, iframe').length") == 1
+    assert made.run("document.querySelector('a').download") == 'a "b".csv'
+    data = made.run("document.querySelector('a').href").partition("base64,")[2]
+    assert list(csv.reader(base64.b64decode(data).decode().splitlines())) == [["x", "y"], ["1", "é"]]
+    asked = made.run("fetch('http://127.0.0.1:9/').then(() => 'went out', error => error.name)")
+    assert asked == "TypeError"
+    assert any("Content Security Policy" in error for error in made.errors)
