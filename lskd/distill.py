@@ -15,7 +15,7 @@ from lskd.data.prepared import Split, load_split
 from lskd.device import lease
 from lskd.errors import UserError
 from lskd.network import load_model
-from lskd.runs import loss_entry, model_entry
+from lskd.runs import loss_entry, model_entry, used_weights
 from lskd.schedule import generator
 from lskd.store import open_logits
 from lskd.train import BatchLoss, Job, Training
@@ -139,11 +139,12 @@ def read_table(path: Path, view: int, split: Split) -> torch.Tensor:
 def main(arguments: argparse.Namespace) -> None:
     """Train the student that `--spec` tells, on the device that LSKD_RUNTIME asks for."""
     spec, runtime = arguments.spec, stage.runtime()
-    build_teacher = (
-        stage.resolve(model_entry(spec["teacher"]["model"])) if spec["distill"].get("views") == "online" else None
-    )
+    teacher, build_teacher = arguments.teacher, None
+    if spec["distill"].get("views") == "online":
+        teacher = used_weights(teacher, spec["teacher"])
+        build_teacher = stage.resolve(model_entry(spec["teacher"]["model"]))
     with lease(runtime) as device:
-        inputs = {"data": arguments.data, "teacher": arguments.teacher}
+        inputs = {"data": arguments.data, "teacher": teacher}
         job = Job(spec, arguments.code, inputs, arguments.out, device, runtime)
         distill(job, stage.resolve(model_entry(spec["model"])), stage.resolve(loss_entry(spec)), build_teacher)
 

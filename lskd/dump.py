@@ -14,10 +14,10 @@ from lskd.data.prepared import Split, load_split
 from lskd.device import lease
 from lskd.network import be_deterministic, blocks, device_name, load_model, pixels, write_tensors
 from lskd.provenance import collect
-from lskd.runs import model_entry
+from lskd.runs import model_entry, used_weights
 from lskd.store import Array, write_features, write_logits
 
-SPLITS = ("train", "val", "test")
+SPLITS = ("train", "val", "test")  # test last: its logits stand for all that a dump makes
 
 
 def dump(
@@ -38,6 +38,7 @@ def dump(
     network = load_model(build, spec["run"]["model"], splits["train"], device, weights)
     metadata = collect(spec, code, {"data": data, "weights": weights}, device_name(device))
     head = last_layer(network)
+    write_tensors(out / "head.safetensors", head, metadata)
     for name, split in splits.items():
         logits: list[Array] = []
         passes = _passes(network, split, logits)
@@ -48,7 +49,6 @@ def dump(
         labels_n = split.labels_n.cpu().numpy()
         view = (0, np.arange(len(labels_n)), labels_n, np.concatenate(logits))
         write_logits(out / f"logits/{name}.parquet", [view], len(split.classes), "float32", metadata)
-    write_tensors(out / "head.safetensors", head, metadata)
 
 
 @torch.no_grad()
@@ -74,7 +74,15 @@ def main(arguments: argparse.Namespace) -> None:
     spec = arguments.spec
     with lease(stage.runtime()) as device:
         build = stage.resolve(model_entry(spec["run"]["model"]))
-        dump(spec, arguments.code, arguments.data, arguments.weights, arguments.out, build, device)
+        dump(
+            spec,
+            arguments.code,
+            arguments.data,
+            used_weights(arguments.weights, spec["run"]),
+            arguments.out,
+            build,
+            device,
+        )
 
 
 if __name__ == "__main__":

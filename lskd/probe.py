@@ -98,7 +98,15 @@ def main(arguments: argparse.Namespace) -> None:
     spec = arguments.spec
     with lease(stage.runtime()) as device:
         build = stage.resolve(model_entry(spec["run"]["model"]))
-        probe(spec, arguments.code, arguments.data, arguments.weights, arguments.out, build, device)
+        probe(
+            spec,
+            arguments.code,
+            arguments.data,
+            arguments.weights.with_name("snapshots.safetensors"),
+            arguments.out,
+            build,
+            device,
+        )
 
 
 if __name__ == "__main__":

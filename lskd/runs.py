@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from lskd import config, tables
@@ -262,9 +263,9 @@ def views_spec(student: Run) -> dict[str, Any]:
     }
 
 
-def used_weights(recipe: Recipe) -> str:
-    """The file of a run's folder whose weights are used."""
-    return "best.safetensors" if recipe.select == "best" else "model.safetensors"
+def used_weights(model: Path, run: dict[str, Any]) -> Path:
+    """The weights that stand for a run: `model`, its last epoch's, or beside them the best on val, as its spec says."""
+    return model.with_name("best.safetensors") if run["recipe"].get("select") == "best" else model
 
 
 def model_entry(model: dict[str, Any]) -> str:

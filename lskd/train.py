@@ -208,10 +208,10 @@ class Training:
         """Write the run's files, each saying of itself what it is."""
         job = self.job
         metadata = collect(job.spec, job.code, job.inputs, device_name(job.device))
-        files = {"model": weights(self.model), "best": self.best, "snapshots": self.snapshots}
-        for name, tensors in files.items():
-            write_tensors(job.out / f"{name}.safetensors", tensors, metadata)
         write_history(job.out / "history.parquet", self.history, metadata)
+        files = {"best": self.best, "snapshots": self.snapshots, "model": weights(self.model)}
+        for name, tensors in files.items():  # model last: it stands for them all
+            write_tensors(job.out / f"{name}.safetensors", tensors, metadata)
 
 
 class _Saver:

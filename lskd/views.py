@@ -13,7 +13,7 @@ from lskd.data.prepared import Split, load_split
 from lskd.device import lease
 from lskd.network import all_logits, be_deterministic, blocks, device_name, load_model
 from lskd.provenance import collect
-from lskd.runs import model_entry
+from lskd.runs import model_entry, used_weights
 from lskd.schedule import pixel_key
 from lskd.store import Array, write_logits
 
@@ -60,7 +60,15 @@ def main(arguments: argparse.Namespace) -> None:
     spec = arguments.spec
     with lease(stage.runtime()) as device:
         build = stage.resolve(model_entry(spec["run"]["model"]))
-        views(spec, arguments.code, arguments.data, arguments.weights, arguments.out, build, device)
+        views(
+            spec,
+            arguments.code,
+            arguments.data,
+            used_weights(arguments.weights, spec["run"]),
+            arguments.out,
+            build,
+            device,
+        )
 
 
 if __name__ == "__main__":

@@ -115,6 +115,41 @@ def test_a_path_as_data_is_a_folder_of_pictures():
     assert (data.dataset, data.folder) == ("imagefolder", "birds")
 
 
+OWN = SMALLEST | {
+    "pictures": {"seeds": [7], "data": {"image_size": 16}, "figures": {"grid": {"classes": None}}},
+    "scales": {"demo": {"seeds": [5]}, "small": {"data": "fashion_mnist"}},
+    "figures": {"grid": {"kind": "grid", "classes": ["3"]}},
+}
+
+
+@pytest.mark.parametrize("data", ["my/birds", {"dataset": "imagefolder", "root": "my/birds"}])
+def test_what_is_said_for_pictures_is_laid_over_a_folders_study(data):
+    study = config.parse(OWN | {"data": data})
+    assert study.seeds == [7]
+    assert (study.data.root, study.data.image_size) == ("my/birds", 16)
+    assert study.figures["grid"].classes == []
+
+
+@pytest.mark.parametrize("data", ["digits", {"dataset": "digits"}, {}])
+def test_what_is_said_for_pictures_changes_no_other_study(data):
+    assert config.parse(OWN | {"data": data}) == config.parse({k: v for k, v in OWN.items() if k != "pictures"})
+
+
+def test_the_default_study_and_a_folder_of_pictures():
+    raw = config.read(schema.PATH.parents[2] / "config.yaml")
+    study = config.parse(raw | {"data": "my/birds"})
+    assert (study.data.dataset, study.data.root, len(study.seeds)) == ("imagefolder", "my/birds", 5)
+    assert study.figures["projection"].classes == []
+    assert "verdict" in study.figures
+
+
+def test_pictures_must_be_keys():
+    with pytest.raises(UserError, match='config: pictures: found "birds", a mapping'):
+        config.parse(OWN | {"pictures": "birds"})
+    with pytest.raises(UserError, match="seed: unknown key; allowed: .* pictures, .* did you mean seeds"):
+        config.parse(OWN | {"data": "birds", "pictures": {"seed": [1]}})
+
+
 def test_spec_names_essential_fields_and_what_differs_from_a_default():
     recipe = config.Recipe(epochs=3, flip=True)
     assert config.spec(recipe) == {

@@ -20,6 +20,8 @@ def dots(lines: list[dict[str, Any]], titles: list[str], options: dict[str, Any]
         _panel(panel, lines, i, len(titles))
         panel.set_xlabel(title)
         if left:
+            panel.update_datalim([(0, 0)], updatey=False)  # so that the right margin is a part of the whole axis
+            panel.autoscale_view(scaley=False)
             panel.set_xlim(left=0)
         panel.set_yticks(range(len(lines)), [line["label"] for line in lines] if i == 0 else [""] * len(lines))
     return made

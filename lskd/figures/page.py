@@ -20,16 +20,17 @@ nav { display: flex; gap: 1rem; align-items: center; margin-bottom: .8rem; }
 input { font: inherit; flex: 0 1 20rem; padding: .3rem .6rem; border: 1px solid #9aa7b3; border-radius: .3rem; }
 a { color: #0072b2; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .3rem .8rem; text-align: left; border-bottom: 1px solid #dde3e8; }
+th, td { padding: .3rem .6rem; text-align: left; border-bottom: 1px solid #dde3e8; }
 th { position: sticky; top: 0; background: #eef2f5; padding: 0; vertical-align: bottom; }
-th button { font: inherit; font-weight: 600; color: inherit; text-align: inherit; width: 100%; padding: .4rem .8rem;
+th button { font: inherit; font-weight: 600; color: inherit; text-align: inherit; width: 100%; padding: .4rem .6rem;
   border: 0; background: none; cursor: pointer; }
 th button:hover, tbody tr:hover { background: #e2eef6; }
 th button::after { content: "\\2195"; margin-left: .4rem; color: #9aa7b3; }
 th[aria-sort="ascending"] button::after { content: "\\2191"; color: #0072b2; }
 th[aria-sort="descending"] button::after { content: "\\2193"; color: #0072b2; }
 .number { text-align: right; }
-td.number { white-space: nowrap; }
+td { white-space: nowrap; }
+td.long { white-space: normal; min-width: 13rem; }
 """
 
 # A column sorts by its numbers where every cell starts with one, else as text in which 2 comes before 10; what is
@@ -65,7 +66,10 @@ function filter(typed) {
 
 heads.forEach((head, i) => head.firstChild.addEventListener("click", () => sort(i)));
 for (const row of [heads[0].parentNode, ...rows])
-  [...row.cells].forEach((cell, i) => cell.classList.toggle("number", numeric[i]));
+  [...row.cells].forEach((cell, i) => {
+    cell.classList.toggle("number", numeric[i]);
+    cell.classList.toggle("long", cell.textContent.length > 36);
+  });
 document.querySelector("input").addEventListener("input", event => filter(event.target.value));
 filter("");
 """

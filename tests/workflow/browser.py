@@ -8,17 +8,18 @@ import time
 from pathlib import Path
 from typing import Any
 
-OFFLINE = "--disable-background-networking --disable-component-update --disable-sync --disable-quic --no-first-run"
+OPTIONS = """--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --remote-debugging-pipe --no-first-run
+    --disable-background-networking --disable-component-update --disable-sync --disable-quic"""
 SECONDS = 30
 
 
 class Browser:
-    """One page. `requests` has the address of all that it asked for since it was opened, `errors` what its console told."""
+    """One page. Since it was opened, `requests` has the address of all it asked for, `errors` what its console told."""
 
     def __init__(self, profile: Path):
         read, self._out = os.pipe()
         self._in, write = os.pipe()
-        options = f"--headless --no-sandbox --disable-gpu --remote-debugging-pipe {OFFLINE} --user-data-dir={profile}"
+        options = f"{' '.join(OPTIONS.split())} --user-data-dir={profile}"
         command = f"exec chromium {options} 3<&{read} 4>&{write} about:blank"
         self._process = subprocess.Popen(["bash", "-c", command], pass_fds=(read, write), stderr=subprocess.DEVNULL)
         os.close(read)

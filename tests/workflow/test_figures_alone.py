@@ -49,7 +49,7 @@ def test_metrics_are_enough(finished, laptop, tmp_path, metadata):
     ran = {line.split()[1].rstrip(":") for line in done.stdout.splitlines() if line.startswith(("rule ", "localrule "))}
     assert ran - {"grid", "stability"} == {"figure"}
     for name in ("grid", "stability"):
-        for ending in ("svg", "csv", "md", "tex"):
+        for ending in ("svg", "csv", "md", "tex", "html"):
             mine, before = (
                 tree / f"results/figures/demo/tiny/{name}.{ending}" for tree in (copy.folder, finished.folder)
             )

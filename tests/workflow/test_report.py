@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from lskd import tables
 from lskd.figures.page import page
 from tests.workflow.browser import Browser
+from tests.workflow.conftest import ROOT
 
 FIGURES = ["grid", "stability"]
 FORMULAS = {"grid": "(1 - alpha) onehot(y) + alpha/K", "stability": "of |p_i - mean p|² (Shen 2021, eq. 2)"}
@@ -117,6 +119,11 @@ def test_pictures_load_and_captions_state_the_formula(report, finished, figure):
     assert FORMULAS[figure] in text
     assert "System Message" not in text
     assert "Study tiny at demo scale" in text
+
+
+@pytest.mark.parametrize("kind", tables.FIGURES)
+def test_every_kind_has_its_caption(kind):
+    assert f'\n"{kind}": "' in (ROOT / "workflow/report/figure.rst").read_text()
 
 
 def test_tables_sort_and_filter_within_the_report(report, finished):

@@ -66,8 +66,8 @@ def job(stage, spec):
 
 
 def weights(run):
-    """The weights of a run that later stages use."""
-    return f"results/{run.path}/{runs.used_weights(run.recipe)}"
+    """A run's weights; those of its best epoch lie beside them and are taken where its recipe says so."""
+    return f"results/{run.path}/model.safetensors"
 
 
 def look_up_probes():
@@ -129,11 +129,13 @@ def figure_of(wildcards):
 
 
 def metrics_inputs(wildcards):
-    """The files of its runs' folders that a metric family reads."""
+    """A file of each of its runs' folders, which stands for what a metric family reads there."""
     metric = tables.METRICS[wildcards.family]
     found = [member.run for member in runs.shown(MEMBERS[wildcards.study], figure_of(wildcards))]
-    own = {f"results/{run.path}/{file}" for run in found for file in metric.needs}
-    taught = {f"results/{run.teacher.path}/{file}" for run in found if run.teacher for file in metric.teacher_needs}
+    own = {f"results/{run.path}/{metric.needs}" for run in found}
+    taught = {
+        f"results/{run.teacher.path}/{metric.teacher_needs}" for run in found if run.teacher and metric.teacher_needs
+    }
     data = {f"results/{run.data.folder}/data.safetensors" for run in found}  # for the names of the classes
     return sorted(own | taught | data)
 

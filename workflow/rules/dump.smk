@@ -3,9 +3,7 @@ rule dump:
         data=lambda wildcards: f"results/{RUNS[wildcards.run].data.folder}/data.safetensors",
         weights=lambda wildcards: weights(RUNS[wildcards.run]),
     output:
-        expand("results/{{run}}/logits/{split}.parquet", split=["train", "val", "test"]),
-        expand("results/{{run}}/features/{split}.parquet", split=["train", "val"]),
-        "results/{run}/head.safetensors",
+        f"results/{{run}}/{tables.DUMPED}",
     log:
         "results/{run}/dump.log",
     conda:

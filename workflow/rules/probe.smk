@@ -1,7 +1,7 @@
 rule probe:
     input:
         data=lambda wildcards: f"results/{RUNS[wildcards.run].data.folder}/data.safetensors",
-        weights="results/{run}/snapshots.safetensors",
+        weights="results/{run}/model.safetensors",
     output:
         "results/{run}/probe.parquet",
     log:

@@ -1,6 +1,6 @@
 wildcard_constraints:
-    labels=r"(?:(?!/kd/).)+/seed\d+",
-    student=r".+/kd/.+/seed\d+",
+    labels=r"[^/]+/[^/]+/[^/]+/[^/]+/seed\d+",
+    student=r".+/kd/[^/]+/[^/]+/[^/]+/seed\d+",
 
 
 rule train:
@@ -8,8 +8,6 @@ rule train:
         data=lambda wildcards: f"results/{RUNS[wildcards.labels].data.folder}/data.safetensors",
     output:
         "results/{labels}/model.safetensors",
-        "results/{labels}/best.safetensors",
-        "results/{labels}/snapshots.safetensors",
         "results/{labels}/history.parquet",
     log:
         "results/{labels}/train.log",
@@ -30,8 +28,6 @@ rule distill:
         teacher=lambda wildcards: teacher_file(RUNS[wildcards.student]),
     output:
         "results/{student}/model.safetensors",
-        "results/{student}/best.safetensors",
-        "results/{student}/snapshots.safetensors",
         "results/{student}/history.parquet",
     log:
         "results/{student}/distill.log",
