@@ -3,7 +3,7 @@
 import gc
 import sys
 
-gc.set_threshold(200_000, 20, 100)  # a plan of thousands of jobs is no garbage; a fifth of its time went to looking
+gc.set_threshold(5_000_000)  # a plan of thousands of jobs is no garbage; a fifth of its time went to looking
 sys.path.insert(0, workflow.basedir)
 
 # A study given by --configfile replaces the default one, it does not mix with it.

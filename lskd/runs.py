@@ -46,6 +46,11 @@ class Run:
             return made | {"labels": config.spec(self.supervision)}
         return made | {"distill": config.spec(self.supervision), "teacher": self.teacher.spec}
 
+    @cached_property
+    def canonical_spec(self) -> str:
+        """The spec as one canonical JSON string."""
+        return config.canonical(self.spec)
+
     @property
     def label_smoothing(self) -> float:
         """The run's own label smoothing, or that of the first teacher above it."""
@@ -63,7 +68,7 @@ class Member:
     role: str  # teacher, baseline or student
     run: Run
 
-    @property
+    @cached_property
     def row(self) -> dict[str, Any]:
         """The identity columns of a metrics table, and the digest by which the run's files are known."""
         run, how = self.run, self.run.supervision
@@ -191,13 +196,14 @@ def _teachers_first(study: Study) -> list[str]:
 def check_paths(runs: list[Run]) -> None:
     """Raise UserError if two different runs, or two different data sets, share a folder."""
     specs: dict[str, str] = {}
-    for run in runs:
-        data = config.canonical(config.spec(run.data))
-        if specs.setdefault(run.data.folder, data) != data:
+    for data in {run.data for run in runs}:
+        told = config.canonical(config.spec(data))
+        if specs.setdefault(data.folder, told) != told:
             raise UserError(
-                f"data: two different data sets would share results/{run.data.folder}; give one of them another name"
+                f"data: two different data sets would share results/{data.folder}; give one of them another name"
             )
-        mine = config.canonical(run.spec)
+    for run in runs:
+        mine = run.canonical_spec
         if specs.setdefault(run.path, mine) != mine:
             raise UserError(
                 f"recipes.{run.recipe_name}: two different runs would share results/{run.path}; "

@@ -355,9 +355,8 @@ def _verified(path: Path) -> tuple[bytes, int]:
             outside, footer_start = _outside(file)
         at = _seal_at(outside)
     except OSError as error:
-        raise UserError(
-            f"{path}: cannot be read ({error.strerror or error}); delete what lies beside it, or `snakemake --forcerun dump views`"
-        ) from error
+        why = error.strerror or error
+        raise UserError(f"{path}: cannot be read ({why}); make it anew: `snakemake --forcerun dump views`") from error
     except ValueError as error:
         raise UserError(f"{path}: {error}; delete it and run again") from error
     if outside[at : at + DIGITS] != _sealed(outside).encode():
