@@ -1,0 +1,116 @@
+"""From a loader's arrays to one file: the val split, the checks, the channel statistics. NumPy only."""
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from lskd import provenance as origin
+from lskd import stage, tables
+from lskd.config import Data
+from lskd.data.arrays import Arrays
+from lskd.data.split import stratified_mask
+from lskd.errors import UserError
+from lskd.files import atomic
+
+_SPLIT_SEED = 20201
+
+
+def prepare(
+    load: Callable[..., Arrays],
+    root: Path,
+    *,
+    val_fraction: float,
+    image_size: int,
+    test_fraction: float,
+    workers: int,
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Load a data set and take a fixed, stratified `val_fraction` of train as val.
+
+    Returns the tensors `{train,val,test}_images` (uint8 [N, C, H, W]) and `_labels` (int64 [N]), and as metadata the
+    class names and the per-channel mean and standard deviation of train in 0..1, each as JSON. The val split is a
+    function of the training labels alone.
+    """
+    arrays = load(root, image_size=image_size, test_fraction=test_fraction, workers=workers)
+    _check(arrays, root)
+    val = stratified_mask(arrays.train_labels, val_fraction, _SPLIT_SEED)
+    tensors = {
+        "train_images": arrays.train_images[~val],
+        "train_labels": arrays.train_labels[~val],
+        "val_images": arrays.train_images[val],
+        "val_labels": arrays.train_labels[val],
+        "test_images": np.ascontiguousarray(arrays.test_images),
+        "test_labels": np.ascontiguousarray(arrays.test_labels),
+    }
+    mean_c, std_c = channel_statistics(tensors["train_images"])
+    metadata = {"classes": list(arrays.classes), "mean": mean_c.tolist(), "std": std_c.tolist()}
+    return tensors, {key: json.dumps(value, ensure_ascii=False) for key, value in metadata.items()}
+
+
+def write(
+    path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, str], provenance: dict[str, str] | None = None
+) -> None:
+    """Write what `prepare` returned as safetensors, atomically."""
+    with atomic(path) as tmp:
+        save_file(tensors, tmp, {**(provenance or {}), **metadata})
+
+
+def channel_statistics(images_nchw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each channel in 0..1 (float64 [C]), over all pixels, from exact integer counts.
+
+    A constant channel gets the standard deviation 1/255, one grey level, as it is divided by.
+    """
+    channels = images_nchw.shape[1]
+    counts = np.zeros((channels, 256), dtype=np.int64)
+    for start in range(0, len(images_nchw), 1024):  # bincount makes int64 of its input: a block at a time
+        for channel in range(channels):
+            counts[channel] += np.bincount(images_nchw[start : start + 1024, channel].ravel(), minlength=256)
+    share = counts / counts.sum(axis=1, keepdims=True)
+    levels = np.arange(256) / 255
+    mean_c = share @ levels
+    std_c = np.sqrt((share * (levels - mean_c[:, None]) ** 2).sum(axis=1))
+    return mean_c, np.where(counts.max(axis=1) == counts.sum(axis=1), 1 / 255, std_c)
+
+
+def _check(arrays: Arrays, root: Path) -> None:
+    for split, images, labels in (
+        ("train", arrays.train_images, arrays.train_labels),
+        ("test", arrays.test_images, arrays.test_labels),
+    ):
+        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != arrays.train_images.shape[1:]:
+            raise UserError(f"{root}: {split} images are {images.dtype} {images.shape}; uint8 (N, C, H, W) is needed")
+        if labels.dtype != np.int64 or labels.shape != images.shape[:1] or not len(labels):
+            raise UserError(f"{root}: {split} has {len(images)} images but labels {labels.dtype} {labels.shape}")
+        if labels.min() < 0 or labels.max() >= len(arrays.classes):
+            raise UserError(
+                f"{root}: {split} labels run from {labels.min()} to {labels.max()}; with {len(arrays.classes)} classes "
+                f"0 to {len(arrays.classes) - 1} are allowed"
+            )
+    counts = np.bincount(arrays.train_labels, minlength=len(arrays.classes))
+    if counts.min() < 2:
+        name = arrays.classes[int(counts.argmin())]
+        raise UserError(
+            f"{root}: class {name!r} has {counts.min()} training image(s); at least 2 are needed (one each for train "
+            "and val)"
+        )
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Prepare the data set that the spec names from the files under --root."""
+    data = Data.model_validate(arguments.spec)
+    tensors, metadata = prepare(
+        stage.resolve(tables.DATASETS[data.dataset]),
+        arguments.root,
+        val_fraction=data.val_fraction,
+        image_size=data.image_size,
+        test_fraction=data.test_fraction,
+        workers=stage.runtime().workers,
+    )
+    write(arguments.out, tensors, metadata, origin.collect(arguments.spec, arguments.code, {}))
+
+
+if __name__ == "__main__":
+    stage.call("data", main, stage.parser("data.prepare", "root", "out").parse_args())
