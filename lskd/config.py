@@ -7,7 +7,7 @@ where things lie, how fast they go or what they are called, never what comes out
 
 import json
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -290,11 +290,14 @@ def _known_name(where: str, name: str, known: Any) -> None:
         raise ValueError(f"{where}: {name!r} is not defined; allowed: {', '.join(known)}{hint}")
 
 
-def parse(raw: dict[str, Any], scale: str | None = None, source: str = "config") -> Study:
+def parse(
+    raw: dict[str, Any], scale: str | None = None, source: str = "config", told: Mapping[str, Any] | None = None
+) -> Study:
     """The study that a config file's mapping describes, at one of its scales.
 
     `raw` may hold `scales: {demo: {...}, small: {...}, paper: {...}}`, each merged over the rest (null deletes a key),
-    and `pictures: {...}`, merged last where the data is a user's own folder of pictures.
+    and `pictures: {...}`, merged over these where the data is a user's own folder of pictures. What is `told` on the
+    command line holds over all of them.
     Raises UserError with one line: key path, value, what is allowed.
     """
     if not isinstance(raw, dict):
@@ -310,10 +313,11 @@ def parse(raw: dict[str, Any], scale: str | None = None, source: str = "config")
     base["scale"] = scale or raw.get("scale", "demo")
     if scales and base["scale"] not in scales:
         raise UserError(f"{source}: scale: found {base['scale']!r}; this study has {', '.join(scales)}")
-    made = merge(base, scales.get(base["scale"]) or {})
+    spoken = {key: value for key, value in (told or {}).items() if key not in {"scale", *LAID_OVER}}
+    made = merge(merge(base, scales.get(base["scale"]) or {}), spoken)
     data = _data_keys(made.get("data"))
     if isinstance(data, dict) and data.get("dataset") == "imagefolder":
-        made = merge(made | {"data": data}, pictures)
+        made = merge(merge(made | {"data": data}, pictures), {k: v for k, v in spoken.items() if k != "data"})
     try:
         return Study.model_validate(made)
     except ValidationError as error:

@@ -323,7 +323,8 @@ def advice(choice: Row) -> str:
 def choice_sentence(choice: Row) -> str:
     """What the recommended choice brings on test, and how it compares with the best of the other kind."""
     kind = "unsmoothed" if choice["label_smoothing"] else "smoothed"
-    known = {CANNOT_TELL: "are too few to tell anything", NOT_SHOWN: "cannot tell this from no difference"}
+    few = "is too few to tell anything" if choice["n"] == 1 else "are too few to tell anything"
+    known = {CANNOT_TELL: few, NOT_SHOWN: "cannot tell this from no difference"}
     told = f"{seeds(choice['n'])} {known.get(choice['verdict'], 'tell this from chance')}"
     return f"That choice, the best on val, has {choice['this']:.2f} % on test, {_gap(choice, kind)}: {told}."
 

@@ -110,6 +110,13 @@ def test_scales_merge_and_null_deletes():
         config.parse(raw, "paper")
 
 
+def test_the_command_line_holds_over_a_scale():
+    raw = SMALLEST | {"scales": {"demo": None, "small": {"data": "fashion_mnist", "seeds": [7]}}}
+    told = {"scale": "small", "data": "cifar10"}
+    study = config.parse(raw | told, told=told)
+    assert (study.scale, study.data.dataset, study.seeds) == ("small", "cifar10", [7])
+
+
 def test_a_path_as_data_is_a_folder_of_pictures():
     data = config.parse(SMALLEST | {"data": "my pictures/birds"}).data
     assert (data.dataset, data.folder) == ("imagefolder", "birds")

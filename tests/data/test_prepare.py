@@ -79,7 +79,6 @@ def test_what_is_written_is_what_was_prepared(tmp_path):
     assert [entry.name for entry in path.parent.iterdir()] == ["data.safetensors"]
 
 
-
 @pytest.mark.parametrize(
     ("changes", "part"),
     [

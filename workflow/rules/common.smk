@@ -17,7 +17,7 @@ def read_studies():
     """The config's own study, then those of the papers that have this scale."""
     for path in workflow.configfiles:
         keys.read(path)  # for what Snakemake's own reading lets pass, such as a key given twice
-    main = keys.parse(config)
+    main = keys.parse(config, told=workflow.config_settings.config)
     found = {main.study: main}
     for path in sorted(Path(workflow.basedir, "workflow/studies").glob("*.yaml")):
         raw = keys.read(path)
