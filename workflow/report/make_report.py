@@ -15,7 +15,7 @@ def main() -> None:
         command = [str(Path(sys.executable).with_name("snakemake")), "--report", str(REPORT), "--quiet", "all"]
         if code := subprocess.run(command).returncode:
             sys.exit(code)
-    print("Figures, each with its numbers as .csv beside it:")
+    print("Figures, each with its numbers (.csv) and a table to sort and filter (.html) beside it:")
     for picture in pictures:
         print(f"  {picture}")
     print(f"Report: {REPORT}")
