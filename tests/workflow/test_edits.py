@@ -221,7 +221,7 @@ EDITS.pop("the hard loss")
 def put_back(root: Path):
     """Give everything that an edit may change back its content and its times."""
     kept = root.parent / "kept"
-    folders = ("lskd", "workflow", "results")
+    folders = ("lskd", "workflow", "results", ".snakemake")
     for folder in folders:
         shutil.copytree(root / folder, kept / folder)
     shutil.copy2(root / "config.yaml", kept / "config.yaml")
