@@ -65,11 +65,6 @@ def job(stage, spec):
     return f"--spec {shlex.quote(keys.canonical(spec))} --code {code(stage, spec)}"
 
 
-def weights(run):
-    """A run's weights; those of its best epoch lie beside them and are taken where its recipe says so."""
-    return f"results/{run.path}/model.safetensors"
-
-
 def look_up_probes():
     """The two classes on whose images a run is probed along its training, by the run's folder."""
     found = {}
@@ -102,7 +97,8 @@ def classes_to_probe(where, figure, run):
 
 def probe_spec(wildcards):
     """What a run is probed on: 300 training images of each class, 5 augmented views (Mueller 2019, A.2)."""
-    return {"run": RUNS[wildcards.run].spec, "classes": PROBES[wildcards.run], "samples": 600, "views": 5}
+    run = f"{wildcards.data}/{wildcards.run}"
+    return {"run": RUNS[run].spec, "classes": PROBES[run], "samples": 600, "views": 5}
 
 
 def complexity_spec(wildcards):
@@ -114,13 +110,13 @@ def complexity_spec(wildcards):
 def teacher_file(run):
     """What a student learns from: its teacher's stored logits, or for online distillation its weights."""
     if run.supervision.views == "online":
-        return weights(run.teacher)
+        return f"results/{run.teacher.path}/model.safetensors"
     return f"results/{runs.views_file(run)}"
 
 
 def views_spec(wildcards):
     """What a teacher's stored views depend on beside their files; every student that reads them says the same."""
-    return runs.views_spec(VIEWS[f"{wildcards.run}/logits/{wildcards.views}.parquet"])
+    return runs.views_spec(VIEWS[f"{wildcards.data}/{wildcards.run}/logits/{wildcards.views}.parquet"])
 
 
 def figure_of(wildcards):

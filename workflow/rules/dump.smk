@@ -1,31 +1,31 @@
 rule dump:
     input:
-        data=lambda wildcards: f"results/{RUNS[wildcards.run].data.folder}/data.safetensors",
-        weights=lambda wildcards: weights(RUNS[wildcards.run]),
+        data="results/{data}/data.safetensors",
+        weights="results/{data}/{run}/model.safetensors",
     output:
-        f"results/{{run}}/{tables.DUMPED}",
+        f"results/{{data}}/{{run}}/{tables.DUMPED}",
     log:
-        "results/{run}/dump.log",
+        "results/{data}/{run}/dump.log",
     conda:
         "../../envs/train.yaml"
     threads: MAIN.runtime.threads
     resources:
         gpu=GPU,
     params:
-        job=lambda wildcards: job("dump", {"run": RUNS[wildcards.run].spec}),
+        job=lambda wildcards: job("dump", {"run": RUNS[f"{wildcards.data}/{wildcards.run}"].spec}),
     shell:
         "python -m lskd.dump {params.job}"
-        " --data {input.data:q} --weights {input.weights:q} --out results/{wildcards.run:q} 2> {log:q}"
+        " --data {input.data:q} --weights {input.weights:q} --out results/{wildcards.data:q}/{wildcards.run:q} 2> {log:q}"
 
 
 rule views:
     input:
-        data=lambda wildcards: f"results/{RUNS[wildcards.run].data.folder}/data.safetensors",
-        weights=lambda wildcards: weights(RUNS[wildcards.run]),
+        data="results/{data}/data.safetensors",
+        weights="results/{data}/{run}/model.safetensors",
     output:
-        "results/{run}/logits/{views}.parquet",
+        "results/{data}/{run}/logits/{views}.parquet",
     log:
-        "results/{run}/logits/{views}.log",
+        "results/{data}/{run}/logits/{views}.log",
     wildcard_constraints:
         views=r"(clean|views\d+)-[^/]+",
     conda:

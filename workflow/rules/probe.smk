@@ -1,11 +1,11 @@
 rule probe:
     input:
-        data=lambda wildcards: f"results/{RUNS[wildcards.run].data.folder}/data.safetensors",
-        weights="results/{run}/model.safetensors",
+        data="results/{data}/data.safetensors",
+        weights="results/{data}/{run}/model.safetensors",
     output:
-        "results/{run}/probe.parquet",
+        "results/{data}/{run}/probe.parquet",
     log:
-        "results/{run}/probe.log",
+        "results/{data}/{run}/probe.log",
     conda:
         "../../envs/train.yaml"
     threads: MAIN.runtime.threads

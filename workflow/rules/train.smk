@@ -1,43 +1,44 @@
 wildcard_constraints:
-    labels=r"[^/]+/[^/]+/[^/]+/[^/]+/seed\d+",
+    labels=r"[^/]+/[^/]+/[^/]+/seed\d+",
     student=r".+/kd/[^/]+/[^/]+/[^/]+/seed\d+",
 
 
 rule train:
     input:
-        data=lambda wildcards: f"results/{RUNS[wildcards.labels].data.folder}/data.safetensors",
+        data="results/{data}/data.safetensors",
     output:
-        "results/{labels}/model.safetensors",
-        "results/{labels}/history.parquet",
+        "results/{data}/{labels}/model.safetensors",
+        "results/{data}/{labels}/history.parquet",
     log:
-        "results/{labels}/train.log",
+        "results/{data}/{labels}/train.log",
     conda:
         "../../envs/train.yaml"
     threads: MAIN.runtime.threads
     resources:
         gpu=GPU,
     params:
-        job=lambda wildcards: job("train", RUNS[wildcards.labels].spec),
+        job=lambda wildcards: job("train", RUNS[f"{wildcards.data}/{wildcards.labels}"].spec),
     shell:
-        "python -m lskd.train {params.job}" " --data {input.data:q} --out results/{wildcards.labels:q} 2> {log:q}"
+        "python -m lskd.train {params.job}"
+        " --data {input.data:q} --out results/{wildcards.data:q}/{wildcards.labels:q} 2> {log:q}"
 
 
 rule distill:
     input:
-        data=lambda wildcards: f"results/{RUNS[wildcards.student].data.folder}/data.safetensors",
-        teacher=lambda wildcards: teacher_file(RUNS[wildcards.student]),
+        data="results/{data}/data.safetensors",
+        teacher=lambda wildcards: teacher_file(RUNS[f"{wildcards.data}/{wildcards.student}"]),
     output:
-        "results/{student}/model.safetensors",
-        "results/{student}/history.parquet",
+        "results/{data}/{student}/model.safetensors",
+        "results/{data}/{student}/history.parquet",
     log:
-        "results/{student}/distill.log",
+        "results/{data}/{student}/distill.log",
     conda:
         "../../envs/train.yaml"
     threads: MAIN.runtime.threads
     resources:
         gpu=GPU,
     params:
-        job=lambda wildcards: job("distill", RUNS[wildcards.student].spec),
+        job=lambda wildcards: job("distill", RUNS[f"{wildcards.data}/{wildcards.student}"].spec),
     shell:
         "python -m lskd.distill {params.job}"
-        " --data {input.data:q} --teacher {input.teacher:q} --out results/{wildcards.student:q} 2> {log:q}"
+        " --data {input.data:q} --teacher {input.teacher:q} --out results/{wildcards.data:q}/{wildcards.student:q} 2> {log:q}"
