@@ -109,7 +109,7 @@ def resolve(model: dict) -> Callable:
 
 
 def planning(folder: Path) -> None:
-    """Seconds of a dry run of a study with 2,000 runs of which none is done: planning alone, and with each job listed."""
+    """Seconds of a dry run of a study of 2,000 runs, none of them done: planning alone, and with each job listed."""
     tree = folder / "tree"
     tree.mkdir()
     for part in ("Snakefile", "envs", "lskd", "workflow"):
