@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from lskd.data.arrays import Arrays
-from lskd.data.raw_files import pictures
+from lskd.data.pictures import pictures
 from lskd.data.split import stratified_mask
 from lskd.errors import UserError
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lskd import config as keys
 from lskd import fingerprint, runs, stage, tables
-from lskd.data.raw_files import pictures
+from lskd.data.pictures import pictures
 from lskd.errors import UserError
 from lskd.files import write_json
 
