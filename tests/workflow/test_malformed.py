@@ -45,6 +45,8 @@ CONFIGS = {
         "teach each other in a circle",
     ),
     "two runs in one folder": ("teachers/t/label_smoothing", [0.1, 0.10000001], "would share results/"),
+    "a study named as a step": ("study", "views", "the name 'views' is taken"),
+    "a figure named as the study": ("figures/tiny", {"kind": "grid"}, "the name 'tiny' is taken"),
     "an unknown scale": ("scale", "tiny", "scale"),
     "a scale that the study lacks": ("scales", {"small": {}}, "this study has small"),
     "milestones without their schedule": ("recipes/one/milestones", [1], "milestones belong to schedule multistep"),

@@ -41,6 +41,15 @@ def look_up_members():
     return found
 
 
+def check_targets():
+    """A study and each of its figures is a target by name; a step's name, or a name twice, would hide one of them."""
+    taken = {"all", "data", "train", "distill", "dump", "views", "probe", "plan", "metrics", "complexity", "figure"}
+    for name, where in [(MAIN.study, "study"), *((figure, f"figures.{figure}") for figure in MAIN.figures)]:
+        if name in taken:
+            raise UserError(f"{where}: the name {name!r} is taken, by a step or the study; choose another")
+        taken.add(name)
+
+
 def look_up_runs():
     """Every run of every study by its folder."""
     found = [member.run for members in MEMBERS.values() for member in members]
@@ -199,6 +208,7 @@ def data_of(wildcards):
 
 try:
     MAIN, STUDIES = read_studies()
+    check_targets()
     MEMBERS = look_up_members()
     STUDIES = {name: STUDIES[name] for name in MEMBERS}
     RUNS = look_up_runs()
