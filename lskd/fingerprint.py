@@ -380,7 +380,9 @@ def _dump(value: object) -> str:
     if not isinstance(value, ast.AST):
         return repr(value)
     fields = ((name, field) for name, field in ast.iter_fields(value) if field is not None and field != [])
-    kept = (f"{name}={_dump(field)}" for name, field in fields if name != "ctx")
+    if isinstance(value, ast.JoinedStr):  # Python 3.12 ends a nested format with an empty part
+        fields = iter([("values", [part for part in value.values if getattr(part, "value", None) != ""])])
+    kept = (f"{name}={_dump(field)}" for name, field in fields if name not in ("ctx", "kind"))
     return f"{type(value).__name__}({','.join(kept)})"
 
 
