@@ -379,10 +379,10 @@ def _dump(value: object) -> str:
         return f"[{','.join(map(_dump, value))}]"
     if not isinstance(value, ast.AST):
         return repr(value)
-    fields = ((name, field) for name, field in ast.iter_fields(value) if field is not None and field != [])
+    fields = {name: field for name, field in ast.iter_fields(value) if name not in ("ctx", "kind")}
     if isinstance(value, ast.JoinedStr):  # Python 3.12 ends a nested format with an empty part
-        fields = iter([("values", [part for part in value.values if getattr(part, "value", None) != ""])])
-    kept = (f"{name}={_dump(field)}" for name, field in fields if name not in ("ctx", "kind"))
+        fields["values"] = [part for part in value.values if getattr(part, "value", None) != ""]
+    kept = (f"{name}={_dump(field)}" for name, field in fields.items() if field is not None and field != [])
     return f"{type(value).__name__}({','.join(kept)})"
 
 
