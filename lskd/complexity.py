@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from lskd import provenance, runs, stage, tables
+from lskd import provenance, runs, stage
 from lskd.files import atomic
 
 IMAGE = (3, 224, 224)  # the table's image size, and its 1000 classes
@@ -37,11 +37,8 @@ def measure(models: dict[str, dict[str, Any]], resolve: Callable[[str], Callable
     """Rows (model, image, parameters, flops) of each model, from its slug and spec, at 3x224x224 with 1000 classes."""
     found = []
     for slug, spec in sorted(models.items()):
-        options = {key: value for key, value in spec.items() if key != "name"}
-        if spec["name"] not in tables.MODELS:
-            options = {"arch": spec["name"]}
         # not built on the meta device: torchvision's RegNets compute with tensors as they are built
-        model = resolve(runs.model_entry(spec))(CLASSES, IMAGE, **options).to("meta")
+        model = resolve(runs.model_entry(spec))(CLASSES, IMAGE, **runs.model_options(spec)).to("meta")
         found.append({"model": slug, "image": "x".join(map(str, IMAGE)), **complexity(model, IMAGE)})
     return found
 

@@ -9,11 +9,11 @@ import torch.nn.functional as F
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from lskd import tables
 from lskd.data.augment import augment, normalise
 from lskd.data.prepared import Split
 from lskd.errors import UserError
 from lskd.files import atomic
+from lskd.runs import model_options
 
 BLOCK = 512  # images that one forward pass takes where the order does not matter
 
@@ -36,10 +36,7 @@ def new_model(
 ) -> torch.nn.Module:
     """The network of a spec's `model` for the images and classes of `split`; initialised on the CPU, then moved."""
     shape = tuple(split.images_nchw.shape[1:])
-    options = {key: value for key, value in model.items() if key != "name"}
-    if model["name"] not in tables.MODELS:
-        options = {"arch": model["name"]}
-    return build(len(split.classes), shape, **options).to(device)
+    return build(len(split.classes), shape, **model_options(model)).to(device)
 
 
 def load_model(

@@ -279,6 +279,12 @@ def model_entry(model: dict[str, Any]) -> str:
     return tables.MODELS.get(model["name"], tables.TORCHVISION)
 
 
+def model_options(model: dict[str, Any]) -> dict[str, Any]:
+    """What that entry point takes beside classes and image shape; torchvision's takes the name."""
+    own = {key: value for key, value in model.items() if key != "name"}
+    return own if model["name"] in tables.MODELS else {"arch": model["name"]}
+
+
 def loss_entry(spec: dict[str, Any]) -> str:
     """The entry point of the loss that a run's spec names."""
     if "distill" in spec:
