@@ -2,9 +2,11 @@
 
 import gc
 import sys
+import time
 
 gc.set_threshold(5_000_000)  # a plan of thousands of jobs is no garbage; a fifth of its time went to looking
 sys.path.insert(0, workflow.basedir)
+STARTED = time.time()
 
 # A study given by --configfile replaces the default one, it does not mix with it.
 if not workflow.overwrite_configfiles:
@@ -24,6 +26,11 @@ wildcard_constraints:
     scale="demo|small|paper",
     study=r"[^/]+",
     figure=r"[^/]+",
+
+
+onsuccess:
+    for verdict in verdicts(STARTED):
+        print(verdict, file=sys.stderr)
 
 
 rule all:

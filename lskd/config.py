@@ -82,6 +82,11 @@ def _data_keys(value: Any) -> Any:
     return {"dataset": value} if value in tables.DATASETS else {"dataset": "imagefolder", "root": value}
 
 
+def folder_name(root: str) -> str:
+    """The name under results/ of a folder of pictures."""
+    return re.sub(r"[^A-Za-z0-9_.+-]+", "-", Path(root).name).strip("-.") or "pictures"
+
+
 class Data(Section):
     """A data set and how it is split; `val` is a fixed stratified part of train."""
 
@@ -102,7 +107,7 @@ class Data(Section):
         """The data set's folder under results/."""
         if self.name or self.dataset != "imagefolder":
             return self.name or self.dataset
-        return re.sub(r"[^A-Za-z0-9_.+-]+", "-", Path(self.root).name).strip("-.") or "pictures"
+        return folder_name(self.root)
 
 
 class Model(Section):
@@ -318,6 +323,10 @@ def parse(
     data = _data_keys(made.get("data"))
     if isinstance(data, dict) and data.get("dataset") == "imagefolder":
         made = merge(merge(made | {"data": data}, pictures), {k: v for k, v in spoken.items() if k != "data"})
+        if "data" in spoken and "study" not in spoken and isinstance(data.get("root"), str):
+            made["study"] = (
+                f"{made.get('study')}_{folder_name(data['root'])}"  # each folder's figures in a place of their own
+            )
     try:
         return Study.model_validate(made)
     except ValidationError as error:

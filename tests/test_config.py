@@ -221,3 +221,13 @@ def test_schema_is_the_one_in_the_tree_and_accepts_the_studies():
 
 def test_torchvision_names_are_torchvisions():
     assert list(tables.TORCHVISION_NAMES) == torchvision.models.list_models(module=torchvision.models)
+
+
+def test_each_folder_said_on_the_command_line_has_its_own_place_for_figures():
+    told = {"data": "my/fine birds"}
+    assert config.parse(OWN | told, told=told).study == f"{OWN['study']}_fine-birds"
+    assert config.parse(OWN | told).study == OWN["study"]  # in a config file the name is the writer's
+    named = told | {"study": "mine"}
+    assert config.parse(OWN | named, told=named).study == "mine"
+    published = {"data": "cifar10"}
+    assert config.parse(OWN | published, told=published).study == OWN["study"]

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lskd.errors import UserError
 from lskd.figures import style
 from lskd.figures.beside import published
 from lskd.figures.rows import SETTING, alphas, cell, groups, measured, number, order, over_seeds, pick, present, records
@@ -22,6 +23,8 @@ def table(frames: Frames, options: Options) -> pd.DataFrame:
 
     Each normalisation that was measured has its rows. Raises UserError where no pair of students was measured.
     """
+    if frames["diffusion"].empty:
+        raise UserError("diffusion: nothing to show; η takes 3 classes or more and students at two temperatures")
     found = pick(frames, "diffusion")
     held_out = "val" if (found["split"] == "val").any() else "test"
     found = pick(frames, "diffusion", split=["train", held_out])

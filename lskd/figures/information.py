@@ -16,8 +16,7 @@ Options = dict[str, Any]
 def table(frames: Frames, options: Options) -> pd.DataFrame:
     """Mutual information in nats by network, alpha and epoch."""
     found = pick(frames, "information", metric="mutual_information")
-    by = [*SETTING, "epoch", *(["samples"] if "samples" in found else [])]
-    made = over_seeds(found, by)
+    made = over_seeds(found, [*SETTING, "epoch", "samples"])
     return present(made, _layout(made), _caption(made, found, options))
 
 
@@ -43,7 +42,7 @@ def _caption(made: pd.DataFrame, found: pd.DataFrame, options: Options) -> str:
     what = "Estimated mutual information (nats) of input index and difference of two logits along training"
     classes = options.get("classes", [])
     of = f", classes {' and '.join(classes[:2])}" if len(classes) >= 2 else ""
-    many = f", N = {made['samples'].max():g}" if "samples" in made else ""
+    many = f", N = {made['samples'].max():g}"
     limits = "it lies between 0 and log N, and is log 2 for two collapsed clusters"
     return f"{what}{of}{many}; {limits}. {measured(found, options)}"
 
@@ -59,9 +58,7 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
             colour, spread = style.alpha_colour(alpha), own["spread"].fillna(0)
             panel.plot(own["epoch"], own["mean"], color=colour, marker="o", markersize=2.5)
             panel.fill_between(own["epoch"], own["mean"] - spread, own["mean"] + spread, color=colour, alpha=0.18, lw=0)
-        limits = {"log 2": math.log(2)}
-        if "samples" in part:
-            limits["log N"] = math.log(part["samples"].max())
+        limits = {"log 2": math.log(2), "log N": math.log(part["samples"].max())}
         for name, value in limits.items():
             panel.axhline(value, color=style.GREY, linestyle="--", linewidth=0.8)
             panel.text(0.99, value, name, transform=panel.get_yaxis_transform(), ha="right", va="bottom", fontsize=7)

@@ -87,7 +87,9 @@ def main(arguments: argparse.Namespace) -> None:
     kind, options = arguments.spec["kind"], arguments.spec["options"]
     module = tables.FIGURES[kind].module
     made = provenance.collect(
-        arguments.spec, arguments.code, {path.name: path for path in arguments.frames if path.is_file()}
+        arguments.spec,
+        arguments.code,
+        {path.name: path for path in [*arguments.frames, *arguments.paper] if path.is_file()},
     )
     origin = {key: made[key] for key in ("spec", "code", "inputs")}  # what depends on neither time nor machine
     frames = read_frames(arguments.frames)
@@ -98,4 +100,5 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = stage.parser("figures.render", "out")
     parser.add_argument("--frames", nargs="*", type=Path, default=[], help="Parquet files, one a metric family")
+    parser.add_argument("--paper", nargs="*", type=Path, default=[], help="the published numbers shown beside ours")
     stage.call("figures", main, parser.parse_args())

@@ -45,7 +45,7 @@ def draws(probe: dict[str, Array], epoch: int, one: int, two: int) -> Array:
 
 
 def measure(runs: list[RunData], options: Row) -> list[Row]:
-    """Rows (epoch, metric, value): mutual_information in nats at each probed epoch.
+    """Rows (epoch, samples, metric, value): mutual_information in nats of N samples at each probed epoch.
 
     The difference is that of the logits of options.classes, two names; unless given, of the two classes that were
     probed. Raises UserError for other than two.
@@ -58,6 +58,7 @@ def measure(runs: list[RunData], options: Row) -> list[Row]:
         if len(labels) != 2:
             raise UserError(f"classes: found {len(labels)}, mutual information takes 2; name two probed classes")
         for epoch in np.unique(probe["epoch"]):
-            value = mutual_information(draws(probe, epoch, labels[0], labels[1]))
-            rows.append(run.row | {"epoch": int(epoch), "metric": "mutual_information", "value": value})
+            values_xl = draws(probe, epoch, labels[0], labels[1])
+            at = {"epoch": int(epoch), "samples": len(values_xl)}
+            rows.append(run.row | at | {"metric": "mutual_information", "value": mutual_information(values_xl)})
     return rows

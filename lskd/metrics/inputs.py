@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
@@ -32,10 +32,11 @@ class RunData:
     folder: Path
     teacher: "RunData | None" = None
     digest: str = ""  # of the spec that the folder's files must have been made for, if known
+    opened: set[Path] = field(default_factory=set)  # every file that was read, for the provenance of what is made of it
 
     def logits(self, split: str) -> Batch:
         """Labels int64 [N] and logits float64 [N, K] of the clean images, ascending by sample."""
-        path = self.folder / "logits" / f"{split}.parquet"
+        path = self._open("logits", f"{split}.parquet")
         file = open_logits(path)
         self._check_own(path, file.metadata)
         samples_n, labels_n, logits_nk = file.read_view(0)
@@ -44,11 +45,16 @@ class RunData:
 
     def features(self, split: str) -> Iterator[Batch]:
         """Batches of labels int64 [B] and penultimate features float64 [B, H], in the file's order (by sample)."""
-        path = self.folder / "features" / f"{split}.parquet"
+        path = self._open("features", f"{split}.parquet")
         file = open_features(path)
         self._check_own(path, file.metadata)
         for _, labels_n, features_nh in file.batches():
             yield labels_n.astype(np.int64), _usable(features_nh, path)
+
+    def _open(self, *parts: str) -> Path:
+        path = self.folder.joinpath(*parts)
+        self.opened.add(path)
+        return path
 
     def _check_own(self, path: Path, metadata: dict[str, str]) -> None:
         if self.digest and spec_digest(json.loads(metadata.get("spec", "{}")).get("run", {})) != self.digest:
@@ -56,7 +62,7 @@ class RunData:
 
     def head(self) -> Batch:
         """Weight [K, H] and bias [K] of the last layer, float64."""
-        path = self.folder / "head.safetensors"
+        path = self._open("head.safetensors")
         try:
             with safe_open(path, framework="numpy") as file:
                 return file.get_tensor("weight").astype(np.float64), file.get_tensor("bias").astype(np.float64)
@@ -65,11 +71,11 @@ class RunData:
 
     def history(self) -> dict[str, Array]:
         """The columns of history.parquet, one value an epoch."""
-        return _columns(self.folder / "history.parquet")
+        return _columns(self._open("history.parquet"))
 
     def probe(self) -> dict[str, Array]:
         """The columns of probe.parquet: epoch, sample, view, label [R] and logits float64 [R, K]."""
-        return _columns(self.folder / "probe.parquet")
+        return _columns(self._open("probe.parquet"))
 
     @cached_property
     def classes(self) -> list[str]:

@@ -19,36 +19,37 @@ Row = dict[str, Any]
 
 def measure(
     family: Callable[[list[RunData], Row], list[Row]], plan: list[Row], results: Path, options: Row
-) -> pa.Table:
-    """The rows that `family` makes of the runs in `plan`, whose folders lie under `results`.
+) -> tuple[pa.Table, list[Path]]:
+    """The rows that `family` makes of the runs in `plan`, whose folders lie under `results`, and the files it read."""
+    opened: set[Path] = set()
+    rows = family(runs_of(plan, results, opened), options)
+    return pa.Table.from_pylist(rows), sorted(opened)
 
-    `plan` holds one row of identity columns a run; a missing temperature or soft_weight reads as NaN.
+
+def runs_of(plan: list[Row], results: Path, opened: set[Path]) -> list[RunData]:
+    """The runs' data behind their rows of identity columns, each student with its teacher.
+
+    A missing temperature or soft_weight reads as NaN. `opened` gathers every file that is read.
     """
-    return pa.Table.from_pylist(family(runs_of(plan, results), options))
-
-
-def runs_of(plan: list[Row], results: Path) -> list[RunData]:
-    """The runs' data behind their identity rows, each student with its teacher."""
     by_path = {row["run"]: row for row in plan}
-    found = []
-    for row in plan:
-        taught = row["teacher"]
-        teacher = _run(by_path.get(taught, {"run": taught}), results, None) if taught else None
-        found.append(_run(row, results, teacher))
-    return found
 
+    def run(row: Row, teacher: RunData | None) -> RunData:
+        columns = {key: math.nan if value is None else value for key, value in row.items() if key != "digest"}
+        return RunData(columns, results / row["run"], teacher, row.get("digest", ""), opened)
 
-def _run(row: Row, results: Path, teacher: RunData | None) -> RunData:
-    columns = {key: math.nan if value is None else value for key, value in row.items() if key != "digest"}
-    return RunData(columns, results / row["run"], teacher, row.get("digest", ""))
+    def teacher(path: str | None) -> RunData | None:
+        return run(by_path.get(path, {"run": path}), None) if path else None
+
+    return [run(row, teacher(row["teacher"])) for row in plan]
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Measure one family and write its Parquet file."""
     spec, plan = arguments.spec, json.loads(arguments.plan.read_text())
     family = stage.resolve(tables.METRICS[spec["family"]].entry)
-    table = measure(family, plan, arguments.results, spec["options"])
-    origin = provenance.collect(spec, arguments.code, {"plan": arguments.plan})
+    table, opened = measure(family, plan, arguments.results, spec["options"])
+    read = {str(path.relative_to(arguments.results)): path for path in opened}
+    origin = provenance.collect(spec, arguments.code, {"plan": arguments.plan} | read)
     with atomic(arguments.out) as tmp:
         pq.write_table(table.replace_schema_metadata({"lskd": json.dumps(origin, sort_keys=True)}), tmp)
 

@@ -5,10 +5,13 @@ import re
 import shutil
 import subprocess
 import sys
+import venv
 from pathlib import Path
 
 import pytest
 import yaml
+
+from lskd import tables
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("Snakefile", "config.yaml", "envs", "lskd", "profiles", "workflow")
@@ -27,6 +30,27 @@ TINY = {
     },
     "figures": {"grid": {"kind": "grid"}, "stability": {"kind": "stability", "groups": ["t"]}},
     "runtime": {"device": "cpu"},
+}
+LOOKS = {  # what a kind needs beside its name
+    "clusters": {"groups": ["t"], "classes": ["3", "9", "6"]},
+    "information": {"groups": ["p"], "classes": ["3", "8"]},
+    "projection": {"groups": ["t", "s"], "classes": ["3", "9", "6"]},
+    "projection_muller": {"groups": ["t"], "classes": ["3", "9", "6"]},
+    "soft_targets": {"groups": ["t"], "classes": ["3"], "temperatures": [1, 4, 10]},
+    "curves": {"groups": ["s"]},
+    "diffusion": {"groups": ["s"]},
+    **{
+        kind: {"groups": ["t"]}
+        for kind in ("complexity", "inter_stability", "probabilities", "reliability", "stability")
+    },
+    **{kind: {"groups": ["t", "s"]} for kind in ("calibration_table", "gamma_curve", "grid", "verdict")},
+}
+KINDS = TINY | {
+    "study": "kinds",
+    "recipes": TINY["recipes"] | {"kept": {"epochs": 1, "snapshot_epochs": [0, 1]}},
+    "teachers": TINY["teachers"] | {"p": {"model": {"name": "mlp", "width": 8}, "recipe": "kept"}},
+    "baselines": {"alone": {"model": {"name": "plain_cnn", "width": 2}, "recipe": "two", "label_smoothing": [0.0]}},
+    "figures": {f"the_{kind}": {"kind": kind} | LOOKS.get(kind, {}) for kind in tables.FIGURES},
 }
 
 
@@ -88,4 +112,25 @@ def finished(tmp_path_factory) -> Tree:
     tree.configure(TINY)
     tree.run()
     assert tree.planned() == set()
+    return tree
+
+
+@pytest.fixture(scope="session")
+def laptop(tmp_path_factory) -> Path:
+    """The python of an environment made from envs/figures.txt alone."""
+    folder = tmp_path_factory.mktemp("laptop")
+    venv.create(folder, with_pip=False)
+    python = folder / "bin/python"
+    uv = Path(sys.executable).with_name("uv")
+    command = [uv, "pip", "install", "-q", "--python", python, "--require-hashes", "-r", ROOT / "envs/figures.txt"]
+    subprocess.run(command, check=True)
+    return python
+
+
+@pytest.fixture(scope="session")
+def every_kind(tmp_path_factory) -> Tree:
+    """A tiny study with one figure of each kind, run to its end."""
+    tree = Tree(tmp_path_factory.mktemp("kinds"))
+    tree.configure(KINDS)
+    tree.run()
     return tree

@@ -2,12 +2,15 @@
 
 import ast
 import copy
+import json
 import os
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
+import xxhash
 import yaml
 
 from tests.workflow.conftest import TINY
@@ -15,6 +18,7 @@ from tests.workflow.conftest import TINY
 FIGURES = {"metrics grid accuracy", "figure grid", "metrics stability stability", "metrics stability accuracy"}
 FIGURES |= {"figure stability"}
 GRID = {"metrics grid accuracy", "figure grid"}
+SPLITS = ("train", "test")  # of which stability is measured
 PLANS = {"plan grid", "plan stability"}
 
 
@@ -309,3 +313,22 @@ def test_code_edited_while_a_job_waits_stops_it(finished):
         (finished.folder / "python").unlink()
         assert done.returncode != 0
         assert "the code changed from" in done.stdout
+
+
+def test_a_published_number_edited_draws_its_papers_figures_again(finished):
+    with put_back(finished.folder):
+        finished.run("shen2021_fig3")
+        assert finished.planned("shen2021_fig3") == set()
+        replaced("lskd/papers/shen2021.yaml", "paper: ", "paper:  ")(finished.folder)
+        assert finished.planned("shen2021_fig3", "grid", "stability") == {"figure fig3"}
+
+
+def test_metrics_name_the_digest_of_every_file_they_were_made_of(finished):
+    table = pq.read_table(finished.folder / "results/metrics/demo/tiny/stability/stability.parquet")
+    named = json.loads(json.loads(table.schema.metadata[b"lskd"])["inputs"])
+    plan = finished.folder / "results/metrics/demo/tiny/stability/runs.json"
+    assert named.pop("plan") == xxhash.xxh3_128(plan.read_bytes()).hexdigest()
+    files = {f"digits/mlp-w8/one/ls{alpha}/seed0/logits/{split}.parquet" for alpha in (0, 0.1) for split in SPLITS}
+    assert set(named) == files
+    for file, digest in named.items():
+        assert digest == xxhash.xxh3_128((finished.folder / "results" / file).read_bytes()).hexdigest()

@@ -3,25 +3,11 @@
 import os
 import shutil
 import subprocess
-import sys
-import venv
 from pathlib import Path
 
 import pytest
 
-from tests.workflow.conftest import ROOT, Tree
-
-
-@pytest.fixture(scope="module")
-def laptop(tmp_path_factory) -> Path:
-    """The python of an environment made from envs/figures.txt alone."""
-    folder = tmp_path_factory.mktemp("laptop")
-    venv.create(folder, with_pip=False)
-    python = folder / "bin/python"
-    uv = Path(sys.executable).with_name("uv")
-    command = [uv, "pip", "install", "-q", "--python", python, "--require-hashes", "-r", ROOT / "envs/figures.txt"]
-    subprocess.run(command, check=True)
-    return python
+from tests.workflow.conftest import Tree
 
 
 def without_all_but_metrics(tree: Tree, folder: Path) -> Tree:
@@ -55,13 +41,3 @@ def test_metrics_are_enough(finished, laptop, tmp_path, metadata):
             )
             assert mine.read_bytes() == before.read_bytes()
     assert subprocess.run([laptop, "-c", "import torch"], capture_output=True).returncode != 0
-
-
-def test_each_figure_takes_under_three_seconds_and_no_torch(finished, laptop, tmp_path):
-    copy = without_all_but_metrics(finished, tmp_path)
-    copy_results = copy.folder / "results/metrics/demo/tiny/grid/accuracy.parquet"
-    command = [laptop, "-X", "importtime", "-m", "lskd.figures.render", "--spec"]
-    command += ['{"kind":"grid","options":{"study":"tiny","figure":"grid","scale":"demo"}}', "--frames", copy_results]
-    done = subprocess.run([*command, "--out", tmp_path / "grid"], cwd=tmp_path, text=True, capture_output=True)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert " torch" not in done.stderr

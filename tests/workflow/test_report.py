@@ -12,8 +12,8 @@ from lskd.figures.page import page
 from tests.workflow.browser import Browser
 from tests.workflow.conftest import ROOT
 
-FIGURES = ["grid", "stability"]
-FORMULAS = {"grid": "(1 - alpha) onehot(y) + alpha/K", "stability": "of |p_i - mean p|² (Shen 2021, eq. 2)"}
+FIGURES = sorted(f"the_{kind}" for kind in tables.FIGURES)
+FORMULAS = {"the_grid": "(1 - alpha) onehot(y) + alpha/K", "the_stability": "of |p_i - mean p|² (Shen 2021, eq. 2)"}
 HEADS = "[...document.querySelectorAll('thead th')].map(e => e.innerText.trim().toLowerCase())"
 CELLS = "[...document.querySelectorAll('tbody tr')].filter(r => !r.hidden).map(r => [...r.cells].map(c => c.innerText))"
 INSIDE = ("file:", "data:", "blob:")
@@ -27,10 +27,10 @@ def browser(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def file(finished, tmp_path_factory) -> Path:
-    """The report of the tiny study."""
+def file(every_kind, tmp_path_factory) -> Path:
+    """The report of a study with a figure of each kind."""
     path = tmp_path_factory.mktemp("report") / "report.html"
-    told = finished.run("--report", str(path))
+    told = every_kind.run("--report", str(path))
     assert "WARNING" not in told
     return path
 
@@ -104,21 +104,21 @@ def test_results_stand_under_their_study_with_labels(report):
     assert [row[:5] for row in report.run(CELLS)] == [[f, "0, 0.1", "1, 3", "digits", "demo"] for f in FIGURES]
 
 
-@pytest.mark.parametrize("figure", FIGURES)
-def test_pictures_load_and_captions_state_the_formula(report, finished, figure):
+@pytest.mark.parametrize("figure", FORMULAS)
+def test_pictures_load_and_captions_state_the_formula(report, every_kind, figure):
     look_at(report, figure, "picture")
     source = report.wait("document.querySelector('#app img[src^=\"data:image/png\"]')?.src")
     shown = "document.querySelector('#app img[src^=\"data:image/png\"]')"
     report.wait(f"{shown}.complete")
     assert report.run(f"{shown}.naturalWidth") > 300
-    kept = finished.folder / f"results/figures/demo/tiny/{figure}.png"
+    kept = every_kind.folder / f"results/figures/demo/kinds/{figure}.png"
     assert base64.b64decode(source.partition("base64,")[2]) == kept.read_bytes()
 
     look_at(report, figure, "picture", "about")
     text = report.wait("document.querySelector('#app .prose-invert')?.innerText")
     assert FORMULAS[figure] in text
     assert "System Message" not in text
-    assert "Study tiny at demo scale" in text
+    assert "Study kinds at demo scale" in text
 
 
 @pytest.mark.parametrize("kind", tables.FIGURES)
@@ -126,8 +126,8 @@ def test_every_kind_has_its_caption(kind):
     assert f'\n"{kind}": "' in (ROOT / "workflow/report/figure.rst").read_text()
 
 
-def test_tables_sort_and_filter_within_the_report(report, finished):
-    look_at(report, "grid", "table")
+def test_tables_sort_and_filter_within_the_report(report, every_kind):
+    look_at(report, "the_grid", "table")
     frame = inner(report)
     rows = report.run(CELLS, frame)
     assert [row[1] for row in rows] == ["-", "T = 1", "T = 3"]
@@ -140,14 +140,15 @@ def test_tables_sort_and_filter_within_the_report(report, finished):
     assert report.run("document.querySelector('output').value", frame) == "1 of 3 rows"
     assert len(type_in(report, "", frame)) == 3
     link = report.run("(({download, href}) => [download, href])(document.querySelector('a[download]'))", frame)
-    kept = finished.folder / "results/figures/demo/tiny/grid.csv"
-    assert link[0] == "grid.csv"
+    kept = every_kind.folder / "results/figures/demo/kinds/the_grid.csv"
+    assert link[0] == "the_grid.csv"
     assert base64.b64decode(link[1].partition("base64,")[2]) == kept.read_bytes()
 
 
 def test_nothing_is_fetched_from_outside_and_no_script_fails(report):
     for figure in FIGURES:
         look_at(report, figure, "picture")
+        report.wait("document.querySelector('#app img[src^=\"data:image/png\"]')?.naturalWidth > 300")
         look_at(report, figure, "table")
         inner(report)
     for name in ("Workflow", "Statistics"):
@@ -156,7 +157,7 @@ def test_nothing_is_fetched_from_outside_and_no_script_fails(report):
         click(report, name)
         report.wait("document.querySelectorAll('#app svg.marks, #app canvas').length > 0")
     parts = ("file:", "data:image/png", "data:text/html")
-    assert [sum(address.startswith(part) for address in set(report.requests)) for part in parts] == [1, 2, 2]
+    assert [sum(address.startswith(part) for address in set(report.requests)) for part in parts] == [1, 20, 20]
     assert [address[:100] for address in report.requests if not address.startswith(INSIDE)] == []
     assert report.errors == []
 

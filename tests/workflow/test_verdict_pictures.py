@@ -37,7 +37,6 @@ STUDY = {
     "pictures": {"data": {"image_size": SIZE}},
     "runtime": {"device": "cpu", "checkpoint_minutes": 10},
 }
-PAGE = "results/figures/demo/own/verdict.md"
 
 
 def make_pictures(root: Path, contrast: float, mislabelled: float) -> None:
@@ -64,9 +63,11 @@ def tree(tmp_path_factory) -> Tree:
 
 def sentence(tree: Tree, folder: str) -> str:
     """What `snakemake verdict --config data=folder` says first on the page that it names."""
-    named = tree.run("verdict", "--config", f"data={folder}")
-    assert PAGE in named
-    return (tree.folder / PAGE).read_text().split(" That choice, ")[0]
+    page = f"results/figures/demo/own_{folder}/verdict.md"
+    told = tree.run("verdict", "--config", f"data={folder}")
+    said = (tree.folder / page).read_text().split("\n")[0]
+    assert f"{page}: {said}" in told  # the last thing that a user reads
+    return said.split(" That choice, ")[0]
 
 
 @pytest.fixture(scope="module")

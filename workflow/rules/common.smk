@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -163,6 +164,12 @@ def figure_spec(wildcards):
     return {"kind": figure_of(wildcards).kind, "options": options | named}
 
 
+def published_numbers(wildcards):
+    """The numbers of the paper that a study repeats; none for other studies."""
+    path = Path(workflow.basedir, f"lskd/papers/{wildcards.study}.yaml")
+    return [os.path.relpath(path)] if path.is_file() else []
+
+
 def figures_of(study):
     """The pictures and tables of a study."""
     return [file for figure in study.figures for file in figure_files(study, figure)]
@@ -177,6 +184,15 @@ def figure_files(study, figure):
 def own_pictures(data):
     """A user's own pictures, compared by content; the published sets have fixed checksums of their own."""
     return pictures(Path(data.root)) if data.dataset == "imagefolder" else []
+
+
+def verdicts(since):
+    """The pages with a verdict that are newer than a time, each with its first sentences."""
+    for study in STUDIES.values():
+        for name, figure in study.figures.items():
+            page = Path(f"results/figures/{study.scale}/{study.study}/{name}.md")
+            if figure.kind == "verdict" and page.is_file() and page.stat().st_mtime > since:
+                yield f"{page}: {page.read_text().splitlines()[0]}"
 
 
 def study_title(wildcards):

@@ -1,9 +1,10 @@
 rule figure:
     input:
-        lambda wildcards: expand(
+        frames=lambda wildcards: expand(
             "results/metrics/{{scale}}/{{study}}/{{figure}}/{family}.parquet",
             family=tables.FIGURES[figure_of(wildcards).kind].families,
         ),
+        paper=published_numbers,
     output:
         picture=report(
             "results/figures/{scale}/{study}/{figure}.png",
@@ -27,4 +28,4 @@ rule figure:
         code=lambda wildcards: code("figures", figure_spec(wildcards)),
     shell:
         "python -m lskd.figures.render --spec {params.spec:q} --code {params.code:q}"
-        " --frames {input:q} --out results/figures/{wildcards.scale}/{wildcards.study:q}/{wildcards.figure:q} 2> {log:q}"
+        " --frames {input.frames:q} --paper {input.paper:q} --out results/figures/{wildcards.scale}/{wildcards.study:q}/{wildcards.figure:q} 2> {log:q}"
