@@ -5,7 +5,7 @@ VENV := .venv/bin
 export UV_PYTHON_DOWNLOADS := never
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: study test check format bench lock schema clean
+.PHONY: study test check format bench gallery lock schema clean
 
 study: .venv/train.ok
 	@$(VENV)/snakemake $(ARGS)
@@ -28,6 +28,14 @@ format: .venv/dev.ok
 
 bench: .venv/dev.ok
 	$(VENV)/python workflow/bench/bench.py $(ARGS)
+
+# All of the papers' targets at demo scale, and their pictures for docs/gallery.md.
+PAPERS = muller2019 shen2021 yuan2020 chandrasegaran2022
+gallery: .venv/train.ok
+	mkdir -p docs/gallery
+	$(VENV)/snakemake $(PAPERS)
+	for paper in $(PAPERS); do for picture in results/figures/demo/$$paper/*.png; do \
+	  cp $$picture docs/gallery/$$paper-$$(basename $$picture); done; done
 
 schema: .venv/train.ok
 	$(VENV)/python -m lskd.schema
