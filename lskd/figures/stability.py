@@ -85,12 +85,13 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
         if set(metrics) - set(by):
             continue
         values = [
-            (by[m]["ours"], by[m]["spread"], cell(by[m]["ours"], by[m]["spread"], by[m]["n"], 2 if m == "top1" else 4))
+            (by[m]["ours"], by[m]["spread"], cell(by[m]["ours"], by[m]["spread"], by[m]["n"], 2 if m == "top1" else 3))
             for m in metrics
         ]
         colour = style.alpha_colour(first["label_smoothing"])
         data = f"{first['dataset']}: " if ours["dataset"].nunique() > 1 else ""
-        label = data + style.network_text(first) + style.degree_text(first)
+        named = first["model"] if (ours["role"] == "teacher").all() else style.network_text(first)
+        label = data + named + style.degree_text(first)
         lines.append({"label": label, "colour": colour, "marker": style.marker(first["temperature"]), "values": values})
     made = dots(lines, [SHOWN[metric] for metric in metrics], options)
     handles = [
