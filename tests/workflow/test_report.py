@@ -157,7 +157,11 @@ def test_nothing_is_fetched_from_outside_and_no_script_fails(report):
         click(report, name)
         report.wait("document.querySelectorAll('#app svg.marks, #app canvas').length > 0")
     parts = ("file:", "data:image/png", "data:text/html")
-    assert [sum(address.startswith(part) for address in set(report.requests)) for part in parts] == [1, len(FIGURES), len(FIGURES)]
+    assert [sum(address.startswith(part) for address in set(report.requests)) for part in parts] == [
+        1,
+        len(FIGURES),
+        len(FIGURES),
+    ]
     assert [address[:100] for address in report.requests if not address.startswith(INSIDE)] == []
     assert report.errors == []
 
