@@ -192,7 +192,7 @@ def verdicts(since):
         for name, figure in study.figures.items():
             page = Path(f"results/figures/{study.scale}/{study.study}/{name}.md")
             if figure.kind == "verdict" and page.is_file() and page.stat().st_mtime > since:
-                yield f"{page}: {page.read_text().splitlines()[0]}"
+                yield f"{page}: {page.read_text().splitlines()[0]}".replace("\\_", "_")
 
 
 def study_title(wildcards):

@@ -1,0 +1,37 @@
+"""The results that the documents show are what their metrics give, and what they say is what was found."""
+
+from pathlib import Path
+
+import pytest
+
+from lskd import config, runs, stage, tables
+from lskd.figures.render import read_frames
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "docs/results/fashion_mnist"
+STUDY = config.parse(config.read(ROOT / "config.yaml"), "small")
+
+
+@pytest.mark.parametrize("name", STUDY.figures)
+def test_the_small_studys_numbers_come_from_its_metrics(name):
+    figure = STUDY.figures[name]
+    kind = tables.FIGURES[figure.kind]
+    frames = read_frames([RESULTS / f"metrics/{name}/{family}.parquet" for family in kind.families])
+    options = {key: value for key, value in config.spec(figure).items() if key != "kind"}
+    named = {"study": STUDY.study, "figure": name, "scale": STUDY.scale}
+    table = stage.resolve(f"{kind.module}:table")(frames, options | named)
+    text = table.to_csv(index=False, float_format="%.10g", lineterminator="\n")
+    assert text == (RESULTS / f"{name}.csv").read_text()
+    for ending in ("png", "md"):
+        assert (RESULTS / f"{name}.{ending}").stat().st_size
+
+
+def test_the_small_study_was_run_with_all_its_seeds_and_temperatures():
+    frame = read_frames([RESULTS / "metrics/grid/accuracy.parquet"])["accuracy"]
+    assert set(frame["run"]) == {member.run.path for member in runs.members(STUDY)}
+
+
+def test_the_readme_opens_with_the_verdict():
+    verdict = (RESULTS / "verdict.md").read_text().partition(". ")[0].replace("\\_", "_")
+    for page in (ROOT / "README.md", RESULTS / "README.md"):
+        assert f"{verdict}." in " ".join(page.read_text().split())
