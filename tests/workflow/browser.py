@@ -62,12 +62,16 @@ class Browser:
         return found["result"].get("value")
 
     def wait(self, script: str, frame: str | None = None) -> Any:
-        """The value of an expression as soon as it is true."""
+        """The value of an expression as soon as it is true; the frame may not be there yet."""
         end = time.monotonic() + SECONDS
-        while not (found := self.run(script, frame)):
+        while not (found := self.run(script, frame) if frame is None or self._there(frame) else None):
             assert time.monotonic() < end, f"never true: {script}"
             time.sleep(0.05)
         return found
+
+    def _there(self, frame: str) -> bool:
+        self.run("0")  # so that what the browser told of its frames is read
+        return frame in self._frames
 
     def close(self) -> None:
         """End the browser."""
@@ -95,3 +99,6 @@ class Browser:
             self.errors.append(params["entry"]["text"])
         elif event == "Runtime.executionContextCreated" and params["context"]["auxData"].get("isDefault"):
             self._frames[params["context"]["auxData"]["frameId"]] = params["context"]["id"]
+        elif event == "Runtime.executionContextDestroyed":
+            gone = params["executionContextId"]
+            self._frames = {frame: context for frame, context in self._frames.items() if context != gone}

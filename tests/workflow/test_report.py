@@ -65,7 +65,6 @@ def inner(browser: Browser) -> str:
     browser.wait("document.querySelector('#app iframe')?.src.startsWith('data:text/html')")
     (frame,) = browser.send("Page.getFrameTree")["frameTree"]["childFrames"]
     found = frame["frame"]["id"]
-    browser.wait("true")  # so that what the browser told of the frame is read
     browser.wait("document.readyState === 'complete' && !!document.querySelector('output')?.value", found)
     return found
 
