@@ -318,7 +318,7 @@ def parse(
     base["scale"] = scale or raw.get("scale", "demo")
     if scales and base["scale"] not in scales:
         raise UserError(f"{source}: scale: found {base['scale']!r}; this study has {', '.join(scales)}")
-    spoken = {key: value for key, value in (told or {}).items() if key not in {"scale", *LAID_OVER}}
+    spoken = {key: _typed(value, key) for key, value in (told or {}).items() if key not in {"scale", *LAID_OVER}}
     made = merge(merge(base, scales.get(base["scale"]) or {}), spoken)
     data = _data_keys(made.get("data"))
     if isinstance(data, dict) and data.get("dataset") == "imagefolder":
@@ -331,6 +331,21 @@ def parse(
         return Study.model_validate(made)
     except ValidationError as error:
         raise UserError(f"{source}: {_one_line(error)}") from None
+
+
+def _typed(told: Any, *path: str) -> Any:
+    """What Snakemake's command line gives, with numbers, true, false and null where it reads text: below the top."""
+    if isinstance(told, dict):
+        return {key: _typed(value, *path, key) for key, value in told.items()}
+    if isinstance(told, list):
+        return [_typed(value, *path, "") for value in told]
+    if not isinstance(told, str) or len(path) == 1 or path[0] == "figures" or path[-1] == "root":  # names, paths
+        return told
+    try:
+        made = yaml.safe_load(told)
+    except yaml.YAMLError:
+        return told
+    return made if made is None or isinstance(made, int | float) else told
 
 
 def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

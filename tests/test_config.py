@@ -117,6 +117,24 @@ def test_the_command_line_holds_over_a_scale():
     assert (study.scale, study.data.dataset, study.seeds) == ("small", "cifar10", [7])
 
 
+def test_numbers_in_a_list_or_mapping_on_the_command_line_are_numbers():
+    told = {
+        "seeds": ["0", "3"],
+        "runtime": {"threads": "2", "channels_last": "true", "amp": "bfloat16"},
+        "teachers": {"t": {"label_smoothing": ["0", "0.2"]}},
+        "data": {"dataset": "imagefolder", "root": "2024", "val_fraction": "0.2"},
+        "figures": {"one": {"kind": "projection", "classes": ["3", "9", "6"]}},
+    }
+    study = config.parse(config.merge(OWN, told), told=told)
+    assert study.seeds == [0, 3]
+    assert (study.runtime.threads, study.runtime.channels_last, study.runtime.amp) == (2, True, "bfloat16")
+    assert study.teachers["t"].label_smoothing == [0.0, 0.2]
+    assert (study.data.root, study.data.val_fraction) == ("2024", 0.2)
+    assert study.figures["one"].classes == ["3", "9", "6"]
+    with pytest.raises(UserError, match='seeds.0: found "zero"'):
+        config.parse(OWN, told={"seeds": ["zero"]})
+
+
 def test_a_path_as_data_is_a_folder_of_pictures():
     data = config.parse(SMALLEST | {"data": "my pictures/birds"}).data
     assert (data.dataset, data.folder) == ("imagefolder", "birds")
