@@ -220,6 +220,13 @@ class Distilled(Section):
     views: Literal["epochs", "online"] | Annotated[int, Field(ge=1, le=10000)] = "epochs"
     dtype: Literal["float32", "float16"] = "float32"
 
+    @model_validator(mode="after")
+    def _options_exist(self) -> Self:
+        options = (self.temperature, self.t_squared, self.soften_student, self.reduction)
+        if self.loss == "logit_mse" and options != ([1.0], True, True, "batchmean"):
+            raise ValueError("logit_mse: temperature must be 1; leave out t_squared, soften_student and reduction")
+        return self
+
 
 class Figure(Section):
     """A figure or table of the study: its kind, the groups it shows (all unless given) and what it looks at."""
@@ -230,8 +237,8 @@ class Figure(Section):
     targets: list[str] = Field([], description="target classes of the diffusion index; all unless given")
     similar: dict[str, list[str]] = Field({}, description="each target's similar classes; measured unless given")
     temperatures: list[Temperature] = Field([], description="of the students, or of the softened teachers, shown")
-    t1: Temperature = 1.0
-    t2: Temperature = 3.0
+    t1: Temperature | None = Field(None, description="of the diffusion index; the T nearest to 1 unless given")
+    t2: Temperature | None = Field(None, description="of the diffusion index; the T nearest to 3 unless given")
 
     @model_validator(mode="after")
     def _known(self) -> Self:

@@ -175,8 +175,8 @@ def _choice(setting: Row, part: pd.DataFrame) -> Iterator[Row]:
 
 
 def _rules(top1: pd.DataFrame) -> Iterator[list[Row]]:
-    """For each setting, the rule against each other choice."""
-    for setting, part in _settings(top1):
+    """For each setting, the rule against each other choice. A loss without a temperature has no T = 1."""
+    for setting, part in _settings(top1[~top1["variant"].str.contains("logit_mse")]):
         val, test = _grid(part, "val"), _grid(part, "test")
         others = [cell for cell in _cells(test) if not _of_rule(cell)]
         if others and len(others) < len(test.columns):
@@ -233,7 +233,8 @@ def _stability(frame: pd.DataFrame | None) -> Iterator[Row]:
         return
     found = frame[(frame["role"] == "teacher") & (frame["split"] == "test")]
     found = found[found["metric"].isin(["stability_eq2", "stability_alg1"])].drop_duplicates(["run", "metric"])
-    found = found.assign(value=1 - found["value"], lineage=[lineage(path) for path in found["run"]]).sort_values("run")
+    found = found.assign(value=1 - found["value"], lineage=[lineage(path) for path in found["run"]])
+    found = found.assign(others=found["run"].str.contains(r"/ls[^/]*-others/")).sort_values(["others", "run"])
     keys = ["metric", "dataset", "lineage", "model", "recipe"]
     for key, part in found.groupby(keys, sort=True):
         row = dict(zip(keys, key, strict=True))

@@ -77,6 +77,11 @@ def test_smallest_config_has_the_defaults():
         ("students/s", {"teacher": "tt", "model": "mlp", "recipe": "r", "temperature": [1]}, "did you mean t?"),
         ("students/s", {"teacher": "t", "model": "mlp", "recipe": "r", "temperature": [0]}, "greater than 0"),
         ("students/s", {"teacher": "t", "model": "mlp", "recipe": "r"}, "students.s.temperature: is missing"),
+        (
+            "students/s",
+            {"teacher": "t", "model": "mlp", "recipe": "r", "temperature": [1, 3], "loss": "logit_mse"},
+            "temperature must be 1",
+        ),
         ("students/t", {"teacher": "t", "model": "mlp", "recipe": "r", "temperature": 1}, "'t' stands twice"),
         ("figures/grid/kind", "gird", "did you mean grid"),
         ("figures/grid/groups", ["x"], "figures.grid.groups: 'x' is not defined"),
@@ -88,6 +93,12 @@ def test_a_bad_value_gets_one_line(path, value, said):
     with pytest.raises(UserError, match=said) as caught:
         config.parse(edited(path, value))
     assert "\n" not in str(caught.value)
+
+
+def test_a_figures_temperatures_are_part_of_what_it_is_whatever_they_are():
+    asked = config.parse(edited("figures/grid", {"kind": "diffusion", "t1": 1, "t2": 3})).figures["grid"]
+    assert config.spec(asked) == {"kind": "diffusion", "t1": 1.0, "t2": 3.0}
+    assert config.spec(config.parse(edited("figures/grid/kind", "diffusion")).figures["grid"]) == {"kind": "diffusion"}
 
 
 def test_a_key_given_twice_is_refused(tmp_path):

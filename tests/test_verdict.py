@@ -221,6 +221,8 @@ def test_the_rule_is_tested_against_the_best_other_choice_on_test():
     assert (beaten["other_temperature"], beaten["verdict"]) == (2.0, "opposite seen")
     none = told(study({cell: top1 for cell, top1 in effects.items() if cell[1] > 1}))
     assert "ls_t1_best" not in set(none["what"])
+    without_t = study(effects, noise=0.02).assign(variant="logit_mse")
+    assert "ls_t1_best" not in set(told(without_t)["what"])
 
 
 @settings(deadline=None, max_examples=15)  # a study each
@@ -258,6 +260,12 @@ def test_what_the_papers_predict_is_seen_with_its_numbers():
     for metric in ("stability_eq2", "stability_alg1"):
         assert found[metric]["verdict"] == "seen"
         assert found[metric]["mean"] == pytest.approx(-0.005, abs=2e-5)
+    others = stability[stability["label_smoothing"] > 0]
+    others = others.assign(run=others["run"].str.replace("/ls0.1/", "/ls0.1-others/"), value=others["value"] - 0.1)
+    assert others["run"].str.contains("-others").all()
+    both = pd.concat([stability, others]).sample(frac=1, random_state=0)
+    again = verdict.verdict({"accuracy": hurt_at_64(), "stability": both}).set_index("what")["mean"]
+    assert again["stability_eq2"] == found["stability_eq2"]["mean"]  # of two forms of smoothing, the uniform one
     opposite = verdict.eta({"diffusion": diffusion.assign(value=-diffusion["value"])})
     assert set(opposite["verdict"]) == {"opposite seen"}
     assert verdict.eta({}).empty and verdict.eta({"diffusion": pd.DataFrame()}).empty

@@ -45,7 +45,7 @@ def _caption(found: pd.DataFrame, options: Options) -> str:
     what = (
         "Distillation from teachers without and with label smoothing α: the loss on train, and top-1 on val, by epoch"
     )
-    loss = "Losses at different T are not on one scale"
+    loss = "The loss is the KL divergence (cross-entropy less the teacher's entropy), at each T on a scale of its own"
     return f"{what} (number of runs in brackets). {loss}. {measured(found, options)}"
 
 

@@ -1,4 +1,4 @@
-"""Accuracy and inter-class stability (Shen 2021, eq. 5-7 and table 10)."""
+"""Accuracy and inter-class stability, by Shen 2021's eq. 5-7 and in the form of his Algorithm 1 (table 10)."""
 
 from typing import Any
 
@@ -14,9 +14,9 @@ Options = dict[str, Any]
 
 def table(frames: Frames, options: Options) -> pd.DataFrame:
     """Accuracy in percent and 1 - inter-class stability on test by network and alpha, beside the paper's."""
-    return stability(frames, options, ["stability_inter"])
+    return stability(frames, options, ["stability_inter", "stability_inter_std"])
 
 
 def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
-    """A row for each network and alpha; panels: accuracy, and 1 - S between classes."""
+    """A row for each network and alpha; panels: accuracy, and 1 - S between classes by each definition."""
     return intra.draw(table, frames, options)

@@ -72,7 +72,7 @@ def fit_temperature(labels_n: Array, logits_nk: Array) -> float:
     """The T in 0.01..100 that minimises the NLL of softmax(logits / T) (Guo et al. 2017, section 4.2).
 
     Labels [N], logits [N, K]. The NLL is convex in 1 / T, so it has one minimum along log T, where it is searched.
-    Where every label has the highest logit it falls all the way to T = 0: nothing can be fitted, and T is NaN.
+    Where no label lies below another logit it falls all the way to T = 0: nothing can be fitted, and T is NaN.
     """
     if (np.take_along_axis(logits_nk, labels_n[:, None], 1) >= logits_nk).all():
         return math.nan
@@ -96,7 +96,7 @@ def measure(runs: list[RunData], options: Row) -> list[Row]:
     """Rows (split, metric, value) on test, before and after scaling by the temperature that was fitted on val.
 
     Metrics: ece, ece_mass, nll; ece_scaled, ece_mass_scaled, nll_scaled; temperature. The last four are NaN where no
-    temperature could be fitted because val has no error.
+    temperature could be fitted because val has no error, ties aside.
     """
     rows = []
     for run in runs:

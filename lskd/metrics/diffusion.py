@@ -93,7 +93,8 @@ def measure(runs: list[RunData], options: Row) -> list[Row]:
     A row has the identity of the student at t2; the one at t1 differs in its temperature alone. Set S1 holds the
     classes similar to the target (options.similar, else those that teachers confuse with it), S2 all others. Unless
     given, t1 is the temperature nearest to 1 and t2 the one above it nearest to 3. No rows where eta has no meaning and
-    no option asks for it: fewer than 3 classes or 2 temperatures. Raises UserError for unknown classes or temperatures.
+    no option asks for it: fewer than 3 classes, or no student at two temperatures. Raises UserError for unknown classes
+    or temperatures.
     """
     students = [run for run in runs if run.teacher is not None]
     asked = {"t1", "t2", "targets", "similar"} & set(options)
@@ -103,7 +104,10 @@ def measure(runs: list[RunData], options: Row) -> list[Row]:
     t1, t2 = temperatures({float(run.row["temperature"]) for run in students}, options)
     rows: list[Row] = []
     confusion: dict[tuple[str, str], tuple[Array, str]] = {}
-    for first, second in pairs(students, t1, t2):
+    paired = pairs(students, t1, t2)
+    if not paired and asked:
+        raise UserError(f"diffusion: no teacher has the same student at both T {t1:g} and T {t2:g}; name such groups")
+    for first, second in paired:
         kind = (second.row["dataset"], second.row["teacher_model"])
         if kind not in confusion:
             confusion[kind] = teacher_confusion([run for run in students if _kind(run) == kind])
@@ -140,8 +144,6 @@ def pairs(students: list[RunData], t1: float, t2: float) -> list[tuple[RunData, 
         alike = [run for run in students if run.row["temperature"] == t1 and _same(run, second)]
         if second.row["temperature"] == t2 and alike:
             found.append((min(alike, key=lambda run: run.row["group"] != second.row["group"]), second))
-    if not found:
-        raise UserError(f"diffusion: no teacher has the same student at both T {t1:g} and T {t2:g}; name such groups")
     return found
 
 

@@ -48,15 +48,19 @@ def measure(runs: list[RunData], options: Row) -> list[Row]:
     """Rows (epoch, samples, metric, value): mutual_information in nats of N samples at each probed epoch.
 
     The difference is that of the logits of options.classes, two names; unless given, of the two classes that were
-    probed. Raises UserError for other than two.
+    probed. Raises UserError for other than two, and for one that was not probed.
     """
     rows = []
     for run in runs:
         probe = run.probe()
         labels = [run.class_index(name, "classes") for name in options.get("classes") or []]
-        labels = labels or sorted({int(label) for label in probe["label"]})
-        if len(labels) != 2:
-            raise UserError(f"classes: found {len(labels)}, mutual information takes 2; name two probed classes")
+        probed = sorted({int(label) for label in probe["label"]})
+        labels = labels or probed
+        if len(labels) != 2 or len(set(labels) & set(probed)) != 2:
+            there = ", ".join(run.classes[label] for label in probed)
+            raise UserError(
+                f"classes: found {len(labels)}, mutual information takes 2 that differ and were probed ({there})"
+            )
         for epoch in np.unique(probe["epoch"]):
             values_xl = draws(probe, epoch, labels[0], labels[1])
             at = {"epoch": int(epoch), "samples": len(values_xl)}

@@ -1,8 +1,9 @@
 """Shen 2021's stability: eq. 2, Algorithm 1 (which is another number) and the inter-class stability of eq. 5-7.
 
-The paper's tables print 1 - S. Which S table 1 holds is not said. Table 10 (0.16-0.19 on ImageNet, falling as accuracy
-rises) can hardly be eq. 5 on probability vectors, which is about 1/K sum_c (mean p_cc)^2 and rises with accuracy; it
-has the size and trend of a standard deviation between classes, so `inter_class_std` is measured too.
+The paper's tables print 1 - S and do not say by which S. Table 1 (0.289 to 0.336 on ImageNet) is likelier Algorithm 1:
+for a calibrated network E||p||^2 = E[p_y] = m, so that by eq. 2 it is 1 - S <= m - m^2, at most 0.25. Table 10 (0.16 to
+0.19, falling as accuracy rises) can hardly be eq. 5 on probability vectors, which is about 1/K sum_c (mean p_cc)^2 and
+rises with accuracy; it has the size and trend of a standard deviation between classes: `inter_class_std`.
 """
 
 import numpy as np

@@ -88,7 +88,21 @@ def test_stability_shows_one_minus_s_and_percent():
     top1 = table[(table["metric"] == "top1") & (table["label_smoothing"] == 0)].iloc[0]
     assert 90 < top1["ours"] < 100
     assert top1["paper"] == lookup("shen2021", "table1", model="ResNet-18", metric="top1", smoothed=False)
-    assert table.loc[table["metric"] == "stability_alg1", "paper"].isna().all()  # eq. 2's number is not Algorithm 1's
+    printed = lookup("shen2021", "table1", model="ResNet-18", metric="stability_complement", smoothed=False)
+    for metric in ("stability_eq2", "stability_alg1"):  # the paper does not say by which its number is
+        row = table[(table["metric"] == metric) & (table["label_smoothing"] == 0)].iloc[0]
+        assert row["paper"] == printed
+        assert row["difference"] == pytest.approx(row["ours"] - printed)
+    assert "does not say by which" in table.attrs["caption"]
+
+
+def test_the_papers_inter_class_stability_stands_beside_both_definitions():
+    frames, options = frames_for("inter_stability")
+    table = module("inter_stability").table(frames, options)
+    printed = lookup("shen2021", "table10", model="ResNet-18", metric="inter_class_stability_complement", smoothed=True)
+    for metric in ("stability_inter", "stability_inter_std"):
+        row = table[(table["metric"] == metric) & (table["label_smoothing"] == 0.1)].iloc[0]
+        assert row["paper"] == printed
 
 
 def test_the_grid_stands_beside_the_papers():

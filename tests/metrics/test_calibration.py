@@ -93,6 +93,9 @@ def test_order_names_and_shift_do_not_matter(seed):
         expected = pytest.approx(error(*confidences(labels_n, logits_nk)), abs=1e-9)
         assert error(*confidences(labels_n[order], logits_nk[order])) == expected
         assert error(*confidences(names[labels_n], renamed_nk)) == expected
+        apart_nk = drawn(seed, 60, 4)[1]  # rounding would part ties
+        shifted = error(*confidences(labels_n, apart_nk + draw.integers(-8, 8, (60, 1))))
+        assert shifted == pytest.approx(error(*confidences(labels_n, apart_nk)), abs=1e-9)
 
 
 def slope(beta, labels_n, logits_nk):

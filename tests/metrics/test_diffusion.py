@@ -201,4 +201,5 @@ def test_students_that_differ_in_more_than_temperature_are_no_pair(tmp_path):
     for run in runs:
         run.row["recipe"] = f"of{run.row['temperature']}"
     with pytest.raises(UserError, match="no teacher has the same student at both T 1 and T 3"):
-        measure(runs, {})
+        measure(runs, {"t1": 1.0, "t2": 3.0})
+    assert measure(runs, {}) == []  # the verdict does without

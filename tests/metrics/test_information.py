@@ -101,5 +101,6 @@ def test_wrong_classes_and_missing_views_are_told(tmp_path):
         measure([run], {"classes": CLASSES[:3]})
     with pytest.raises(UserError, match="no class 'bea' in made; nearest: bee"):
         measure([run], {"classes": ["ant", "bea"]})
-    with pytest.raises(UserError, match="epoch 1 lacks a view"):
-        measure([run], {"classes": ["bee", "dog"]})
+    for wrong in (["bee", "dog"], ["ant", "bee"], ["ant", "ant"]):
+        with pytest.raises(UserError, match=r"takes 2 that differ and were probed \(ant, cat\)"):
+            measure([run], {"classes": wrong})
