@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 study: .venv/train.ok
 	@$(VENV)/snakemake $(ARGS)
-	@$(VENV)/python workflow/report/make_report.py
+	@$(VENV)/python workflow/report/make_report.py $(ARGS)
 
 test: .venv/dev.ok
 	$(VENV)/python -m pytest $(ARGS)
@@ -29,13 +29,13 @@ format: .venv/dev.ok
 bench: .venv/dev.ok
 	$(VENV)/python workflow/bench/bench.py $(ARGS)
 
-# All of the papers' targets at demo scale, and their pictures for docs/gallery.md.
+# All of the papers' targets at demo scale, and their pictures and numbers for docs/gallery.md.
 PAPERS = muller2019 shen2021 yuan2020 chandrasegaran2022
 gallery: .venv/train.ok
 	mkdir -p docs/gallery
 	$(VENV)/snakemake $(PAPERS)
-	for paper in $(PAPERS); do for picture in results/figures/demo/$$paper/*.png; do \
-	  cp $$picture docs/gallery/$$paper-$$(basename $$picture); done; done
+	for paper in $(PAPERS); do for file in results/figures/demo/$$paper/*.png results/figures/demo/$$paper/*.md; do \
+	  cp $$file docs/gallery/$$paper-$$(basename $$file); done; done
 
 schema: .venv/train.ok
 	$(VENV)/python -m lskd.schema

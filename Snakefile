@@ -28,6 +28,11 @@ wildcard_constraints:
     figure=r"[^/]+",
 
 
+onstart:
+    for note in untouched():
+        print(f"note: {note}", file=sys.stderr)
+
+
 onsuccess:
     for verdict in verdicts(STARTED):
         print(verdict, file=sys.stderr)

@@ -6,6 +6,7 @@ where things lie, how fast they go or what they are called, never what comes out
 """
 
 import json
+import os.path
 import re
 from collections.abc import Hashable, Mapping
 from difflib import get_close_matches
@@ -20,6 +21,7 @@ from lskd.errors import UserError
 
 ALWAYS: dict[str, Any] = {"spec": "always"}
 NEVER: dict[str, Any] = {"spec": "never"}
+_EXPONENT = r"[+-]?\d+(\.\d*)?[eE][+-]?\d+"
 LAID_OVER = {"scales", "pictures"}  # keys of a config file that hold other values for the rest
 
 
@@ -60,6 +62,7 @@ def _known_model(name: str) -> str:
 
 
 Name = Annotated[str, AfterValidator(_slug)]
+Folder = Annotated[str, Field(min_length=1), AfterValidator(os.path.expanduser)]
 ModelName = Annotated[str, AfterValidator(_known_model)]
 Smoothing = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 Temperature = Annotated[float, Field(gt=0, le=1e4, allow_inf_nan=False)]
@@ -92,7 +95,7 @@ class Data(Section):
 
     dataset: Literal["digits", "mnist", "fashion_mnist", "cifar10", "cifar100", "imagefolder"] = essential("digits")
     name: Name | Literal[""] = outside("", description="folder under results/; the dataset's name unless given")
-    root: str = outside("data", min_length=1, description="where the files lie; imagefolder: the folder of pictures")
+    root: Folder = outside("data", description="where the files lie; imagefolder: the folder of pictures")
     val_fraction: float = essential(0.15, gt=0, lt=0.5)
     test_fraction: float = Field(0.2, gt=0, lt=0.5, description="digits, and imagefolder without a test folder")
     image_size: int = Field(64, ge=8, le=1024, description="imagefolder: pixels of the square crop")
@@ -101,6 +104,14 @@ class Data(Section):
     @classmethod
     def _short_form(cls, value: Any) -> Any:
         return _data_keys(value)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.dataset == "imagefolder" and self.folder in tables.DATASETS:
+            raise ValueError(
+                f"a folder called {self.folder} would share its results with {self.folder}; give a name: too"
+            )
+        return self
 
     @property
     def folder(self) -> str:
@@ -289,10 +300,20 @@ class Study(Section):
             _known_name(f"recipe of {group}", recipe, self.recipes)
         for group, student in self.students.items():
             _known_name(f"students.{group}.teacher", student.teacher, [g for g in groups if g != group])
+            _taught(f"students.{group}.label_smoothing", student, self.teachers | self.baselines)
         for figure, shown in self.figures.items():
             for group in shown.groups:
                 _known_name(f"figures.{figure}.groups", group, groups)
         return self
+
+
+def _taught(where: str, student: Distilled, trained: dict[str, Trained]) -> None:
+    """Refuse a label smoothing that no teacher has: it would mean no student, without a word."""
+    there = trained[student.teacher].label_smoothing if student.teacher in trained else []
+    lacking = [alpha for alpha in student.label_smoothing or [] if alpha not in there]
+    if there and lacking:
+        known = ", ".join(f"{alpha:g}" for alpha in there)
+        raise ValueError(f"{where}: found {lacking[0]:g}, but {student.teacher} has {known}; add it there too")
 
 
 def _known_name(where: str, name: str, known: Any) -> None:
@@ -314,45 +335,72 @@ def parse(
     """
     if not isinstance(raw, dict):
         raise UserError(f"{source}: found {type(raw).__name__}, a mapping of keys is needed; see config.yaml")
+    told = _typed_all(told or {}, source)
+    raw = merge(raw, told)
     scales = raw.get("scales") or {}
     if not isinstance(scales, dict) or not set(scales) <= {"demo", "small", "paper"}:
         found = sorted(map(str, scales)) if isinstance(scales, dict) else type(scales).__name__
         raise UserError(f"{source}: scales: found {found}, allowed are demo, small, paper")
     pictures = raw.get("pictures") or {}
-    if not isinstance(pictures, dict):
-        raise UserError(f"{source}: pictures: found {_shown(pictures)}, a mapping of keys is needed; see config.yaml")
+    for key, part in ("pictures", pictures), *((f"scales.{name}", part or {}) for name, part in scales.items()):
+        if not isinstance(part, dict):
+            raise UserError(f"{source}: {key}: found {_shown(part)}, a mapping of keys is needed; see config.yaml")
     base = {key: value for key, value in raw.items() if key not in LAID_OVER}
     base["scale"] = scale or raw.get("scale", "demo")
     if scales and base["scale"] not in scales:
         raise UserError(f"{source}: scale: found {base['scale']!r}; this study has {', '.join(scales)}")
-    spoken = {key: _typed(value, key) for key, value in (told or {}).items() if key not in {"scale", *LAID_OVER}}
+    spoken = {key: value for key, value in told.items() if key not in {"scale", *LAID_OVER}}
     made = merge(merge(base, scales.get(base["scale"]) or {}), spoken)
-    data = _data_keys(made.get("data"))
-    if isinstance(data, dict) and data.get("dataset") == "imagefolder":
-        made = merge(merge(made | {"data": data}, pictures), {k: v for k, v in spoken.items() if k != "data"})
-        if "data" in spoken and "study" not in spoken and isinstance(data.get("root"), str):
-            made["study"] = (
-                f"{made.get('study')}_{folder_name(data['root'])}"  # each folder's figures in a place of their own
-            )
     try:
-        return Study.model_validate(made)
+        return Study.model_validate(_laid_over_pictures(made, pictures, spoken, source))
     except ValidationError as error:
         raise UserError(f"{source}: {_one_line(error)}") from None
 
 
+def _laid_over_pictures(
+    made: dict[str, Any], pictures: dict[str, Any], spoken: dict[str, Any], source: str
+) -> dict[str, Any]:
+    """`made`; where its data is a folder of pictures, with what is said for these, and under what was told."""
+    data, told = _data_keys(made.get("data", {})), _data_keys(spoken.get("data", {}))
+    if not isinstance(data, dict) or not isinstance(told, dict):
+        return made
+    if "root" in told and data.get("dataset", "digits") == "digits":
+        raise UserError(
+            f"{source}: data.root: found {told['root']!r}, but digits are embedded; say data={told['root']}"
+        )
+    if data.get("dataset") != "imagefolder":
+        return made
+    made = merge(merge(made | {"data": data}, pictures), spoken | {"data": told})
+    if told and "study" not in spoken and isinstance(data.get("root"), str):
+        made["study"] = f"{made.get('study')}_{folder_name(data['root'])}"  # figures of their own for each folder
+    return made
+
+
+def _typed_all(told: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """What Snakemake's command line gives, where below the top all is text. UserError for a key with nothing."""
+    for key, value in told.items():
+        if value is None:  # such as data=$PICTURES, unset
+            raise UserError(f"{source}: {key}: found nothing; give a value, or leave {key}= out")
+    return {key: _typed(value, key) for key, value in told.items()}
+
+
 def _typed(told: Any, *path: str) -> Any:
-    """What Snakemake's command line gives, with numbers, true, false and null where it reads text: below the top."""
+    """Numbers, true, false and null, where they are not names of classes, groups or files."""
     if isinstance(told, dict):
         return {key: _typed(value, *path, key) for key, value in told.items()}
     if isinstance(told, list):
         return [_typed(value, *path, "") for value in told]
-    if not isinstance(told, str) or len(path) == 1 or path[0] == "figures" or path[-1] == "root":  # names, paths
+    if not isinstance(told, str) or {"root", "name", "classes", "targets", "similar", "groups"} & set(path):
         return told
     try:
         made = yaml.safe_load(told)
     except yaml.YAMLError:
         return told
-    return made if made is None or isinstance(made, int | float) else told
+    if len(path) == 1:
+        return None if made is None else told
+    if made is None or isinstance(made, int | float):
+        return made
+    return float(told) if re.fullmatch(_EXPONENT, told) else told
 
 
 def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -408,8 +456,11 @@ def _one_line(error: ValidationError) -> str:
     message = first["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
     if first["type"] == "missing":
         return f"{path}: is missing; add it{more}"
-    value = "" if isinstance(first["input"], dict) and not path else f": found {_shown(first['input'])}"
-    return f"{path or 'study'}{value}: {message[0].lower()}{message[1:]}{more}"
+    if isinstance(first["input"], str) and re.fullmatch(_EXPONENT, first["input"]):
+        message = f"{message}; YAML takes an exponent after a point and with a sign, such as 1.0e-3"
+    value = f": found {_shown(first['input'])}"
+    where = f"{path}{value}: " if path else ""  # a study's own messages name their keys
+    return f"{where}{message[0].lower()}{message[1:]}{more}"
 
 
 def _shown(value: Any) -> str:

@@ -12,6 +12,7 @@ Accuracies are top-1 in percent, their differences in percentage points. What is
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -247,6 +248,12 @@ def _stability(frame: pd.DataFrame | None) -> Iterator[Row]:
             cells = {"label_smoothing": alpha, "other_label_smoothing": 0.0}
             means = {"this": float(pairs[alpha].mean()), "other": float(pairs[0.0].mean())}
             yield about | own | cells | means | compare(pairs[alpha] - pairs[0.0])
+
+
+def from_csv(path: Path) -> pd.DataFrame:
+    """The rows of `verdict` from the CSV of its figure."""
+    text = [name for name in SETTING if name != "soft_weight"]
+    return pd.read_csv(path, dtype=dict.fromkeys(text, str)).fillna(dict.fromkeys(text, ""))
 
 
 def sentences(numbers: pd.DataFrame) -> list[str]:

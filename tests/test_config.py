@@ -2,6 +2,7 @@
 
 import copy
 import json
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -134,16 +135,52 @@ def test_numbers_in_a_list_or_mapping_on_the_command_line_are_numbers():
         "runtime": {"threads": "2", "channels_last": "true", "amp": "bfloat16"},
         "teachers": {"t": {"label_smoothing": ["0", "0.2"]}},
         "data": {"dataset": "imagefolder", "root": "2024", "val_fraction": "0.2"},
-        "figures": {"one": {"kind": "projection", "classes": ["3", "9", "6"]}},
+        "figures": {"one": {"kind": "projection", "classes": ["3", "9", "6"], "temperatures": ["1", "3"]}},
+        "recipes": {"r": {"lr": "1e-2", "flip": "true"}},
+        "pictures": {"recipes": {"r": {"crop_padding": "2"}}},
+        "name": "2024",
     }
     study = config.parse(config.merge(OWN, told), told=told)
     assert study.seeds == [0, 3]
     assert (study.runtime.threads, study.runtime.channels_last, study.runtime.amp) == (2, True, "bfloat16")
     assert study.teachers["t"].label_smoothing == [0.0, 0.2]
     assert (study.data.root, study.data.val_fraction) == ("2024", 0.2)
-    assert study.figures["one"].classes == ["3", "9", "6"]
+    assert (study.figures["one"].classes, study.figures["one"].temperatures) == (["3", "9", "6"], [1.0, 3.0])
+    assert (study.recipes["r"].lr, study.recipes["r"].flip, study.recipes["r"].crop_padding) == (0.01, True, 2)
+    assert study.name == "2024"
+    assert config.parse(OWN | {"baselines": {"b": OWN["teachers"]["t"]}}, told={"baselines": "null"}).baselines == {}
     with pytest.raises(UserError, match='seeds.0: found "zero"'):
         config.parse(OWN, told={"seeds": ["zero"]})
+
+
+def test_what_is_told_of_pictures_holds_over_what_is_said_for_them():
+    told = {"data": {"dataset": "imagefolder", "root": "my/birds", "image_size": "64"}}
+    assert config.parse(OWN | told, told=told).data.image_size == 64
+    with pytest.raises(UserError, match="data.image_size: found 4"):
+        config.parse(OWN, told={"data": told["data"] | {"image_size": "4"}})
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"data": None}, "data: found nothing"),
+        ({"data": {"root": "my/birds"}}, "data.root: found 'my/birds', but digits are embedded; say data=my/birds"),
+        ({"data": "my/cifar10"}, "a folder called cifar10 would share its results with cifar10"),
+        ({"scales": {"demo": "3"}}, "scales.demo: found 3, a mapping"),
+    ],
+)
+def test_what_is_told_wrongly_is_refused(told, said):
+    with pytest.raises(UserError, match=said):
+        config.parse(OWN | told, told=told)
+
+
+def test_a_folder_in_ones_home():
+    assert config.parse(SMALLEST | {"data": "~/birds"}).data.root == str(Path.home() / "birds")
+
+
+def test_an_exponent_that_yaml_reads_as_text():
+    with pytest.raises(UserError, match="recipes.r.lr.*such as 1.0e-3"):
+        config.parse(edited("recipes/r/lr", "1e-3"))
 
 
 def test_a_path_as_data_is_a_folder_of_pictures():

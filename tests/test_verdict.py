@@ -200,6 +200,12 @@ def test_two_smoothings_stand_in_one_sentence():
     assert text.count("resnet8-w4") == 1
 
 
+def test_a_figures_csv_gives_the_same_sentences(tmp_path):
+    numbers = told(hurt_at_64(noise=0.05))
+    numbers.to_csv(tmp_path / "verdict.csv", index=False, float_format="%.10g")
+    assert verdict.sentences(verdict.from_csv(tmp_path / "verdict.csv")) == verdict.sentences(numbers)
+
+
 def test_the_choice_is_made_on_val_and_never_sees_test():
     test = {(0.0, 1.0): 99.0, (0.0, 2.0): 90.0, (0.1, 1.0): 70.0, (0.1, 2.0): 80.0}
     val = {(0.0, 1.0): 10.0, (0.0, 2.0): 50.0, (0.1, 1.0): 60.0, (0.1, 2.0): 20.0}

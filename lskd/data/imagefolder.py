@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from lskd.data.arrays import Arrays
-from lskd.data.pictures import pictures
+from lskd.data.pictures import check, class_folders, has_own_split, pictures
 from lskd.data.split import stratified_mask
 from lskd.errors import UserError
 
@@ -24,17 +24,10 @@ def load(root: Path, *, image_size: int, test_fraction: float, workers: int) -> 
     The shorter side is resized to `image_size` (bilinear, antialiased), then the centre is cropped. Without the folders
     train/ and test/, a fixed, stratified `test_fraction` becomes the test split.
     """
-    if not root.is_dir():
-        raise UserError(f"{root}: no such folder; put the pictures in {root}/<class>/")
-    if (root / "train").is_dir() and (root / "test").is_dir():
+    check(root)
+    if has_own_split(root):
         return _load_given_split(root, image_size, workers)
     files, labels, classes = _list_classes(root)
-    for label, count in enumerate(np.bincount(labels)):
-        if count < 3:
-            raise UserError(
-                f"{root / classes[label]}: only {count} picture(s), too few to split; put at least 3 there (one each "
-                "for train, val and test)"
-            )
     _check_memory(len(files), image_size)
     images = _decode(files, image_size, workers)
     test = stratified_mask(labels, test_fraction, _SPLIT_SEED)
@@ -42,46 +35,23 @@ def load(root: Path, *, image_size: int, test_fraction: float, workers: int) -> 
 
 
 def _load_given_split(root: Path, image_size: int, workers: int) -> Arrays:
-    others = sorted({folder.name for folder in _folders(root)} - {"train", "test"})
-    if others:
-        raise UserError(
-            f"{root / others[0]}: beside train/ and test/ no other folder is read; move its pictures into "
-            f"{root / 'train'} (val is made from them) or move it away"
-        )
-    train_files, train_labels, train_classes = _list_classes(root / "train")
-    test_files, test_labels, test_classes = _list_classes(root / "test")
-    if train_classes != test_classes:
-        name = min(set(train_classes) ^ set(test_classes))
-        has, lacks = ("train", "test") if name in train_classes else ("test", "train")
-        raise UserError(f"{root}: class {name!r} is in {has}/ but not in {lacks}/; both must hold the same classes")
+    train_files, train_labels, classes = _list_classes(root / "train")
+    test_files, test_labels, _ = _list_classes(root / "test")
     _check_memory(len(train_files) + len(test_files), image_size)
     return Arrays(
         _decode(train_files, image_size, workers),
         train_labels,
         _decode(test_files, image_size, workers),
         test_labels,
-        train_classes,
+        classes,
     )
 
 
-def _folders(root: Path) -> list[Path]:
-    return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-
-
 def _list_classes(root: Path) -> tuple[list[Path], np.ndarray, tuple[str, ...]]:
-    folders = _folders(root)
-    if len(folders) < 2:
-        found = f"one class folder, {folders[0].name!r}" if folders else "no class folders"
-        raise UserError(f"{root}: {found}; put the pictures of each of at least two classes in {root}/<class>/")
-    files: list[Path] = []
-    labels: list[int] = []
-    for label, folder in enumerate(folders):
-        members = pictures(folder)
-        if not members:
-            raise UserError(f"{folder}: no picture in this class; put .png or .jpg files there or delete the folder")
-        files += members
-        labels += [label] * len(members)
-    return files, np.array(labels, dtype=np.int64), tuple(folder.name for folder in folders)
+    folders = class_folders(root)
+    members = [pictures(folder) for folder in folders]
+    labels = np.repeat(np.arange(len(folders)), [len(files) for files in members])
+    return [file for files in members for file in files], labels, tuple(folder.name for folder in folders)
 
 
 def _check_memory(count: int, image_size: int) -> None:

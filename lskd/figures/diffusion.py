@@ -107,7 +107,7 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     parts = list(groups(shown, ["dataset", "group", "model"]))
     splits = list(dict.fromkeys(shown["split"]))
     targets = list(dict.fromkeys(shown["target"]))  # the mean is the last
-    made = style.figure(style.DOUBLE, (0.19 * len(targets) + 0.75) * len(parts) + 0.35, options)
+    made = style.figure(style.DOUBLE, (0.27 * len(targets) + 0.75) * len(parts) + 0.35, options)
     axes = made.subplots(len(parts), len(splits), squeeze=False, sharey=True, sharex=True)
     for i, (first, part) in enumerate(parts):
         for panel, split in zip(axes[i], splits, strict=True):
@@ -139,15 +139,14 @@ def _look(name: str, alpha: float) -> dict[str, Any]:
 
 
 def _panel(panel: Axes, part: pd.DataFrame, targets: list[str]) -> None:
-    smoothings = alphas(part)
-    for i, alpha in enumerate(smoothings):
-        shift = 0.22 * (i - (len(smoothings) - 1) / 2)
-        for name in LOOKS:
-            own = part[(part["label_smoothing"] == alpha) & (part["set"] == name)].set_index("target")
-            look = _look(name, alpha) | {"linestyle": "", "markersize": 3.5, "elinewidth": 0.8}
-            rows = [targets.index(target) + shift for target in own.index]
-            panel.errorbar(own["ours"], rows, xerr=own["spread"].fillna(0), **look)
-            panel.axvline(float(own["ours"].iloc[-1]), color=style.alpha_colour(alpha), linewidth=0.6, linestyle=":")
+    lines = [(alpha, name) for alpha in alphas(part) for name in LOOKS]
+    for i, (alpha, name) in enumerate(lines):
+        shift = (i - (len(lines) - 1) / 2) * 0.8 / len(lines)
+        own = part[(part["label_smoothing"] == alpha) & (part["set"] == name)].set_index("target")
+        look = _look(name, alpha) | {"linestyle": "", "markersize": 3.5, "elinewidth": 0.8}
+        rows = [targets.index(target) + shift for target in own.index]
+        panel.errorbar(own["ours"], rows, xerr=own["spread"].fillna(0), **look)
+        panel.axvline(float(own["ours"].iloc[-1]), color=style.alpha_colour(alpha), linewidth=0.6, linestyle=":")
     panel.axvline(0, color=style.GREY, linewidth=0.8)
     panel.axhline(len(targets) - 1.5, color=style.GREY, linewidth=0.5)
     panel.set_yticks(range(len(targets)), targets)

@@ -108,6 +108,7 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
         if len(own):
             degrees = ", ".join(f"{t:g}" for t in sorted(own["temperature"].unique())) if curve == HARD else ""
             handles.append(style.handle(curve + (f" {degrees}" if degrees else ""), **look))
+    handles.append(style.handle("bars: smallest to largest of the seeds", color=style.GREY, marker="|", linestyle=""))
     style.legend_below(made, handles, 1 if len(data) == 1 else 2)
     return made
 

@@ -14,10 +14,10 @@ from lskd.figures.rows import measured, number, pick, present, records
 Frames = dict[str, pd.DataFrame]
 Options = dict[str, Any]
 
-# colours that mean no smoothing and no class; filled where something was shown
+# of Tol's muted colours, which mean no smoothing and no class; filled where something was shown
 LOOKS: dict[str, dict[str, Any]] = {
-    "helps": {"color": "#009E73", "markerfacecolor": "#009E73"},
-    "hurts": {"color": "#CC79A7", "markerfacecolor": "#CC79A7"},
+    "helps": {"color": "#999933", "markerfacecolor": "#999933"},
+    "hurts": {"color": "#882255", "markerfacecolor": "#882255"},
     verdict.NOT_SHOWN: {"color": style.GREY, "markerfacecolor": "white"},
     verdict.CANNOT_TELL: {"color": "#B0B0B0", "markerfacecolor": "white"},
 }

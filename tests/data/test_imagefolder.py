@@ -138,7 +138,7 @@ def third_split(root: Path) -> None:
     ("make", "parts"),
     [
         (missing, ["no such folder", "<class>/"]),
-        (a_file, ["no such folder"]),
+        (a_file, ["a file, no folder"]),
         (no_class, ["no class folders"]),
         (one_class, ["one class folder, 'train'"]),
         (empty_class, ["hollow: no picture"]),

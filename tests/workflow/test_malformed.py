@@ -167,6 +167,36 @@ def test_pictures(pictures, tmp_path, spoil, said):
     assert not list((tmp_path / "out").glob("*")) if (tmp_path / "out").exists() else True
 
 
+@pytest.mark.parametrize(
+    ("spoil", "said"), [(empty_class, "empty"), (no_classes, "class"), (too_few, "dog"), (no_folder, "no such folder")]
+)
+def test_pictures_are_looked_at_before_anything_starts(finished, pictures, spoil, said):
+    spoil(pictures)
+    assert said in told(finished.snakemake("grid", "-n", "--config", f"data={pictures}"))
+
+
+def test_a_brace_in_a_pictures_name(finished, pictures):
+    (pictures / "cat/3.png").rename(pictures / "cat/{3}.png")
+    assert "cat/{3}.png: a brace" in told(finished.snakemake("grid", "-n", "--config", f"data={pictures}"))
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("data=", "data: found nothing"),
+        ("data=digit", "did you mean digits?"),
+        ("data={root: pictures}", "digits are embedded"),
+        ("seeds=[0, x]", 'seeds.1: found "x"'),
+        ("scales={demo: 3}", "scales.demo: found 3"),
+        ("students={s: {label_smoothing: [0.7]}}", "students.s.label_smoothing: found 0.7, but t has"),
+        ("figures={muller2019_fig1: {kind: grid}}", "the name 'muller2019_fig1' is taken"),
+        ("figures={v: {kind: verdict, groups: [t]}}", "figures.v: found students of teachers with label_smoothing no"),
+    ],
+)
+def test_what_is_told_on_the_command_line(finished, value, said):
+    assert said in told(finished.snakemake("grid", "-n", "--config", value))
+
+
 def test_data_that_is_not_there(tmp_path):
     done = prepare(tmp_path / "data", tmp_path / "out.safetensors", "fashion_mnist")
     assert "train-images-idx3-ubyte.gz" in told(done)

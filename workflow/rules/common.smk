@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lskd import config as keys
 from lskd import fingerprint, runs, stage, tables
-from lskd.data.pictures import pictures
+from lskd.data import pictures
 from lskd.errors import UserError
 from lskd.files import write_json
 
@@ -45,10 +45,49 @@ def look_up_members():
 def check_targets():
     """A study and each of its figures is a target by name; a step's name, or a name twice, would hide one of them."""
     taken = {"all", "data", "train", "distill", "dump", "views", "probe", "plan", "metrics", "complexity", "figure"}
+    for study in STUDIES.values():
+        taken |= {study.study, *(f"{study.study}_{figure}" for figure in study.figures)} if study is not MAIN else set()
     for name, where in [(MAIN.study, "study"), *((figure, f"figures.{figure}") for figure in MAIN.figures)]:
         if name in taken:
-            raise UserError(f"{where}: the name {name!r} is taken, by a step or the study; choose another")
+            raise UserError(f"{where}: the name {name!r} is taken, by a step or a study; choose another")
         taken.add(name)
+
+
+def check_pictures():
+    """A user's own pictures, looked at before anything starts; not where only figures are drawn from their metrics."""
+    for data in DATASETS.values():
+        made = Path(f"results/{data.folder}/data.safetensors"), Path(f"results/metrics/{MAIN.scale}/{MAIN.study}")
+        if data.dataset == "imagefolder" and not any(path.exists() for path in made):
+            pictures.check(Path(data.root))
+            for path in own_pictures(data):
+                if set(str(path)) & set("{}"):
+                    raise UserError(f"data: {path}: a brace in a name means a wildcard to Snakemake; rename it")
+
+
+def check_verdicts():
+    """A verdict needs students of both kinds of teacher; told here, as its own step comes after all training."""
+    for name, figure in MAIN.figures.items():
+        if figure.kind == "verdict":
+            rows = [member.row for member in runs.shown(MEMBERS[MAIN.study], figure)]
+            there = sorted({row["label_smoothing"] for row in rows if row["role"] == "student"})
+            if not there or there[0] > 0 or there[-1] == 0:
+                found = ", ".join(f"{alpha:g}" for alpha in there) or "no students"
+                raise UserError(
+                    f"figures.{name}: found students of teachers with label_smoothing {found}; a verdict compares 0 with"
+                    " another: add it to the teachers, name the students' group in groups, or leave the figure out"
+                )
+
+
+def untouched():
+    """The papers' targets that were asked for while something was told that they do not take."""
+    told = sorted(workflow.config_settings.config.keys() - {"scale", "runtime"})
+    papers = STUDIES.keys() - {MAIN.study}
+    asked = [name for name in workflow.dag_settings.targets if str(name).split("_")[0] in papers]
+    return (
+        [f"{', '.join(asked)}: a paper's study, which --config {', '.join(told)} does not touch"]
+        if asked and told
+        else []
+    )
 
 
 def look_up_runs():
@@ -183,16 +222,24 @@ def figure_files(study, figure):
 
 def own_pictures(data):
     """A user's own pictures, compared by content; the published sets have fixed checksums of their own."""
-    return pictures(Path(data.root)) if data.dataset == "imagefolder" else []
+    return listed(data.root) if data.dataset == "imagefolder" else []
+
+
+@functools.cache
+def listed(root):
+    """The pictures in a folder, looked up once."""
+    return pictures.pictures(Path(root))
 
 
 def verdicts(since):
-    """The pages with a verdict that are newer than a time, each with its first sentences."""
+    """The pages with a verdict that are newer than a time, each with its sentences."""
+    from lskd import verdict  # pandas, which planning does without
+
     for study in STUDIES.values():
         for name, figure in study.figures.items():
             page = Path(f"results/figures/{study.scale}/{study.study}/{name}.md")
             if figure.kind == "verdict" and page.is_file() and page.stat().st_mtime > since:
-                yield f"{page}: {page.read_text().splitlines()[0]}".replace("\\_", "_")
+                yield f"{page}: {' '.join(verdict.sentences(verdict.from_csv(page.with_suffix('.csv'))))}"
 
 
 def study_title(wildcards):
@@ -229,10 +276,13 @@ try:
     STUDIES = {name: STUDIES[name] for name in MEMBERS}
     RUNS = look_up_runs()
     PROBES = look_up_probes()
+    DATASETS = {run.data.folder: run.data for run in RUNS.values()}
+    if workflow.is_main_process:
+        check_verdicts()
+        check_pictures()
 except UserError as error:
     sys.exit(f"error: {error}")
 
-DATASETS = {run.data.folder: run.data for run in RUNS.values()}
 VIEWS = {runs.views_file(run): run for run in RUNS.values() if run.teacher and run.supervision.views != "online"}
 GPU = int(stage.wants_gpu(MAIN.runtime))
 stage.export(MAIN.runtime, workflow.basedir)
