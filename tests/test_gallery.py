@@ -19,7 +19,7 @@ def test_each_target_has_its_picture_and_its_line(paper, figure):
     heading, picture = f"### `{paper}_{figure}`", f"gallery/{paper}-{figure}.png"
     section = GALLERY.split(f"{heading}\n")[1].split("\n#")[0]
     assert f"![]({picture})\n[Its numbers](gallery/{paper}-{figure}.md)" in section
-    assert "at demo scale" in (ROOT / f"docs/gallery/{paper}-{figure}.md").read_text()
+    assert "\n| :-- |" in (ROOT / f"docs/gallery/{paper}-{figure}.md").read_text()
     assert "*Paper:*" in section and "*Ours:*" in section
     assert (ROOT / "docs" / picture).read_bytes().startswith(b"\x89PNG")
 
