@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lskd import config, tables
-from lskd.config import Data, Distill, Distilled, Figure, Labels, Model, Recipe, Study, Trained
+from lskd.config import Data, Distill, Distilled, Figure, Labels, Model, Recipe, Study, Trained, Variant
 from lskd.errors import UserError
 
 
@@ -165,16 +165,8 @@ def _distilled(study: Study, group: Distilled, teachers: list[Run]) -> Iterator[
             continue
         for temperature in group.temperature:
             for soft_weight in group.soft_weight:
-                distill = Distill(
-                    temperature=temperature,
-                    loss=group.loss,
-                    soft_weight=soft_weight,
-                    t_squared=group.t_squared,
-                    soften_student=group.soften_student,
-                    reduction=group.reduction,
-                    views=group.views,
-                    dtype=group.dtype,
-                )
+                variant = {name: getattr(group, name) for name in Variant.model_fields}
+                distill = Distill(temperature=temperature, soft_weight=soft_weight, **variant)
                 recipe = study.recipes[group.recipe]
                 # a student keeps its teacher's seed: the pairs that a paired test over seeds compares
                 yield Run(teacher.data, group.model, group.recipe, recipe, distill, teacher.seed, teacher)

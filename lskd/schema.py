@@ -1,11 +1,30 @@
 """Write workflow/schemas/config.schema.json from lskd/config.py: `make schema`."""
 
 from pathlib import Path
+from typing import Any
 
-from lskd import config
+from lskd.config import Study
 from lskd.files import write_json
 
 PATH = Path(__file__).resolve().parent.parent / "workflow" / "schemas" / "config.schema.json"
 
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of a config file, made from the sections of lskd/config.py."""
+    made = Study.model_json_schema()
+    made["properties"]["scales"] = {
+        "type": "object",
+        "description": "what differs at a scale; merged over the rest, null deletes",
+        "properties": {scale: {"type": ["object", "null"]} for scale in ("demo", "small", "paper")},
+        "additionalProperties": False,
+    }
+    made["properties"]["pictures"] = {
+        "type": ["object", "null"],
+        "description": "what differs for a folder of pictures; merged over the rest and the scale, null deletes",
+    }
+    made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    return made
+
+
 if __name__ == "__main__":
-    write_json(PATH, config.schema())
+    write_json(PATH, schema())

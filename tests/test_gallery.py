@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from lskd import config
+from lskd import studyfile
 from lskd.papers.read import PAPERS
 
 ROOT = Path(__file__).parents[1]
 GALLERY = (ROOT / "docs/gallery.md").read_text()
 TARGETS = [
-    (paper, figure) for paper in PAPERS for figure in config.read(ROOT / f"workflow/studies/{paper}.yaml")["figures"]
+    (paper, figure) for paper in PAPERS for figure in studyfile.read(ROOT / f"workflow/studies/{paper}.yaml")["figures"]
 ]
 
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from lskd import config, runs, stage, tables
+from lskd import config, runs, stage, studyfile, tables
 from lskd.figures.render import read_frames
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs/results/fashion_mnist"
-STUDY = config.parse(config.read(ROOT / "config.yaml"), "small")
+STUDY = studyfile.parse(studyfile.read(ROOT / "config.yaml"), "small")
 
 
 @pytest.mark.parametrize("name", STUDY.figures)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lskd import config, runs
+from lskd import config, runs, studyfile
 from lskd.errors import UserError
 
 RAW = {
@@ -18,7 +18,7 @@ RAW = {
 
 
 def study(**over):
-    return config.parse(config.merge(RAW, over))
+    return studyfile.parse(studyfile.merge(RAW, over))
 
 
 def test_paths_read_as_provenance():

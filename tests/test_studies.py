@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lskd import config, runs, tables
+from lskd import config, runs, studyfile, tables
 from lskd.papers.read import PAPERS, paper
 
 ROOT = Path(__file__).parents[1]
@@ -20,7 +20,7 @@ DEMO_RUNS = 120  # what 20 minutes on two cores can train and dump
 
 
 def study(name, scale):
-    return config.parse(config.read(FILES[name]), scale, name)
+    return studyfile.parse(studyfile.read(FILES[name]), scale, name)
 
 
 def needed(one):

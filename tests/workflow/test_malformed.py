@@ -14,7 +14,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from lskd import config, runs
+from lskd import config, runs, studyfile
 from tests.workflow.conftest import ROOT, TINY
 
 STUDENT = {"teacher": "t", "model": "mlp", "recipe": "one", "temperature": [1]}
@@ -220,7 +220,7 @@ def digits(tmp_path_factory) -> Path:
 
 
 def run_of(role: str) -> runs.Run:
-    return next(member.run for member in runs.members(config.parse(TINY)) if member.role == role)
+    return next(member.run for member in runs.members(studyfile.parse(TINY)) if member.role == role)
 
 
 def distill(data: Path, teacher: Path, out: Path) -> subprocess.CompletedProcess[str]:

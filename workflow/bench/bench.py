@@ -18,7 +18,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from lskd import config, runs, stage
+from lskd import config, runs, stage, studyfile
 from lskd.data import digits, prepare
 from lskd.data.prepared import load_split
 from lskd.distill import loss_options
@@ -130,7 +130,7 @@ def planning(folder: Path) -> None:
             {"teacher": "t", "student": "s"}[name] for name in figure.get("groups", ["teacher", "student"])
         ]
     (tree / "config.yaml").write_text(yaml.safe_dump(study))
-    count = len(runs.members(config.parse(study)))
+    count = len(runs.members(studyfile.parse(study)))
     print(f"Dry run of a study of {count} runs, none of them done, and the default study's figures, s")
     for options in (["--dry-run", "--quiet"], ["--dry-run"]):
         found = [seconds_of([sys.executable, "-m", "snakemake", *options], tree) for _ in range(4)][

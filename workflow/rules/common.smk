@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from lskd import config as keys
-from lskd import fingerprint, runs, stage, tables
+from lskd import fingerprint, runs, stage, studyfile, tables
 from lskd.data import pictures
 from lskd.errors import UserError
 from lskd.files import write_json
@@ -17,13 +17,13 @@ from lskd.files import write_json
 def read_studies():
     """The config's own study, then those of the papers that have this scale."""
     for path in workflow.configfiles:
-        keys.read(path)  # for what Snakemake's own reading lets pass, such as a key given twice
-    main = keys.parse(config, told=workflow.config_settings.config)
+        studyfile.read(path)  # for what Snakemake's own reading lets pass, such as a key given twice
+    main = studyfile.parse(config, told=workflow.config_settings.config)
     found = {main.study: main}
     for path in sorted(Path(workflow.basedir, "workflow/studies").glob("*.yaml")):
-        raw = keys.read(path)
+        raw = studyfile.read(path)
         if main.scale in raw.get("scales", {}) and raw.get("study") not in found:
-            made = keys.parse(raw, main.scale, source=path.name)
+            made = studyfile.parse(raw, main.scale, source=path.name)
             found[made.study] = made.model_copy(update={"runtime": main.runtime})
     return main, found
 
@@ -45,8 +45,8 @@ def look_up_members():
 def check_targets():
     """A study and each of its figures is a target by name; a step's name, or a name twice, would hide one of them."""
     taken = {"all", "data", "train", "distill", "dump", "views", "probe", "plan", "metrics", "complexity", "figure"}
-    for study in STUDIES.values():
-        taken |= {study.study, *(f"{study.study}_{figure}" for figure in study.figures)} if study is not MAIN else set()
+    for study in [study for study in STUDIES.values() if study is not MAIN]:
+        taken |= {study.study, *(f"{study.study}_{figure}" for figure in study.figures)}
     for name, where in [(MAIN.study, "study"), *((figure, f"figures.{figure}") for figure in MAIN.figures)]:
         if name in taken:
             raise UserError(f"{where}: the name {name!r} is taken, by a step or a study; choose another")
@@ -83,11 +83,8 @@ def untouched():
     told = sorted(workflow.config_settings.config.keys() - {"scale", "runtime"})
     papers = STUDIES.keys() - {MAIN.study}
     asked = [name for name in workflow.dag_settings.targets if str(name).split("_")[0] in papers]
-    return (
-        [f"{', '.join(asked)}: a paper's study, which --config {', '.join(told)} does not touch"]
-        if asked and told
-        else []
-    )
+    if asked and told:
+        yield f"{', '.join(asked)}: a paper's study, which --config {', '.join(told)} does not touch"
 
 
 def look_up_runs():
@@ -233,12 +230,12 @@ def listed(root):
 
 def verdicts(since):
     """The pages with a verdict that are newer than a time, each with its sentences."""
-    from lskd import verdict  # pandas, which planning does without
-
     for study in STUDIES.values():
         for name, figure in study.figures.items():
             page = Path(f"results/figures/{study.scale}/{study.study}/{name}.md")
             if figure.kind == "verdict" and page.is_file() and page.stat().st_mtime > since:
+                from lskd import verdict  # pandas, which planning does without
+
                 yield f"{page}: {' '.join(verdict.sentences(verdict.from_csv(page.with_suffix('.csv'))))}"
 
 
