@@ -8,7 +8,7 @@ from pathlib import Path
 from lskd.errors import UserError
 from lskd.tables import DATASETS
 
-FEWEST = 3  # pictures of a class: one each for train, val and test
+_FEWEST = 3  # pictures of a class: one each for train, val and test
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm"}
 
 
@@ -55,7 +55,7 @@ def check(root: Path) -> None:
             _check_count(folder, 1)
     else:
         for folder in class_folders(root):
-            _check_count(folder, FEWEST)
+            _check_count(folder, _FEWEST)
 
 
 def _check_split(root: Path) -> None:

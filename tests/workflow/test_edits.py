@@ -317,7 +317,8 @@ def test_code_edited_while_a_job_waits_stops_it(finished):
 
 def test_a_published_number_edited_draws_its_papers_figures_again(finished):
     with put_back(finished.folder):
-        finished.run("shen2021_fig3")
+        note = "note: shen2021_fig3: a paper's study, which --config name does not touch"
+        assert note in finished.run("shen2021_fig3", "--config", "name=Renamed")
         assert finished.planned("shen2021_fig3") == set()
         replaced("lskd/papers/shen2021.yaml", "paper: ", "paper:  ")(finished.folder)
         assert finished.planned("shen2021_fig3", "grid", "stability") == {"figure fig3"}
