@@ -2,11 +2,9 @@
 
 import gc
 import sys
-import time
 
 gc.set_threshold(5_000_000)  # a plan of thousands of jobs is no garbage; a fifth of its time went to looking
 sys.path.insert(0, workflow.basedir)
-STARTED = time.time()
 
 # A study given by --configfile replaces the default one, it does not mix with it.
 if not workflow.overwrite_configfiles:
@@ -21,33 +19,30 @@ report: "workflow/report/workflow.rst"
 
 
 wildcard_constraints:
-    data=r"[^/]+",
-    run=r".+/seed\d+",
-    scale="demo|small|paper",
-    study=r"[^/]+",
-    figure=r"[^/]+",
+    job=r".+-[0-9a-f]{10}",
 
 
 onstart:
-    for note in untouched():
-        print(f"note: {note}", file=sys.stderr)
+    start()
 
 
 onsuccess:
-    for verdict in verdicts(STARTED):
-        print(verdict, file=sys.stderr)
+    stop()
+
+
+onerror:
+    stop()
 
 
 rule all:
     default_target: True
     input:
-        figures_of(MAIN),
+        lambda wildcards: told(asked().figures, PLAN.main.study),
 
 
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
-include: "workflow/rules/dump.smk"
-include: "workflow/rules/probe.smk"
+include: "workflow/rules/inference.smk"
 include: "workflow/rules/metrics.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/targets.smk"

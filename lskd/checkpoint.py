@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from lskd.files import atomic
+from lskd.io.atomic import atomic
 
 NAME = "checkpoint.pt"
 

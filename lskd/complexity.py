@@ -1,17 +1,14 @@
 """How large a network is: parameters, and multiply-adds of one image (Yuan 2020, supplement, table 3)."""
 
-import argparse
-import json
 from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from lskd import provenance, runs, stage
-from lskd.files import atomic
+from lskd.io.tables import write_table
+from lskd.jobs.work import Work
 
 IMAGE = (3, 224, 224)  # the table's image size, and its 1000 classes
 CLASSES = 1000
@@ -33,24 +30,19 @@ def complexity(model: torch.nn.Module, image_shape: tuple[int, int, int]) -> dic
     return {"parameters": parameters, "flops": counter.get_total_flops() // 2}
 
 
-def measure(models: dict[str, dict[str, Any]], resolve: Callable[[str], Callable[..., torch.nn.Module]]) -> list[dict]:
+def run(work: Work) -> None:
+    """Measure the models of a job's spec."""
+    builders = {slug: work.functions[f"model {slug}"] for slug in work.spec["models"]}
+    table = pa.Table.from_pylist(measure(work.spec["models"], builders))
+    write_table(work.folder / "metrics.parquet", table, work.origin)
+
+
+def measure(models: dict[str, dict[str, Any]], builders: dict[str, Callable[..., torch.nn.Module]]) -> list[dict]:
     """Rows (model, image, parameters, flops) of each model, from its slug and spec, at 3x224x224 with 1000 classes."""
-    found = []
+    rows = []
     for slug, spec in sorted(models.items()):
+        options = {key: value for key, value in spec.items() if key != "name"}
         # not built on the meta device: torchvision's RegNets compute with tensors as they are built
-        model = resolve(runs.model_entry(spec))(CLASSES, IMAGE, **runs.model_options(spec)).to("meta")
-        found.append({"model": slug, "image": "x".join(map(str, IMAGE)), **complexity(model, IMAGE)})
-    return found
-
-
-def main(arguments: argparse.Namespace) -> None:
-    """Measure the models of the spec and write one small Parquet file."""
-    spec = arguments.spec
-    table = pa.Table.from_pylist(measure(spec["models"], stage.resolve))
-    origin = provenance.collect(spec, arguments.code, {})
-    with atomic(arguments.out) as tmp:
-        pq.write_table(table.replace_schema_metadata({"lskd": json.dumps(origin, sort_keys=True)}), tmp)
-
-
-if __name__ == "__main__":
-    stage.call("complexity", main, stage.parser("complexity", "out").parse_args())
+        model = builders[slug](CLASSES, IMAGE, **options).to("meta")
+        rows.append({"model": slug, "image": "x".join(map(str, IMAGE)), **complexity(model, IMAGE)})
+    return rows

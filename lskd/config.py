@@ -1,8 +1,9 @@
 """The config's keys: types, defaults and ranges. No other file knows them; lskd/studyfile.py reads them.
 
-A field is one of three kinds. `essential`: it is always part of a run's spec. Plain: its default means "off", must
-never change, and is left out of the spec, so that a new option does not invalidate old results. `outside`: it changes
-where things lie, how fast they go or what they are called, never what comes out, and is not part of any spec.
+A result's spec holds every field that it uses, at its value, so that a changed default is a changed spec. A plain field
+is always used. `off(x)`: at x it does nothing, by definition, and is left out, so that a new option leaves old results
+alone. `used_with(other=...)`: it is used only beside these values of another field. `outside`: it changes where things
+lie, how fast they go or what they are called, never what comes out, and is part of no spec.
 """
 
 import json
@@ -15,19 +16,22 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from lskd import tables
-
-ALWAYS: dict[str, Any] = {"spec": "always"}
-NEVER: dict[str, Any] = {"spec": "never"}
-
-
-def essential(default: Any = ..., **limits: Any) -> Any:
-    """A field that every spec names, whatever its value."""
-    return Field(default, json_schema_extra=ALWAYS, **limits)
+from lskd.runtime import Runtime
 
 
 def outside(default: Any = ..., **limits: Any) -> Any:
     """A field that no spec names: it cannot change a result."""
-    return Field(default, json_schema_extra=NEVER, **limits)
+    return Field(default, json_schema_extra={"used": "never"}, **limits)
+
+
+def off(value: Any, default: Any, **limits: Any) -> Any:
+    """A field that a spec names unless it has `value`, at which it does nothing."""
+    return Field(default, json_schema_extra={"off": value}, **limits)
+
+
+def used_with(default: Any, beside: dict[str, list[str]], **limits: Any) -> Any:
+    """A field that a spec names only where each field in `beside` has one of these values."""
+    return Field(default, json_schema_extra={"used_with": beside}, **limits)  # type: ignore[dict-item]
 
 
 def _slug(name: str) -> str:
@@ -88,12 +92,20 @@ def folder_name(root: str) -> str:
 class Data(Section):
     """A data set and how it is split; `val` is a fixed stratified part of train."""
 
-    dataset: Literal["digits", "mnist", "fashion_mnist", "cifar10", "cifar100", "imagefolder"] = essential("digits")
+    dataset: Literal["digits", "mnist", "fashion_mnist", "cifar10", "cifar100", "imagefolder"] = "digits"
     name: Name | Literal[""] = outside("", description="folder under results/; the dataset's name unless given")
     root: Folder = outside("data", description="where the files lie; imagefolder: the folder of pictures")
-    val_fraction: float = essential(0.15, gt=0, lt=0.5)
-    test_fraction: float = Field(0.2, gt=0, lt=0.5, description="digits, and imagefolder without a test folder")
-    image_size: int = Field(64, ge=8, le=1024, description="imagefolder: pixels of the square crop")
+    val_fraction: float = Field(0.15, gt=0, lt=0.5)
+    test_fraction: float = used_with(
+        0.2,
+        {"dataset": ["digits", "imagefolder"]},
+        gt=0,
+        lt=0.5,
+        description="digits, and imagefolder without a test folder",
+    )
+    image_size: int = used_with(
+        64, {"dataset": ["imagefolder"]}, ge=8, le=1024, description="imagefolder: pixels of the square crop"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -119,9 +131,9 @@ class Data(Section):
 class Model(Section):
     """A network by name; `width` is channels of the first layer (hidden units of an mlp)."""
 
-    name: ModelName = essential()
-    width: int | None = Field(None, ge=1, le=4096)
-    dropout: float = Field(0.0, ge=0, lt=1)
+    name: ModelName
+    width: int | None = off(None, None, ge=1, le=4096)
+    dropout: float = off(0.0, 0.0, ge=0, lt=1)
 
     @model_validator(mode="before")
     @classmethod
@@ -140,24 +152,31 @@ class Model(Section):
 class Recipe(Section):
     """How a network is trained. lr is multiplied along the schedule; one unit of it is an epoch."""
 
-    epochs: int = essential(30, ge=1, le=10000)
-    batch_size: int = essential(128, ge=1)
-    optimizer: Literal["sgd", "adam"] = essential("sgd")
-    lr: float = essential(0.1, gt=0, allow_inf_nan=False)
-    momentum: float = essential(0.9, ge=0, lt=1)
-    weight_decay: float = essential(5e-4, ge=0, lt=1)
-    schedule: Literal["constant", "step", "multistep", "cosine", "linear"] = essential("cosine")
-    nesterov: bool = False
-    warmup_epochs: int = Field(0, ge=0)
-    step_epochs: int = Field(30, ge=1, description="step: epochs between two decays")
-    milestones: list[Epoch] = Field([], description="multistep: epochs at whose start lr decays")
-    decay: float = Field(0.1, gt=0, lt=1, description="step, multistep: the factor")
-    grad_clip: float = Field(0.0, ge=0, description="largest gradient norm; 0 is off")
-    loss_scale: float = Field(1.0, gt=0, description="the loss is multiplied by this (Mueller A.2: 3)")
-    crop_padding: int = Field(0, ge=0, le=64, description="random shift by up to so many pixels")
-    flip: bool = False
-    select: Literal["last", "best"] = Field("last", description="which epoch is used: the last, or the best on val")
-    snapshot_epochs: list[Annotated[int, Field(ge=0)]] = Field([], description="epochs at whose end weights are kept")
+    epochs: int = Field(30, ge=1, le=10000)
+    batch_size: int = Field(128, ge=1)
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    lr: float = Field(0.1, gt=0, allow_inf_nan=False)
+    momentum: float = Field(0.9, ge=0, lt=1, description="adam: beta 1")
+    weight_decay: float = Field(5e-4, ge=0, lt=1)
+    schedule: Literal["constant", "step", "multistep", "cosine", "linear"] = "cosine"
+    nesterov: bool = off(False, False)
+    warmup_epochs: int = off(0, 0, ge=0)
+    step_epochs: int = used_with(30, {"schedule": ["step"]}, ge=1, description="step: epochs between two decays")
+    milestones: list[Epoch] = used_with(
+        [], {"schedule": ["multistep"]}, description="multistep: epochs at whose start lr decays"
+    )
+    decay: float = used_with(
+        0.1, {"schedule": ["step", "multistep"]}, gt=0, lt=1, description="step, multistep: the factor"
+    )
+    grad_clip: float = off(0.0, 0.0, ge=0, description="largest gradient norm; 0 is off")
+    loss_scale: float = off(1.0, 1.0, gt=0, description="the loss is multiplied by this (Mueller A.2: 3)")
+    amp: Literal["none", "bfloat16", "float16"] = off("none", "none", description="precision of the forward pass")
+    crop_padding: int = off(0, 0, ge=0, le=64, description="random shift by up to so many pixels")
+    flip: bool = off(False, False)
+    select: Literal["last", "best"] = outside("last", description="which epoch is used: the last, or the best on val")
+    snapshot_epochs: list[Annotated[int, Field(ge=0)]] = off(
+        [], [], description="epochs at whose end weights are kept"
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -177,7 +196,7 @@ class Recipe(Section):
 class Labels(Section):
     """Supervision by labels; uniform: alpha/K on each class (Mueller), others: alpha/(K-1) on the others (Shen)."""
 
-    label_smoothing: Smoothing = essential(0.0)
+    label_smoothing: Smoothing = 0.0
     smoothing: Literal["uniform", "others"] = "uniform"
 
 
@@ -185,9 +204,9 @@ class Variant(Section):
     """How a student learns from its teacher's logits, whatever T and weight; see lskd/losses.py for each formula."""
 
     loss: Literal["kd", "logit_mse"] = "kd"
-    t_squared: bool = True
-    soften_student: bool = True
-    reduction: Literal["batchmean", "mean"] = "batchmean"
+    t_squared: bool = used_with(True, {"loss": ["kd"]})
+    soften_student: bool = used_with(True, {"loss": ["kd"]})
+    reduction: Literal["batchmean", "mean"] = used_with("batchmean", {"loss": ["kd"]})
     views: Literal["epochs", "online"] | Annotated[int, Field(ge=1, le=10000)] = "epochs"
     dtype: Literal["float32", "float16"] = "float32"
 
@@ -201,7 +220,7 @@ class Variant(Section):
 class Distill(Variant):
     """Supervision by a teacher's logits."""
 
-    temperature: Temperature = essential()
+    temperature: Temperature = used_with(..., {"loss": ["kd"]})
     soft_weight: Weight = 1.0
 
 
@@ -252,19 +271,6 @@ class Figure(Section):
             hint = f"; did you mean {near[0]}?" if near else ""
             raise ValueError(f"no such kind {self.kind!r}; allowed: {', '.join(sorted(tables.FIGURES))}{hint}")
         return self
-
-
-class Runtime(Section):
-    """How fast and where; nothing here is part of a run's identity."""
-
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    runs_per_gpu: int = Field(1, ge=1, le=64)
-    threads: int = Field(1, ge=1, le=1024)
-    workers: int = Field(2, ge=1, le=256)
-    amp: Literal["none", "bfloat16", "float16"] = "none"
-    channels_last: bool = False
-    compile: bool = False
-    checkpoint_minutes: float = Field(0.0, ge=0, description="0 saves at the end of each epoch")
 
 
 class Study(Section):
@@ -318,15 +324,18 @@ def _known_name(where: str, name: str, known: Any) -> None:
 
 
 def spec(section: Section) -> dict[str, Any]:
-    """The fields of a section that a result depends on: essential ones, and others that differ from their default."""
-    out = {}
-    for key, field in type(section).model_fields.items():
-        extra = field.json_schema_extra
-        kind = extra.get("spec") if isinstance(extra, dict) else None
-        value = getattr(section, key)
-        if kind == "always" or (kind is None and value != field.default):
-            out[key] = value
-    return out
+    """The fields of a section that a result uses, each at its value."""
+    return {key: getattr(section, key) for key in type(section).model_fields if _is_used(section, key)}
+
+
+def _is_used(section: Section, key: str) -> bool:
+    extra = type(section).model_fields[key].json_schema_extra
+    if not isinstance(extra, dict):
+        return True
+    beside: Any = extra.get("used_with", {})
+    if extra.get("used") == "never" or any(getattr(section, other) not in values for other, values in beside.items()):
+        return False
+    return "off" not in extra or getattr(section, key) != extra["off"]
 
 
 def canonical(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import platform
 import re
 import socket
 import sys
@@ -10,13 +11,34 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import torch
 
-from lskd.config import Runtime
 from lskd.errors import UserError
+from lskd.jobs.work import Work
+from lskd.runtime import Runtime
 
 _POLL_SECONDS = 0.2
 _SAY_SECONDS = 60.0
+
+
+@contextmanager
+def device_of(work: Work, precision: str = "float32") -> Iterator[torch.device]:
+    """Yield the device of a job, and note in its environment all that moves its numbers by rounding."""
+    runtime = work.runtime
+    with lease(runtime) as device:
+        on_gpu = device.type == "cuda"
+        work.environment |= {
+            "device": torch.cuda.get_device_name(device) if on_gpu else f"CPU ({platform.machine()})",
+            "precision": precision,
+            "threads": "any" if on_gpu else str(runtime.threads),
+            "memory format": "channels_last" if runtime.channels_last else "contiguous",
+            "compile": str(runtime.compile and on_gpu).lower(),
+            "torch": str(torch.__version__),
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        }
+        yield device
 
 
 @contextmanager

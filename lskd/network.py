@@ -1,5 +1,6 @@
 """Networks made from specs and files, and what they say of images."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ from safetensors.torch import load_file, save_file
 from lskd.data.augment import augment, normalise
 from lskd.data.prepared import Split
 from lskd.errors import UserError
-from lskd.files import atomic
-from lskd.runs import model_options
+from lskd.io.atomic import atomic
+from lskd.io.seal import mend
 
 BLOCK = 512  # images that one forward pass takes where the order does not matter
 
@@ -26,17 +27,13 @@ def be_deterministic(device: torch.device) -> None:
     torch.backends.cudnn.benchmark = device.type == "cuda"
 
 
-def device_name(device: torch.device) -> str:
-    """The device as an artifact's metadata tells it."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-
-
 def new_model(
     build: Callable[..., torch.nn.Module], model: dict[str, Any], split: Split, device: torch.device
 ) -> torch.nn.Module:
     """The network of a spec's `model` for the images and classes of `split`; initialised on the CPU, then moved."""
     shape = tuple(split.images_nchw.shape[1:])
-    return build(len(split.classes), shape, **model_options(model)).to(device)
+    options = {key: value for key, value in model.items() if key != "name"}
+    return build(len(split.classes), shape, **options).to(device)
 
 
 def load_model(
@@ -64,10 +61,10 @@ def weights(network: torch.nn.Module) -> dict[str, torch.Tensor]:
     }
 
 
-def write_tensors(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
-    """Write CPU tensors as safetensors, atomically."""
+def write_tensors(path: Path, tensors: dict[str, torch.Tensor], origin: dict[str, Any]) -> None:
+    """Write CPU tensors as safetensors with where they come from, atomically."""
     with atomic(path) as tmp:
-        save_file(tensors, tmp, metadata)
+        save_file(tensors, tmp, {"lskd": json.dumps(origin, sort_keys=True)})
 
 
 def load_tensors(path: Path) -> dict[str, torch.Tensor]:
@@ -75,7 +72,7 @@ def load_tensors(path: Path) -> dict[str, torch.Tensor]:
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
-        raise UserError(f"{path}: missing or damaged weights ({error}); delete it and run again") from None
+        raise UserError(f"{path}: missing or damaged weights ({error}); {mend(path)}") from None
 
 
 def blocks(samples: int) -> list[torch.Tensor]:

@@ -1,10 +1,8 @@
-"""A study becomes runs, their folders, their specs, and the code each stage uses. Pure: reads and writes no file."""
+"""A study becomes runs: what each is called, and what its numbers depend on. Pure: reads and writes no file."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from lskd import config, tables
@@ -12,7 +10,7 @@ from lskd.config import Data, Distill, Distilled, Figure, Labels, Model, Recipe,
 from lskd.errors import UserError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
     """One trained network: data, model, recipe, supervision and seed. `teacher` is set where `supervision` distils."""
 
@@ -25,42 +23,52 @@ class Run:
     teacher: "Run | None" = None
 
     @cached_property
-    def path(self) -> str:
-        """The run's folder under results/, which reads as its provenance."""
-        if isinstance(self.supervision, Distill) and self.teacher:
-            how = [self.teacher.path, "kd", model_slug(self.model), self.recipe_name, distill_slug(self.supervision)]
-        else:
-            how = [self.data.folder, model_slug(self.model), self.recipe_name, labels_slug(self.supervision)]
-        return "/".join([*how, f"seed{self.seed}"])
+    def title(self) -> str:
+        """The run's name, which reads as its provenance: glyphs/resnet8-w4/short/kd-T3-from-resnet8-w16-ls0.1/seed0."""
+        return "/".join([self.data.folder, model_slug(self.model), self.recipe_name, self.taught, f"seed{self.seed}"])
+
+    @cached_property
+    def taught(self) -> str:
+        """How the run is taught, in a name; a teacher's recipe is told where it is another than the student's."""
+        if not isinstance(self.supervision, Distill) or self.teacher is None:
+            return labels_slug(self.supervision)
+        teacher = self.teacher
+        recipe = [teacher.recipe_name] * (teacher.recipe_name != self.recipe_name)
+        return "-".join(
+            ["kd", distill_slug(self.supervision), "from", model_slug(teacher.model), *recipe, teacher.taught]
+        )
 
     @cached_property
     def spec(self) -> dict[str, Any]:
-        """Everything that this run's weights depend on, as plain JSON values; the teacher's spec stands inside."""
-        made = {
-            "data": config.spec(self.data),
-            "model": config.spec(self.model),
+        """What this run's weights depend on beside its data and its teacher's logits, as plain JSON values."""
+        return {
+            "model": model_spec(self.model),
             "recipe": config.spec(self.recipe),
+            "supervision": _supervision_spec(self.supervision),
+            "pixels": {"key": self.data.dataset, "seed": self.root.seed},
             "seed": self.seed,
         }
-        if self.teacher is None:
-            return made | {"labels": config.spec(self.supervision)}
-        return made | {"distill": config.spec(self.supervision), "teacher": self.teacher.spec}
 
-    @cached_property
-    def canonical_spec(self) -> str:
-        """The spec as one canonical JSON string."""
-        return config.canonical(self.spec)
+    @property
+    def root(self) -> "Run":
+        """The label-trained run at the root of the chain of teachers; its seed draws the pixels of all below."""
+        return self.teacher.root if self.teacher else self
 
     @property
     def label_smoothing(self) -> float:
         """The run's own label smoothing, or that of the first teacher above it."""
-        if isinstance(self.supervision, Labels):
-            return self.supervision.label_smoothing
-        assert self.teacher is not None
-        return self.teacher.label_smoothing
+        assert isinstance(self.root.supervision, Labels)
+        return self.root.supervision.label_smoothing
 
 
-@dataclass(frozen=True)
+def _supervision_spec(supervision: Labels | Distill) -> dict[str, Any]:
+    spec = config.spec(supervision)
+    if isinstance(supervision, Labels) and not supervision.label_smoothing:
+        del spec["smoothing"]  # both forms are the hard labels
+    return spec
+
+
+@dataclass(frozen=True, eq=False)
 class Member:
     """A run as a study names it."""
 
@@ -70,30 +78,29 @@ class Member:
 
     @cached_property
     def row(self) -> dict[str, Any]:
-        """The identity columns of a metrics table, and the digest by which the run's files are known."""
+        """The identity columns of a metrics table."""
         run, how = self.run, self.run.supervision
-        distilled = isinstance(how, Distill)
         return {
-            "run": run.path,
+            "run": run.title,
             "group": self.group,
             "role": self.role,
             "dataset": run.data.folder,
             "model": model_slug(run.model),
             "recipe": run.recipe_name,
-            "teacher": run.teacher.path if run.teacher else "",
+            "teacher": run.teacher.title if run.teacher else "",
             "teacher_model": model_slug(run.teacher.model) if run.teacher else "",
             "label_smoothing": run.label_smoothing,
             "temperature": how.temperature if isinstance(how, Distill) else None,
             "soft_weight": how.soft_weight if isinstance(how, Distill) else None,
-            "variant": _variant(how) if distilled and isinstance(how, Distill) else "",
+            "variant": _variant(how) if isinstance(how, Distill) else "",
             "seed": run.seed,
-            "digest": spec_digest(run.spec),
         }
 
 
-def spec_digest(spec: dict[str, Any]) -> str:
-    """A short digest of a run's spec, by which a file of its folder is known to be its own."""
-    return hashlib.sha256(config.canonical(spec).encode()).hexdigest()[:16]
+def model_spec(model: Model) -> dict[str, Any]:
+    """A model's spec; what its builder takes beside classes and image shape is all of it but the name."""
+    own = model.name in tables.MODELS
+    return config.spec(model) | ({} if own else {"arch": model.name})  # one builder serves all of torchvision's
 
 
 def model_slug(model: Model) -> str:
@@ -146,8 +153,8 @@ def members(study: Study) -> list[Member]:
     for name in _teachers_first(study):
         made[name] = list(_distilled(study, study.students[name], made[study.students[name].teacher]))
         found += [Member(name, "student", run) for run in made[name]]
-    check_paths([member.run for member in found])
-    return sorted(found, key=lambda member: (member.run.path, member.group))
+    _check_names([member.run for member in found])
+    return sorted(found, key=lambda member: (member.run.title, member.group))
 
 
 def _trained(study: Study, group: Trained) -> Iterator[Run]:
@@ -185,25 +192,29 @@ def _teachers_first(study: Study) -> list[str]:
     return order
 
 
-def check_paths(runs: list[Run]) -> None:
-    """Raise UserError if two different runs, or two different data sets, share a folder."""
+def _check_names(runs: list[Run]) -> None:
+    """Raise UserError if two different runs, or two different data sets, have one name in a study."""
     specs: dict[str, str] = {}
-    for data in {run.data for run in runs}:
-        told = config.canonical(config.spec(data))
+    for data in {id(run.data): run.data for run in runs}.values():
+        told = config.canonical(config.spec(data)) + data.root * (data.dataset == "imagefolder")
         if specs.setdefault(data.folder, told) != told:
-            raise UserError(
-                f"data: two different data sets would share results/{data.folder}; give one of them another name"
-            )
+            raise UserError(f"data: two different data sets are called {data.folder}; give one of them another name")
     for run in runs:
-        mine = run.canonical_spec
-        if specs.setdefault(run.path, mine) != mine:
+        chain = config.canonical(_chain(run))
+        if specs.setdefault(run.title, chain) != chain:
             raise UserError(
-                f"recipes.{run.recipe_name}: two different runs would share results/{run.path}; "
+                f"recipes.{run.recipe_name}: two different runs are called {run.title}; "
                 "give one of their recipes or data sets another name"
             )
 
 
-def shown(found: list[Member], figure: Figure) -> list[Member]:
+def _chain(run: Run) -> list[Any]:
+    """The spec of a run and of the teachers above it, with what tells two uses of one network apart."""
+    mine = [run.spec, config.spec(run.data), run.recipe.select]
+    return [*mine, *(_chain(run.teacher) if run.teacher else [])]
+
+
+def select(found: list[Member], figure: Figure) -> list[Member]:
     """Those of a study's runs that a figure shows: of its groups, and of students those at its temperatures."""
     return [member for member in found if _in_groups(member, figure) and _at_temperatures(member, figure)]
 
@@ -222,81 +233,29 @@ def augmented(recipe: Recipe) -> bool:
     return bool(recipe.crop_padding or recipe.flip)
 
 
-def stored_views(run: Run) -> list[int]:
-    """The views of its training images whose teacher logits a student needs: 0 is the clean one, others 1, 2, ...
+def stored_draws(student: Run) -> list[int]:
+    """The augmentation draws of its training images whose teacher logits a student needs: 0 is the clean image.
 
-    Without augmentation all views show the same pixels, so the clean one serves them all.
+    Without augmentation all draws show the same pixels, so the clean one serves them all.
     """
-    assert isinstance(run.supervision, Distill)
-    views = run.supervision.views
-    if not augmented(run.recipe) or views == 1:
+    assert isinstance(student.supervision, Distill)
+    views = student.supervision.views
+    if not augmented(student.recipe) or views == 1:
         return [0]
-    return list(range(1, 1 + (views if isinstance(views, int) else run.recipe.epochs)))
+    return list(range(1, 1 + (views if isinstance(views, int) else student.recipe.epochs)))
 
 
-def views_file(student: Run) -> str:
-    """The teacher's logits that a student reads, as a path under results/ that names how they were made."""
-    assert student.teacher is not None
+def store_slug(student: Run) -> str:
+    """What the teacher's logits that a student reads are called: draws30-crop1-flip-float32, or clean-float32."""
     assert isinstance(student.supervision, Distill)
-    views = stored_views(student)
-    parts = ["clean" if views == [0] else f"views{len(views)}"]
-    if views != [0]:
-        parts += [f"crop{student.recipe.crop_padding}"] * bool(student.recipe.crop_padding)
-        parts += ["flip"] * student.recipe.flip
-    parts.append(student.supervision.dtype)
-    return f"{student.teacher.path}/logits/{'-'.join(parts)}.parquet"
+    draws, recipe = stored_draws(student), student.recipe
+    parts = ["clean"]
+    if draws != [0]:
+        parts = [f"draws{len(draws)}", *[f"crop{recipe.crop_padding}"] * bool(recipe.crop_padding)]
+        parts += ["flip"] * recipe.flip
+    return "-".join([*parts, student.supervision.dtype])
 
 
-def views_spec(student: Run) -> dict[str, Any]:
-    """The spec of that file: the teacher, the views and how their pixels are drawn."""
-    assert student.teacher is not None
-    assert isinstance(student.supervision, Distill)
-    views = stored_views(student)
-    drawn = {key: value for key, value in config.spec(student.recipe).items() if key in ("crop_padding", "flip")}
-    return {
-        "run": student.teacher.spec,
-        "views": len(views) if views != [0] else 0,
-        "augment": drawn if views != [0] else {},
-        "dtype": student.supervision.dtype,
-    }
-
-
-def used_weights(model: Path, run: dict[str, Any]) -> Path:
-    """The weights that stand for a run: `model`, its last epoch's, or beside them the best on val, as its spec says."""
-    return model.with_name("best.safetensors") if run["recipe"].get("select") == "best" else model
-
-
-def model_entry(model: dict[str, Any]) -> str:
-    """The entry point of the model that a spec names."""
-    return tables.MODELS.get(model["name"], tables.TORCHVISION)
-
-
-def model_options(model: dict[str, Any]) -> dict[str, Any]:
-    """What that entry point takes beside classes and image shape; torchvision's takes the name."""
-    own = {key: value for key, value in model.items() if key != "name"}
-    return own if model["name"] in tables.MODELS else {"arch": model["name"]}
-
-
-def loss_entry(spec: dict[str, Any]) -> str:
-    """The entry point of the loss that a run's spec names."""
-    if "distill" in spec:
-        return tables.LOSSES[spec["distill"].get("loss", "kd")]
-    return tables.LOSSES["smoothed_cross_entropy" if spec["labels"]["label_smoothing"] else "cross_entropy"]
-
-
-def entry_points(stage: str, spec: dict[str, Any]) -> list[str]:
-    """The code that a stage uses for a spec, as "module:function"; the fingerprint follows these."""
-    if stage == "data":
-        return ["lskd.data.prepare:prepare", "lskd.data.prepare:write", tables.DATASETS[spec["dataset"]]]
-    if stage in ("train", "distill"):
-        online = spec.get("distill", {}).get("views") == "online"
-        taught = [model_entry(spec["teacher"]["model"])] if online else []
-        return [f"lskd.{stage}:{stage}", model_entry(spec["model"]), loss_entry(spec), *taught]
-    if stage in ("dump", "views", "probe"):
-        return [f"lskd.{stage}:{stage}", model_entry(spec["run"]["model"])]
-    if stage == "complexity":
-        return ["lskd.complexity:measure", *sorted({model_entry(model) for model in spec["models"].values()})]
-    if stage == "metrics":
-        return ["lskd.metrics.measure:measure", tables.METRICS[spec["family"]].entry]
-    module = tables.FIGURES[spec["kind"]].module
-    return ["lskd.figures.render:render", f"{module}:table", f"{module}:draw"]
+def augment_spec(recipe: Recipe) -> dict[str, Any]:
+    """How a recipe's pixels are drawn."""
+    return {key: value for key, value in config.spec(recipe).items() if key in ("crop_padding", "flip")}

@@ -1,35 +1,55 @@
 """What happens when: the learning rate of a step, the batches of an epoch. Pure functions of recipe, seed and count."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
-from lskd.config import Recipe
 from lskd.data.augment import data_key
 
+Recipe = dict[str, Any]  # of a spec: what is off is left out
 
-def lr_factor(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
-    """What `recipe.lr` is multiplied by at `step` (from 0).
 
-    In warm-up it rises linearly, (step + 1) / steps of warm-up. Cosine, (1 + cos(pi t)) / 2 (Loshchilov & Hutter 2017,
-    SGDR, eq. 5, one period), and linear, 1 - t, run with t from 0 at the end of warm-up to 1 at the end of training.
-    Step and multi-step multiply by `decay` at the start of the epochs that they name, counted from the start of it all.
+Schedule = Callable[[Recipe, float, int], float]
+"""From a recipe, the share of training done after warm-up (0 to 1) and the epoch (from 0) to the factor of lr."""
+
+
+def lr_factor(recipe: Recipe, step: int, steps_per_epoch: int, schedule: Schedule) -> float:
+    """What a recipe's lr is multiplied by at `step` (from 0).
+
+    In warm-up it rises linearly, (step + 1) / steps of warm-up; then `schedule` tells.
     """
-    warmup = recipe.warmup_epochs * steps_per_epoch
+    warmup = recipe.get("warmup_epochs", 0) * steps_per_epoch
     if step < warmup:
         return (step + 1) / warmup
-    done = (step - warmup) / (recipe.epochs * steps_per_epoch - warmup)
-    if recipe.schedule == "cosine":
-        return (1 + math.cos(math.pi * done)) / 2
-    if recipe.schedule == "linear":
-        return 1 - done
-    epoch = step // steps_per_epoch
-    if recipe.schedule == "step":
-        return recipe.decay ** (epoch // recipe.step_epochs)
-    if recipe.schedule == "multistep":
-        return recipe.decay ** sum(milestone <= epoch for milestone in recipe.milestones)
+    done = (step - warmup) / (recipe["epochs"] * steps_per_epoch - warmup)
+    return schedule(recipe, done, step // steps_per_epoch)
+
+
+def constant(recipe: Recipe, done: float, epoch: int) -> float:
+    """1 throughout."""
     return 1.0
+
+
+def cosine(recipe: Recipe, done: float, epoch: int) -> float:
+    """(1 + cos(pi t)) / 2 (Loshchilov & Hutter 2017, SGDR, eq. 5, one period)."""
+    return (1 + math.cos(math.pi * done)) / 2
+
+
+def linear(recipe: Recipe, done: float, epoch: int) -> float:
+    """1 - t."""
+    return 1 - done
+
+
+def step(recipe: Recipe, done: float, epoch: int) -> float:
+    """Times `decay` every `step_epochs` epochs, counted from the start of it all."""
+    return recipe["decay"] ** (epoch // recipe["step_epochs"])
+
+
+def multistep(recipe: Recipe, done: float, epoch: int) -> float:
+    """Times `decay` at the start of each epoch of `milestones`."""
+    return recipe["decay"] ** sum(milestone <= epoch for milestone in recipe["milestones"])
 
 
 def epoch_batches(seed: int, epoch: int, samples: int, batch_size: int) -> list[torch.Tensor]:
@@ -54,13 +74,6 @@ def stream_seed(name: str, seed: int) -> int:
     return data_key(name, seed) & 0xFFFFFFFF
 
 
-def root_seed(spec: dict[str, Any]) -> int:
-    """The seed of the label-trained run at the root of a run's chain of teachers."""
-    while "teacher" in spec:
-        spec = spec["teacher"]
-    return int(spec["seed"])
-
-
 def pixel_key(spec: dict[str, Any]) -> int:
     """The key of a run's augmentation; a student shares its teachers', to see the pixels that their logits are of."""
-    return data_key(spec["data"]["dataset"], root_seed(spec))
+    return data_key(spec["pixels"]["key"], spec["pixels"]["seed"])

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from lskd.config import Study
-from lskd.files import write_json
+from lskd.io.atomic import write_json
 
 PATH = Path(__file__).resolve().parent.parent / "workflow" / "schemas" / "config.schema.json"
 

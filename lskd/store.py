@@ -23,7 +23,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from lskd.errors import UserError
-from lskd.files import atomic
+from lskd.io.atomic import atomic
 
 Array = NDArray[Any]
 Rows = tuple[Array, Array, Array]

@@ -49,33 +49,33 @@ LOSSES = {
 }
 
 
-class Metric(NamedTuple):
-    """A metric family: its entry point, and the file of a run's folder by which it waits for what it reads.
+SCHEDULES = {name: f"lskd.schedule:{name}" for name in ("constant", "step", "multistep", "cosine", "linear")}
 
-    A job's files are made together, and its last one stands for them all: a plan of thousands of runs is made in half
-    the time. `DUMPED` stands for logits, features and head.safetensors.
-    """
+OPTIMIZERS = {"sgd": "lskd.optimizer:sgd", "adam": "lskd.optimizer:adam"}
+
+
+class Metric(NamedTuple):
+    """A metric family: its entry point, the stage of each run (and of its teacher) that it reads, its options."""
 
     entry: str
-    needs: str
-    teacher_needs: str = ""
+    reads: str = "predict"
+    teacher_reads: str = ""
+    options: tuple[str, ...] = ()
 
-
-DUMPED = "logits/test.parquet"
 
 METRICS = {
-    "accuracy": Metric("lskd.metrics.accuracy:measure", DUMPED),
-    "calibration": Metric("lskd.metrics.calibration:measure", DUMPED),
-    "reliability": Metric("lskd.metrics.reliability:measure", DUMPED),
-    "stability": Metric("lskd.metrics.stability:measure", DUMPED),
-    "diffusion": Metric("lskd.metrics.diffusion:measure", DUMPED, DUMPED),
-    "clusters": Metric("lskd.metrics.clusters:measure", DUMPED),
-    "projection": Metric("lskd.metrics.projection:measure", DUMPED),
-    "smoothness": Metric("lskd.metrics.smoothness:measure", DUMPED),
-    "probabilities": Metric("lskd.metrics.probabilities:measure", DUMPED),
-    "information": Metric("lskd.metrics.information:measure", "probe.parquet"),
-    "agreement": Metric("lskd.metrics.agreement:measure", DUMPED, DUMPED),
-    "history": Metric("lskd.metrics.history:measure", "history.parquet"),
+    "accuracy": Metric("lskd.metrics.accuracy:measure"),
+    "calibration": Metric("lskd.metrics.calibration:measure"),
+    "reliability": Metric("lskd.metrics.reliability:measure"),
+    "stability": Metric("lskd.metrics.stability:measure"),
+    "diffusion": Metric("lskd.metrics.diffusion:measure", "predict", "predict", ("targets", "similar", "t1", "t2")),
+    "clusters": Metric("lskd.metrics.clusters:measure", options=("classes",)),
+    "projection": Metric("lskd.metrics.projection:measure", options=("classes",)),
+    "smoothness": Metric("lskd.metrics.smoothness:measure", options=("temperatures",)),
+    "probabilities": Metric("lskd.metrics.probabilities:measure", options=("temperatures",)),
+    "information": Metric("lskd.metrics.information:measure", "snapshots", options=("classes",)),
+    "agreement": Metric("lskd.metrics.agreement:measure", "predict", "predict"),
+    "history": Metric("lskd.metrics.history:measure", "train"),
 }
 
 

@@ -345,9 +345,9 @@ def test_any_other_number_in_reached_code_is_noticed(tmp_path_factory: pytest.Te
 
 def test_names_found_in_the_real_tree_are_its_own() -> None:
     """Each name counted for a real module's definition exists in the module, once that is imported."""
-    found = reachable(["lskd.files:atomic", "lskd.fingerprint:code_digest"])
-    assert "lskd.files:_sync" in found
-    assert "lskd.files:write_json" not in found
+    found = reachable(["lskd.io.atomic:atomic", "lskd.fingerprint:code_digest"])
+    assert "lskd.io.atomic:_sync" in found
+    assert "lskd.io.atomic:write_json" not in found
     assert all(hasattr(fingerprint, name.partition(":")[2]) for name in found if name.startswith("lskd.fingerprint:"))
 
 
@@ -361,7 +361,7 @@ def test_every_real_module_can_be_followed() -> None:
 
 
 def test_thousands_of_calls_are_cheap() -> None:
-    entries = ["lskd.files:atomic", "lskd.fingerprint:code_digest"]
+    entries = ["lskd.io.atomic:atomic", "lskd.fingerprint:code_digest"]
     code_digest(entries)
     started = time.perf_counter()
     for _ in range(1000):
@@ -371,21 +371,21 @@ def test_thousands_of_calls_are_cheap() -> None:
 
 def test_command_line_explains_and_imports_nothing_heavy() -> None:
     shown = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "lskd.fingerprint", "lskd.files:write_json"],
+        [sys.executable, "-X", "importtime", "-m", "lskd.fingerprint", "lskd.io.atomic:write_json"],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
     )
     digest, *rest = shown.stdout.splitlines()
-    assert digest == code_digest(["lskd.files:write_json"])
-    assert [line.split()[1] for line in rest] == [f"lskd.files:{name}" for name in ("_sync", "atomic", "write_json")]
+    assert digest == code_digest(["lskd.io.atomic:write_json"])
+    assert [line.split()[1] for line in rest] == [f"lskd.io.atomic:{name}" for name in ("_sync", "atomic", "write_json")]
     imported = {line.rpartition("|")[2].strip() for line in shown.stderr.splitlines()}
     assert {name for name in imported if name.startswith("lskd")} <= {"lskd", "lskd.errors"}
-    assert not imported & {"torch", "numpy", "pandas", "lskd.files"}
+    assert not imported & {"torch", "numpy", "pandas", "lskd.io.atomic"}
 
     wrong = subprocess.run(
-        [sys.executable, "-m", "lskd.fingerprint", "lskd.files:atomc"], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "-m", "lskd.fingerprint", "lskd.io.atomic:atomc"], cwd=ROOT, capture_output=True, text=True
     )
     assert wrong.returncode == 1
-    assert wrong.stderr.startswith("error: entry point 'lskd.files:atomc'")
+    assert wrong.stderr.startswith("error: entry point 'lskd.io.atomic:atomc'")

@@ -1,6 +1,5 @@
 """From a loader's arrays to one file: the val split, the checks, the channel statistics. NumPy only."""
 
-import argparse
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -8,15 +7,30 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from lskd import provenance as origin
-from lskd import stage, tables
-from lskd.config import Data
 from lskd.data.arrays import Arrays
+from lskd.data.content import check_same
 from lskd.data.split import stratified_mask
 from lskd.errors import UserError
-from lskd.files import atomic
+from lskd.io.atomic import atomic
+from lskd.jobs.work import Work
 
 _SPLIT_SEED = 20201
+
+
+def run(work: Work) -> None:
+    """Prepare the data set of a job's spec from the files at its place; UserError where they are no longer those."""
+    spec = work.spec
+    tensors, metadata = prepare(
+        work.functions["load"],
+        work.place,
+        val_fraction=spec["val_fraction"],
+        image_size=spec.get("image_size", 0),
+        test_fraction=spec.get("test_fraction", 0.0),
+        workers=work.runtime.workers,
+    )
+    check_same(spec["content"], spec["dataset"], str(work.place))
+    origin = json.dumps(work.origin, sort_keys=True)
+    write(work.folder / "data.safetensors", tensors, {"lskd": origin, **metadata})
 
 
 def prepare(
@@ -50,12 +64,10 @@ def prepare(
     return tensors, {key: json.dumps(value, ensure_ascii=False) for key, value in metadata.items()}
 
 
-def write(
-    path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, str], provenance: dict[str, str] | None = None
-) -> None:
+def write(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
     """Write what `prepare` returned as safetensors, atomically."""
     with atomic(path) as tmp:
-        save_file(tensors, tmp, {**(provenance or {}), **metadata})
+        save_file(tensors, tmp, metadata)
 
 
 def channel_statistics(images_nchw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -96,21 +108,3 @@ def _check(arrays: Arrays, root: Path) -> None:
             f"{root}: class {name!r} has {counts.min()} training image(s); at least 2 are needed (one each for train "
             "and val)"
         )
-
-
-def main(arguments: argparse.Namespace) -> None:
-    """Prepare the data set that the spec names from the files under --root."""
-    data = Data.model_validate(arguments.spec)
-    tensors, metadata = prepare(
-        stage.resolve(tables.DATASETS[data.dataset]),
-        arguments.root,
-        val_fraction=data.val_fraction,
-        image_size=data.image_size,
-        test_fraction=data.test_fraction,
-        workers=stage.runtime().workers,
-    )
-    write(arguments.out, tensors, metadata, origin.collect(arguments.spec, arguments.code, {}))
-
-
-if __name__ == "__main__":
-    stage.call("data", main, stage.parser("data.prepare", "root", "out").parse_args())

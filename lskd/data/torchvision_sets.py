@@ -1,12 +1,15 @@
-"""MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100: torchvision's classes, and its layout of files under `root`.
+"""MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100: torchvision's addresses, and its layout of files under `root`.
 
 Files may be put there by hand, packed or unpacked; what is missing is downloaded where there is a network. Files are
-downloaded and unpacked atomically, so neither a kill nor a second job at the same time leaves half a file.
+downloaded and unpacked atomically, so neither a kill nor a second job at the same time leaves half a file. Each file is
+read once and those bytes are compared with the published digest before they are decoded.
 """
 
 import gzip
-import shutil
+import hashlib
+import pickle
 import socket
+import struct
 import tarfile
 import tempfile
 import zlib
@@ -18,19 +21,19 @@ from typing import Any
 
 import numpy as np
 from torchvision.datasets import CIFAR10, CIFAR100, MNIST, FashionMNIST
-from torchvision.datasets.mnist import read_sn3_pascalvincent_tensor
 from torchvision.datasets.utils import check_integrity, download_url, extract_archive
 
 from lskd.data.arrays import Arrays
+from lskd.data.content import PUBLISHED
 from lskd.errors import UserError
-from lskd.files import atomic
+from lskd.io.atomic import atomic
 
 NETWORK_TIMEOUT = 20.0  # seconds without a byte
 
 
 def load_mnist(root: Path, *, image_size: int, test_fraction: float, workers: int) -> Arrays:
     """Load MNIST (60,000 + 10,000 grey images of 28 x 28) from the four IDX files in root/MNIST/raw."""
-    return _load_idx(MNIST, root, "put the four .gz files of MNIST there")
+    return _load_idx(MNIST, root, PUBLISHED["mnist"], "put the four .gz files of MNIST there")
 
 
 def load_fashion_mnist(root: Path, *, image_size: int, test_fraction: float, workers: int) -> Arrays:
@@ -38,6 +41,7 @@ def load_fashion_mnist(root: Path, *, image_size: int, test_fraction: float, wor
     return _load_idx(
         FashionMNIST,
         root,
+        PUBLISHED["fashion_mnist"],
         "put the four .gz files of Fashion-MNIST there (Debian's package dataset-fashion-mnist has them in "
         "/usr/share/datasets/fashion-mnist)",
     )
@@ -45,76 +49,120 @@ def load_fashion_mnist(root: Path, *, image_size: int, test_fraction: float, wor
 
 def load_cifar10(root: Path, *, image_size: int, test_fraction: float, workers: int) -> Arrays:
     """Load CIFAR-10 (50,000 + 10,000 colour images of 32 x 32) from root/cifar-10-python.tar.gz or its folder."""
-    return _load_cifar(CIFAR10, root)
+    return _load_cifar(CIFAR10, root, PUBLISHED["cifar10"])
 
 
 def load_cifar100(root: Path, *, image_size: int, test_fraction: float, workers: int) -> Arrays:
     """Load CIFAR-100 (50,000 + 10,000 colour images of 32 x 32) from root/cifar-100-python.tar.gz or its folder."""
-    return _load_cifar(CIFAR100, root)
+    return _load_cifar(CIFAR100, root, PUBLISHED["cifar100"])
 
 
-def _load_idx(cls: Any, root: Path, advice: str) -> Arrays:
+def _load_idx(cls: Any, root: Path, sha256s: dict[str, str], advice: str) -> Arrays:
     folder = root / cls.__name__ / "raw"
     for name, md5 in cls.resources:
         archive = folder / name
-        if archive.with_suffix("").is_file():
-            continue
-        if not archive.is_file():
+        if not archive.with_suffix("").is_file() and not archive.is_file():
             _download([mirror + name for mirror in cls.mirrors], archive, md5, advice)
-        _gunzip(archive)
-    for name, _ in cls.resources:
-        _check_idx((folder / name).with_suffix(""))
-    train, test = cls(root, train=True), cls(root, train=False)
+    arrays = {name: _read_idx(folder / name, sha256) for name, sha256 in sha256s.items()}
     return Arrays(
-        train.data.numpy()[:, None],
-        train.targets.numpy().astype(np.int64),
-        test.data.numpy()[:, None],
-        test.targets.numpy().astype(np.int64),
+        arrays["train-images-idx3-ubyte"][:, None],
+        arrays["train-labels-idx1-ubyte"].astype(np.int64),
+        arrays["t10k-images-idx3-ubyte"][:, None],
+        arrays["t10k-labels-idx1-ubyte"].astype(np.int64),
         tuple(cls.classes),
     )
 
 
-def _gunzip(archive: Path) -> None:
-    """Unpack beside the archive. gzip's own checksum is the test of it, as repacked files have other MD5 sums."""
-    with atomic(archive.with_suffix("")) as tmp, tmp.open("wb") as target:
-        try:
-            with gzip.open(archive) as source:
-                shutil.copyfileobj(source, target)
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise UserError(f"{archive}: damaged ({error}); replace it with a whole copy or delete it") from error
+def _read_idx(path: Path, sha256: str) -> np.ndarray:
+    """Decode the published file at `path`, or the .gz beside it, which is unpacked if its bytes are the published."""
+    if path.is_file():
+        return _check_idx(path, _read(path), sha256)
+    archive = path.with_name(f"{path.name}.gz")
+    content = _gunzip(archive)
+    array = _check_idx(archive, content, sha256)
+    with atomic(path) as tmp:
+        tmp.write_bytes(content)
+    return array
 
 
-def _check_idx(path: Path) -> None:
+def _gunzip(archive: Path) -> bytes:
     try:
-        read_sn3_pascalvincent_tensor(str(path))
-    except Exception as error:  # torchvision raises whatever its parsing stumbles on
+        return gzip.decompress(_read(archive))
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise UserError(f"{archive}: damaged ({error}); replace it with a whole copy or delete it") from error
+
+
+def _check_idx(path: Path, content: bytes, sha256: str) -> np.ndarray:
+    """Decode the bytes of `path`, unpacked; UserError unless they are a whole IDX file and the published one."""
+    published = path.name.removesuffix(".gz") + ".gz"
+    try:
+        array = _parse_idx(content)
+    except (ValueError, struct.error) as error:
         raise UserError(
-            f"{path}: damaged, not a whole IDX file; delete it and put a whole {path.name}.gz beside it"
+            f"{path}: damaged, not a whole IDX file; delete it and put the published {published} there"
         ) from error
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != sha256:
+        raise UserError(
+            f"{path}: a whole IDX file, but not the published one (SHA-256 of its data {digest[:12]}..., published "
+            f"{sha256[:12]}...); delete it and put the published {published} there, or give images of your own as "
+            "data: FOLDER, with one subfolder a class"
+        )
+    return array
 
 
-def _load_cifar(cls: Any, root: Path) -> Arrays:
+def _parse_idx(content: bytes) -> np.ndarray:
+    """Decode an IDX file of bytes: 0, 0, 8, the number of axes, the length of each (big-endian uint32), the data."""
+    zeros, kind, axes = struct.unpack_from(">HBB", content)
+    if zeros != 0 or kind != 8:
+        raise ValueError("not an IDX file of bytes")
+    shape = struct.unpack_from(f">{axes}I", content, 4)
+    return np.frombuffer(content, dtype=np.uint8, offset=4 + 4 * axes).reshape(shape)
+
+
+def _load_cifar(cls: Any, root: Path, md5s: dict[str, str]) -> Arrays:
     folder, archive = root / cls.base_folder, root / cls.filename
-    members = [*cls.train_list, *cls.test_list, (cls.meta["filename"], cls.meta["md5"])]
-    bad = [folder / name for name, md5 in members if not check_integrity(folder / name, md5)]
-    if bad:
+    members = _read_published(folder, md5s)
+    if bad := sorted(md5s.keys() - members.keys()):
         if not archive.is_file():
-            advice = f"put it there ({bad[0]} is missing or damaged)" if folder.is_dir() else "put it there"
+            advice = f"put it there ({folder / bad[0]} is missing or damaged)" if folder.is_dir() else "put it there"
             _download([cls.url], archive, cls.tgz_md5, advice)
         if not check_integrity(archive, cls.tgz_md5):
             raise UserError(f"{archive}: damaged (its MD5 sum is wrong); replace it with a whole copy or delete it")
         _untar(archive, cls.base_folder)
+        members = _read_published(folder, md5s)
+    if bad := sorted(md5s.keys() - members.keys()):
+        raise UserError(f"{folder / bad[0]}: not the published file, although {archive.name} is; delete {folder}")
     try:
-        train, test = cls(root, train=True), cls(root, train=False)
+        return _decode_cifar(cls, {name: pickle.loads(member, encoding="latin1") for name, member in members.items()})
     except Exception as error:  # pickle raises anything on bytes that are no pickle
         raise UserError(f"{folder}: damaged ({_line(error)}); delete this folder and put {archive} there") from error
-    return Arrays(
-        _nchw(train.data),
-        np.array(train.targets, dtype=np.int64),
-        _nchw(test.data),
-        np.array(test.targets, dtype=np.int64),
-        tuple(train.classes),
-    )
+
+
+def _read_published(folder: Path, md5s: dict[str, str]) -> dict[str, bytes]:
+    """The bytes of those files in `folder` that are the published ones."""
+    contents = {name: _read(folder / name) for name in md5s if (folder / name).is_file()}
+    return {name: content for name, content in contents.items() if _md5(content) == md5s[name]}
+
+
+def _md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def _decode_cifar(cls: Any, members: dict[str, dict[str, Any]]) -> Arrays:
+    def read(batches: list[tuple[str, str]]) -> tuple[np.ndarray, np.ndarray]:
+        key = "labels" if cls is CIFAR10 else "fine_labels"
+        images = np.concatenate([members[name]["data"] for name, _ in batches]).reshape(-1, 3, 32, 32)
+        return images, np.concatenate([members[name][key] for name, _ in batches]).astype(np.int64)
+
+    return Arrays(*read(cls.train_list), *read(cls.test_list), tuple(members[cls.meta["filename"]][cls.meta["key"]]))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); make it readable or replace it") from error
 
 
 def _untar(archive: Path, folder_name: str) -> None:
@@ -128,10 +176,6 @@ def _untar(archive: Path, folder_name: str) -> None:
                 path.replace(target / path.name)
     except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
         raise UserError(f"{archive}: cannot be unpacked ({_line(error)}); is that folder writable?") from error
-
-
-def _nchw(images_nhwc: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(images_nhwc.transpose(0, 3, 1, 2))
 
 
 def _download(urls: list[str], path: Path, md5: str, advice: str) -> None:

@@ -4,26 +4,44 @@ and HTML.
 Without torch; the same input gives the same bytes.
 """
 
-import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 from matplotlib.figure import Figure
 
-from lskd import provenance, stage, tables
-from lskd.errors import UserError
 from lskd.figures import style
 from lskd.figures.page import page
 from lskd.figures.text_table import latex, markdown
-from lskd.files import atomic
+from lskd.io.atomic import atomic, write_text
+from lskd.io.tables import read_table
+from lskd.jobs.work import Work
 
 Frames = dict[str, pd.DataFrame]
 Options = dict[str, Any]
+
+
+def run(work: Work) -> None:
+    """Render the figure of a job's spec from the metrics it reads."""
+    spec = work.spec
+    frames = {family: read_table(work.read(family, "metrics.parquet")).to_pandas() for family in work.inputs}
+    named = {key: spec[key] for key in ("study", "figure", "scale")}
+    note = mixed(work.record(family)["made_on"] for family in work.inputs)
+    options = spec["options"] | named | ({"mixed": note} if note else {})
+    table, draw = work.functions["table"], work.functions["draw"]
+    render(table, draw, frames, options, work.folder / "figure", work.origin)
+
+
+def mixed(environments: Iterable[dict[str, list[str]]]) -> str:
+    """What a caption says where the runs behind a figure mix devices, precisions, versions and the like; else ""."""
+    values: dict[str, set[str]] = {}
+    for environment in environments:
+        for name, each in environment.items():
+            values.setdefault(name, set()).update(each)
+    parts = [f"{name} {' and '.join(sorted(each))}" for name, each in sorted(values.items()) if len(each) > 1]
+    return f"These runs mix {'; '.join(parts)}." if parts else ""
 
 
 def render(
@@ -32,11 +50,12 @@ def render(
     frames: Frames,
     options: Options,
     out: Path,
-    origin: dict[str, str],
+    origin: dict[str, Any],
 ) -> None:
     """Write out.png (200 dpi), .svg, .pdf, .csv, .md, .tex and .html; the pictures carry `origin` in their metadata."""
     numbers = table(frames, options)
-    texts = numbers.attrs["caption"], numbers.attrs["columns"], numbers.attrs["rows"]
+    caption = " ".join(filter(None, [numbers.attrs["caption"], options.get("mixed")]))
+    texts = caption, numbers.attrs["columns"], numbers.attrs["rows"]
     numbers.attrs = {}  # pandas would copy them at every step of the drawing
     with style.context():
         made = draw(numbers, frames, options)
@@ -45,23 +64,12 @@ def render(
         for kind, metadata in _metadata(json.dumps(origin, sort_keys=True)).items():
             with atomic(_beside(out, kind)) as tmp:
                 made.savefig(tmp, format=kind, metadata=metadata)
+    name = options.get("figure", out.name)
     csv = numbers.to_csv(index=False, float_format="%.10g", lineterminator="\n")
-    _write(_beside(out, "csv"), csv)
-    _write(_beside(out, "md"), markdown(*texts))
-    _write(_beside(out, "tex"), latex(*texts))
-    _write(_beside(out, "html"), page(out.name, options.get("title") or out.name, *texts, csv))
-
-
-def read_frames(paths: list[Path]) -> Frames:
-    """The metrics tables by family, which is the file's stem; UserError for one that cannot be read."""
-    found = {}
-    for path in paths:
-        try:
-            found[path.stem] = pq.read_table(path).to_pandas()
-        except (OSError, pa.ArrowException) as error:
-            reason = " ".join(str(error).split())
-            raise UserError(f"{path}: cannot be read as Parquet ({reason}); delete it and run again") from None
-    return found
+    write_text(_beside(out, "csv"), csv)
+    write_text(_beside(out, "md"), markdown(*texts))
+    write_text(_beside(out, "tex"), latex(*texts))
+    write_text(_beside(out, "html"), page(name, options.get("title") or name, *texts, csv))
 
 
 def _metadata(origin: str) -> dict[str, dict[str, Any]]:
@@ -75,30 +83,3 @@ def _metadata(origin: str) -> dict[str, dict[str, Any]]:
 
 def _beside(out: Path, ending: str) -> Path:
     return out.with_name(f"{out.name}.{ending}")  # not with_suffix: a name may hold a dot
-
-
-def _write(path: Path, text: str) -> None:
-    with atomic(path) as tmp:
-        tmp.write_text(text, encoding="utf-8")
-
-
-def main(arguments: argparse.Namespace) -> None:
-    """Render the figure that the spec names."""
-    kind, options = arguments.spec["kind"], arguments.spec["options"]
-    module = tables.FIGURES[kind].module
-    made = provenance.collect(
-        arguments.spec,
-        arguments.code,
-        {path.name: path for path in [*arguments.frames, *arguments.paper] if path.is_file()},
-    )
-    origin = {key: made[key] for key in ("spec", "code", "inputs")}  # what depends on neither time nor machine
-    frames = read_frames(arguments.frames)
-    table, draw = stage.resolve(f"{module}:table"), stage.resolve(f"{module}:draw")
-    render(table, draw, frames, options, arguments.out, origin)
-
-
-if __name__ == "__main__":
-    parser = stage.parser("figures.render", "out")
-    parser.add_argument("--frames", nargs="*", type=Path, default=[], help="Parquet files, one a metric family")
-    parser.add_argument("--paper", nargs="*", type=Path, default=[], help="the published numbers shown beside ours")
-    stage.call("figures", main, parser.parse_args())

@@ -4,9 +4,9 @@ from lskd.metrics.inputs import Row, RunData
 
 
 def measure(runs: list[RunData], options: Row) -> list[Row]:
-    """Rows (epoch, metric, value): each column of each run's history.parquet but `epoch` is a metric.
+    """Rows (epoch, metric, value): each column of each run's history but `epoch` is a metric.
 
-    Losses are in nats, accuracies in 0..1, seconds are wall time; train_loss is the objective that was trained on.
+    Losses are in nats, accuracies in 0..1; train_loss is the objective that was trained on.
     """
     rows = []
     for run in runs:

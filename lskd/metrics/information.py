@@ -52,7 +52,7 @@ def measure(runs: list[RunData], options: Row) -> list[Row]:
     """
     rows = []
     for run in runs:
-        probe = run.probe()
+        probe = run.snapshots()
         labels = [run.class_index(name, "classes") for name in options.get("classes") or []]
         probed = sorted({int(label) for label in probe["label"]})
         labels = labels or probed

@@ -29,7 +29,7 @@ def measure(runs: list[RunData], options: Row) -> list[Row]:
             labels_n, logits_nk = run.logits(split)
             named = run.classes[:FIRST]
             if len(run.classes) != logits_nk.shape[1]:
-                raise UserError(f"{run.folder}: logits of {logits_nk.shape[1]} classes, data of {len(run.classes)}")
+                raise UserError(f"{run.row['run']}: logits of {logits_nk.shape[1]} classes, data of {len(run.classes)}")
             for temperature in options.get("temperatures") or [1.0]:
                 means_kk = class_means(labels_n, softmax(logits_nk / temperature, axis=1))
                 own = run.row | {"split": split, "temperature_at": float(temperature)}

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from torchvision.datasets import CIFAR10, CIFAR100, MNIST, FashionMNIST
 
+from lskd.data.content import PUBLISHED
+
 NOWHERE = "http://127.0.0.1:9/"  # refuses at once
 
 
@@ -35,7 +37,7 @@ def idx(array: np.ndarray) -> bytes:
 
 @pytest.fixture
 def idx_contents(monkeypatch) -> dict[str, np.ndarray]:
-    """Random arrays under the names of MNIST's files; torchvision's MD5 sums are set to theirs, packed."""
+    """Random arrays under the names of MNIST's files; the published digests, packed and unpacked, are set to theirs."""
     rng = np.random.default_rng(0)
     contents = {}
     for prefix, count in (("train", 60), ("t10k", 20)):
@@ -44,6 +46,9 @@ def idx_contents(monkeypatch) -> dict[str, np.ndarray]:
     resources = [(f"{name}.gz", md5(gzip.compress(idx(array), mtime=0))) for name, array in contents.items()]
     monkeypatch.setattr(MNIST, "resources", resources)
     monkeypatch.setattr(FashionMNIST, "resources", resources)
+    sha256s = {name: hashlib.sha256(idx(array)).hexdigest() for name, array in contents.items()}
+    for dataset in ("mnist", "fashion_mnist"):
+        monkeypatch.setitem(PUBLISHED, dataset, sha256s)
     return contents
 
 
@@ -67,7 +72,7 @@ def cifar_members(cls) -> dict[str, dict]:
 
 
 def cifar_archive(cls, members: dict[str, dict], monkeypatch) -> bytes:
-    """Pack `members` as CIFAR's tar.gz and set torchvision's MD5 sums to theirs."""
+    """Pack `members` as CIFAR's tar.gz and set the published MD5 sums, of the archive and its members, to theirs."""
     packed = {name: pickle.dumps(member, protocol=2) for name, member in members.items()}
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
@@ -75,9 +80,6 @@ def cifar_archive(cls, members: dict[str, dict], monkeypatch) -> bytes:
             info = tarfile.TarInfo(f"{cls.base_folder}/{name}")
             info.size = len(content)
             tar.addfile(info, io.BytesIO(content))
-    for attribute in ("train_list", "test_list"):
-        renamed = [[name, md5(packed[name])] for name, _ in getattr(cls, attribute)]
-        monkeypatch.setattr(cls, attribute, renamed)
-    monkeypatch.setattr(cls, "meta", {**cls.meta, "md5": md5(packed[cls.meta["filename"]])})
+    monkeypatch.setitem(PUBLISHED, cls.__name__.lower(), {name: md5(content) for name, content in packed.items()})
     monkeypatch.setattr(cls, "tgz_md5", md5(buffer.getvalue()))
     return buffer.getvalue()

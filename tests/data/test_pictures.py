@@ -16,6 +16,20 @@ def test_pictures_are_sorted_and_only_pictures(tmp_path):
     assert pictures(tmp_path) == [tmp_path / name for name in ("a/1.png", "a/deep/0.webp", "b/2.JPG")]
 
 
+def test_images_are_sorted_by_the_bytes_of_their_paths(tmp_path):
+    touch(tmp_path, "d/1.png", "d-2/1.png", "D.png", "é.png", "z.png")
+    assert pictures(tmp_path) == [tmp_path / name for name in ("D.png", "d-2/1.png", "d/1.png", "z.png", "é.png")]
+
+
+def test_linked_images_are_listed_but_linked_folders_not_entered(tmp_path):
+    touch(tmp_path, "a/1.png", "elsewhere/2.png")
+    (tmp_path / "a/link.png").symlink_to(tmp_path / "elsewhere/2.png")
+    (tmp_path / "a/folder").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "a/loop").symlink_to(tmp_path / "a")
+    (tmp_path / "a/folder.png").mkdir()
+    assert pictures(tmp_path / "a") == [tmp_path / "a/1.png", tmp_path / "a/link.png"]
+
+
 def test_none_where_none_are(tmp_path):
     assert pictures(tmp_path / "missing") == []
 

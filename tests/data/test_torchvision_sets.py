@@ -13,6 +13,7 @@ import pytest
 from torchvision.datasets import CIFAR10, CIFAR100, MNIST, FashionMNIST
 
 from lskd.data import torchvision_sets
+from lskd.data.content import PUBLISHED
 from lskd.data.torchvision_sets import load_cifar10, load_cifar100, load_fashion_mnist, load_mnist
 from lskd.errors import UserError
 from tests.data.conftest import cifar_archive, cifar_members, idx, write_idx
@@ -20,6 +21,7 @@ from tests.data.conftest import cifar_archive, cifar_members, idx, write_idx
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")  # Debian's package dataset-fashion-mnist
 UNUSED = {"image_size": 32, "test_fraction": 0.2, "workers": 1}
 TRAIN_IMAGES = "train-images-idx3-ubyte"
+NAMES = [TRAIN_IMAGES, "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"]
 
 
 def refuses(load, root: Path, *parts: str) -> None:
@@ -110,6 +112,48 @@ def test_a_damaged_unpacked_file_is_named(idx_contents, tmp_path):
     refuses(load_mnist, tmp_path, TRAIN_IMAGES, "damaged", "delete it")
 
 
+@pytest.mark.parametrize(("load", "cls"), [(load_mnist, MNIST), (load_fashion_mnist, FashionMNIST)])
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("place", [0, 2, 3, 4, 7, -1])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_flipped_byte_in_an_idx_file_is_refused(name, place, packed, load, cls, idx_contents, tmp_path):
+    raw = tmp_path / cls.__name__ / "raw"
+    write_idx(raw, idx_contents)
+    content = bytearray(idx(idx_contents[name]))
+    content[place] ^= 1
+    if packed:
+        (raw / f"{name}.gz").write_bytes(gzip.compress(content))
+    else:
+        (raw / name).write_bytes(content)
+    mistake = "not the published one" if place == -1 else "damaged"
+    refuses(load, tmp_path, f"{name}.gz: " if packed else f"{name}: ", mistake, "delete it", f"published {name}.gz")
+    assert (raw / name).is_file() != packed  # a wrong archive is not unpacked
+
+
+def test_a_whole_idx_file_of_other_data_is_refused_with_a_way_to_use_ones_own(idx_contents, tmp_path):
+    write_idx(tmp_path / "MNIST" / "raw", idx_contents)
+    (tmp_path / "MNIST" / "raw" / TRAIN_IMAGES).write_bytes(idx(idx_contents[TRAIN_IMAGES][:7]))
+    refuses(load_mnist, tmp_path, f"{TRAIN_IMAGES}: a whole IDX file, but not the published one", "data: FOLDER")
+
+
+def test_the_bytes_that_were_checked_are_the_bytes_used(idx_contents, tmp_path, monkeypatch):
+    write_idx(tmp_path / "MNIST" / "raw", idx_contents)
+    members = cifar_members(CIFAR10)
+    (tmp_path / CIFAR10.filename).write_bytes(cifar_archive(CIFAR10, members, monkeypatch))
+    first = load_mnist(tmp_path, **UNUSED), load_cifar10(tmp_path, **UNUSED)
+    read = torchvision_sets._read
+
+    def replaced_after_reading(path: Path) -> bytes:
+        content = read(path)
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        return content
+
+    monkeypatch.setattr(torchvision_sets, "_read", replaced_after_reading)
+    for before, after in zip(first, (load_mnist(tmp_path, **UNUSED), load_cifar10(tmp_path, **UNUSED)), strict=True):
+        assert (before.train_images == after.train_images).all() and (before.test_images == after.test_images).all()
+        assert (before.train_labels == after.train_labels).all() and (before.test_labels == after.test_labels).all()
+
+
 def test_a_missing_idx_file_is_named(idx_contents, tmp_path):
     write_idx(tmp_path / "FashionMNIST" / "raw", idx_contents)
     (tmp_path / "FashionMNIST" / "raw" / "t10k-labels-idx1-ubyte.gz").unlink()
@@ -155,6 +199,26 @@ def test_a_damaged_cifar_member_is_mended_from_the_archive_or_named(damage, name
     archive.unlink()
     damage(tmp_path / CIFAR10.base_folder / name)
     refuses(load_cifar10, tmp_path, CIFAR10.filename, CIFAR10.base_folder, name)
+
+
+@pytest.mark.parametrize(
+    ("load", "cls", "name"),
+    [(load_cifar10, CIFAR10, name) for name in PUBLISHED["cifar10"]]
+    + [(load_cifar100, CIFAR100, name) for name in PUBLISHED["cifar100"]],
+)
+def test_a_flipped_byte_in_a_cifar_member_is_refused(load, cls, name, tmp_path, monkeypatch):
+    archive = tmp_path / cls.filename
+    archive.write_bytes(cifar_archive(cls, cifar_members(cls), monkeypatch))
+    load(tmp_path, **UNUSED)
+    archive.unlink()
+    flip_bit(tmp_path / cls.base_folder / name)
+    refuses(load, tmp_path, cls.filename, f"{cls.base_folder}/{name} is missing or damaged")
+
+
+def test_a_published_archive_of_other_members_is_refused(tmp_path, monkeypatch):
+    (tmp_path / CIFAR10.filename).write_bytes(cifar_archive(CIFAR10, cifar_members(CIFAR10), monkeypatch))
+    monkeypatch.setitem(PUBLISHED, "cifar10", PUBLISHED["cifar10"] | {"data_batch_2": "0" * 32})
+    refuses(load_cifar10, tmp_path, f"{CIFAR10.base_folder}/data_batch_2: not the published file")
 
 
 def test_cifar_pickles_that_do_not_unpickle(tmp_path, monkeypatch):

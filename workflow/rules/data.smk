@@ -1,14 +1,13 @@
 rule data:
     input:
-        lambda wildcards: own_pictures(data_of(wildcards)),
+        reads("data"),
     output:
-        "results/{data}/data.safetensors",
+        made_by("data"),
     log:
-        "results/{data}/data.log",
+        "results/data/{job}/data.log",
     conda:
         "../../envs/train.yaml"
     params:
-        job=lambda wildcards: job("data", keys.spec(data_of(wildcards))),
-        root=lambda wildcards: data_of(wildcards).root,
+        job=job_file,
     shell:
-        "python -m lskd.data.prepare {params.job}" " --root {params.root:q} --out {output:q} 2> {log:q}"
+        "python -m lskd.jobs.execute {params.job:q} --log {log:q}"

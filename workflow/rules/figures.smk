@@ -1,31 +1,28 @@
 rule figure:
     input:
-        frames=lambda wildcards: expand(
-            "results/metrics/{{scale}}/{{study}}/{{figure}}/{family}.parquet",
-            family=tables.FIGURES[figure_of(wildcards).kind].families,
-        ),
-        paper=published_numbers,
+        reads("figure"),
     output:
         picture=report(
-            "results/figures/{scale}/{study}/{figure}.png",
+            update("results/drawn/{job}/figure.png"),
             caption="../report/figure.rst",
-            category=lambda wildcards: study_title(wildcards),
-            labels=lambda wildcards: figure_labels(wildcards),
+            category=lambda wildcards: PLAN.heading(wildcards.job),
+            labels=lambda wildcards: PLAN.labels(wildcards.job, "picture"),
         ),
         table=report(
-            "results/figures/{scale}/{study}/{figure}.html",
+            update("results/drawn/{job}/figure.html"),
             caption="../report/figure.rst",
-            category=lambda wildcards: study_title(wildcards),
-            labels=lambda wildcards: figure_labels(wildcards, "table"),
+            category=lambda wildcards: PLAN.heading(wildcards.job),
+            labels=lambda wildcards: PLAN.labels(wildcards.job, "table"),
         ),
-        others=multiext("results/figures/{scale}/{study}/{figure}", ".svg", ".pdf", ".csv", ".md", ".tex"),
+        others=update(
+            multiext("results/drawn/{job}/figure", ".svg", ".pdf", ".csv", ".md", ".tex")
+            + ["results/drawn/{job}/record.json"]
+        ),
     log:
-        "results/figures/{scale}/{study}/{figure}.log",
+        "results/drawn/{job}/figure.log",
     conda:
         "../../envs/figures.yaml"
     params:
-        spec=lambda wildcards: keys.canonical(figure_spec(wildcards)),
-        code=lambda wildcards: code("figures", figure_spec(wildcards)),
+        job=job_file,
     shell:
-        "python -m lskd.figures.render --spec {params.spec:q} --code {params.code:q}"
-        " --frames {input.frames:q} --paper {input.paper:q} --out results/figures/{wildcards.scale}/{wildcards.study:q}/{wildcards.figure:q} 2> {log:q}"
+        "python -m lskd.jobs.execute {params.job:q} --log {log:q}"

@@ -1,54 +1,49 @@
 """What a trained network says of the clean images: logits, penultimate features, and its last layer."""
 
-import argparse
 from collections import deque
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 
-from lskd import stage
 from lskd.data.prepared import Split, load_split
-from lskd.device import lease
-from lskd.network import be_deterministic, blocks, device_name, load_model, pixels, write_tensors
-from lskd.provenance import collect
-from lskd.runs import model_entry, used_weights
+from lskd.device import device_of
+from lskd.jobs.work import Work
+from lskd.network import be_deterministic, blocks, load_model, pixels, write_tensors
 from lskd.store import Array, write_features, write_logits
 
-SPLITS = ("train", "val", "test")  # test last: its logits stand for all that a dump makes
+SPLITS = ("train", "val", "test")
 
 
-def dump(
-    spec: dict[str, Any],
-    code: str,
-    data: Path,
-    weights: Path,
-    out: Path,
-    build: Callable[..., torch.nn.Module],
-    device: torch.device,
-) -> None:
-    """Write logits of all splits, features of train and val (float32, clean images) and head.safetensors under `out`.
+def run(work: Work) -> None:
+    """Write logits of all splits, features of train and val (float32, clean images) and head.safetensors.
 
     For every image logits = features @ weight.T + bias, with weight [K, H] and bias [K] of head.safetensors.
     """
+    with device_of(work) as device:
+        predict(work, device)
+
+
+def predict(work: Work, device: torch.device) -> None:
+    """The same on a device."""
     be_deterministic(device)
+    data = work.read("data", "data.safetensors")
     splits = {name: load_split(data, name, str(device)) for name in SPLITS}
-    network = load_model(build, spec["run"]["model"], splits["train"], device, weights)
-    metadata = collect(spec, code, {"data": data, "weights": weights}, device_name(device))
+    weights = work.read("weights", work.spec["weights"])
+    network = load_model(work.functions["model"], work.spec["model"], splits["train"], device, weights)
     head = last_layer(network)
-    write_tensors(out / "head.safetensors", head, metadata)
+    write_tensors(work.folder / "head.safetensors", head, work.origin)
     for name, split in splits.items():
         logits: list[Array] = []
         passes = _passes(network, split, logits)
         if name == "test":
             deque(passes, maxlen=0)  # only final metrics touch test, and none of them reads features
         else:
-            write_features(out / f"features/{name}.parquet", passes, head["weight"].shape[1], "float32", metadata)
+            path = work.folder / f"{name}.features.parquet"
+            write_features(path, passes, head["weight"].shape[1], "float32", work.origin)
         labels_n = split.labels_n.cpu().numpy()
         view = (0, np.arange(len(labels_n)), labels_n, np.concatenate(logits))
-        write_logits(out / f"logits/{name}.parquet", [view], len(split.classes), "float32", metadata)
+        write_logits(work.folder / f"{name}.logits.parquet", [view], len(split.classes), "float32", work.origin)
 
 
 @torch.no_grad()
@@ -67,23 +62,3 @@ def last_layer(network: torch.nn.Module) -> dict[str, torch.Tensor]:
     assert isinstance(head, torch.nn.Linear)
     bias_k = head.bias if head.bias is not None else head.weight.new_zeros(len(head.weight))
     return {"weight": head.weight.detach().cpu().contiguous(), "bias": bias_k.detach().cpu().contiguous()}
-
-
-def main(arguments: argparse.Namespace) -> None:
-    """Dump the run that `--spec` tells, on the device that LSKD_RUNTIME asks for."""
-    spec = arguments.spec
-    with lease(stage.runtime()) as device:
-        build = stage.resolve(model_entry(spec["run"]["model"]))
-        dump(
-            spec,
-            arguments.code,
-            arguments.data,
-            used_weights(arguments.weights, spec["run"]),
-            arguments.out,
-            build,
-            device,
-        )
-
-
-if __name__ == "__main__":
-    stage.call("dump", main, stage.parser("dump", "data", "weights", "out").parse_args())

@@ -2,15 +2,18 @@
 
 import json
 import os
+import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
 
 from lskd.errors import UserError
+
+HOST = "".join(letter if letter.isalnum() else "-" for letter in socket.gethostname())
 
 
 @contextmanager
@@ -23,7 +26,7 @@ def atomic(path: Path | str) -> Iterator[Path]:
     tmp = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=f".{HOST}.{os.getpid()}.tmp")
         os.close(handle)
         tmp = Path(name)
         yield tmp
@@ -41,8 +44,35 @@ def atomic(path: Path | str) -> Iterator[Path]:
 
 def write_json(path: Path | str, value: Any) -> None:
     """Write `value` as indented JSON with sorted keys, atomically."""
+    write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write `text` as UTF-8, atomically."""
     with atomic(path) as tmp:
-        tmp.write_text(json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
+        tmp.write_text(text, encoding="utf-8")
+
+
+def sweep(folder: Path, alone: bool = False) -> None:
+    """Remove the temporary files that killed processes of this host left in `folder` and below.
+
+    `alone`: no other process of this host writes there, so that all of this host's are removed.
+    """
+    for tmp in folder.rglob(".*.tmp"):
+        *_, host, pid, _ = tmp.name.split(".")
+        if host == HOST and pid.isdigit() and (alone or not _is_running(int(pid))):
+            with suppress(OSError):
+                tmp.unlink()
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _sync(path: Path) -> None:

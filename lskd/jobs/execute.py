@@ -1,0 +1,184 @@
+"""A job's process: `python -m lskd.jobs.execute results/.jobs/ADDRESS.json --log FILE`, what every rule runs."""
+
+import argparse
+import fcntl
+import importlib
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lskd.errors import UserError
+from lskd.io.atomic import sweep
+from lskd.io.seal import RECORD, read_record, seal
+from lskd.jobs import fingerprint
+from lskd.jobs.provenance import Clock, record
+from lskd.jobs.work import Work
+from lskd.progress import running
+from lskd.runtime import runtime
+
+Described = dict[str, Any]  # a job as `Job.described` tells it
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Make what a job file asks for, unless it is there; exit status 1 and one line for a user's mistake."""
+    parser = argparse.ArgumentParser(prog="python -m lskd.jobs.execute", description=__doc__)
+    parser.add_argument("job", type=Path, help="what to make, as planning wrote it")
+    parser.add_argument("--log", type=Path, help="where all that the job says goes; errors are said on stderr too")
+    options = parser.parse_args(arguments)
+    with _logged(options.log):
+        sys.exit(_guarded(options.job))
+
+
+def _guarded(path: Path) -> int:
+    """Execute a job file; 0, or 1 after one line that says why not."""
+    name = path.stem
+    try:
+        described = read_job(path)
+        name = described["title"]
+        execute(described, path.parent.parent)
+        path.unlink(missing_ok=True)
+        return 0
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print(f"error: {name}: interrupted; run again to go on", file=sys.stderr)
+    except MemoryError:
+        print(f"error: {name}: out of memory; lower its batch_size or data.image_size", file=sys.stderr)
+    except OSError as error:
+        print(f"error: {error.filename or name}: {error.strerror or error}", file=sys.stderr)
+    except Exception as error:
+        traceback.print_exc()
+        what = " ".join(str(error).split())
+        print(f"error: {name}: {type(error).__name__}: {what}; a mistake of lskd: please report it", file=sys.stderr)
+    return 1
+
+
+def read_job(path: Path) -> Described:
+    """The job in a file. UserError where there is none, which a new plan mends."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: no job to read ({error}); run snakemake again") from None
+
+
+def execute(described: Described, results: Path) -> None:
+    """Make a job's result and seal it; where another process makes it, wait, and find it made."""
+    rooms = results / described["folder"]
+    rooms.mkdir(parents=True, exist_ok=True)
+    with alone(rooms) as is_alone:
+        if is_made(rooms, described):
+            print(f"{described['title']}: is there", file=sys.stderr)
+            return
+        check_code(described)
+        sweep(rooms, alone=is_alone)
+        (rooms / RECORD).unlink(missing_ok=True)  # a new set begins; a folder with a record is whole
+        inputs = {role: results / folder for role, folder in described["inputs"].items()}
+        work = Work(
+            title=described["title"],
+            address=described["address"],
+            spec=described["spec"],
+            folder=rooms,
+            inputs=inputs,
+            functions={role: resolve(entry) for role, entry in described["functions"].items()},
+            runtime=runtime(),
+            place=Path(described["place"]),
+        )
+        clock = Clock()
+        with running(work.title, work.address):
+            work.functions["run"](work)
+        seal(rooms, described["files"], record(described, work, clock))
+
+
+def is_made(folder: Path, described: Described) -> bool:
+    """Whether the folder holds the job's whole result; one with a damaged record counts as none."""
+    try:
+        names = read_record(folder)["files"]
+    except UserError:
+        return False
+    return set(names) == set(described["files"]) and all((folder / name).exists() for name in names)
+
+
+def check_code(described: Described) -> None:
+    """UserError where the code is no longer that of the plan: on a cluster files get edited while jobs wait."""
+    planned, now = described["definitions"], fingerprint.definitions([*described["functions"].values(), PROCESS])
+    if now != planned:
+        changed = sorted(name for name in planned.keys() | now.keys() if planned.get(name) != now.get(name))
+        raise UserError(f"{described['title']}: the code changed since this job was planned ({changed[0]}); run again")
+
+
+PROCESS = "lskd.jobs.execute:main"
+
+
+def resolve(entry: str) -> Callable[..., Any]:
+    """The function behind "module:function"."""
+    module, _, name = entry.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[bool]:
+    """Hold a folder against other processes that make it; False where the file system knows no such lock.
+
+    The kernel frees the lock when its holder dies, however it dies.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError:  # some network file systems; then a job may be made twice, with the same bytes
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(handle)
+
+
+class _Tee:
+    """stderr as a file, with errors and warnings said on the terminal too."""
+
+    def __init__(self, file: Any, terminal: Any) -> None:
+        self.file, self.terminal = file, terminal
+        self.encoding, self.errors = "utf-8", "backslashreplace"
+
+    def write(self, text: str) -> int:
+        if text.startswith(("error:", "warning:")):
+            self.terminal.write(text.rstrip("\n") + "\n")
+            self.terminal.flush()
+        self.file.write(text)
+        self.file.flush()
+        return len(text)
+
+    def flush(self) -> None:
+        self.file.flush()
+
+    def isatty(self) -> bool:
+        return False
+
+
+@contextmanager
+def _logged(path: Path | None) -> Iterator[None]:
+    """With a path, send what the process says there; a job that goes on appends."""
+    if path is None:
+        yield
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a", encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        sys.exit(f"error: {path}: cannot be written ({error.strerror}); free or unlock that folder")
+    before = sys.stderr
+    with file:
+        sys.stderr = _Tee(file, before)  # type: ignore[assignment]
+        try:
+            yield
+        finally:
+            sys.stderr = before
+
+
+if __name__ == "__main__":
+    main()

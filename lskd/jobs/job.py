@@ -1,0 +1,119 @@
+"""A job: what is made, of what, by which code, and so where it lies. No torch."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lskd.config import canonical
+from lskd.io.seal import RECORD
+from lskd.jobs import fingerprint
+
+if TYPE_CHECKING:
+    from lskd.jobs.results import Results
+
+PROCESS = "lskd.jobs.execute:main"  # what every job's process runs first
+ROOMS = {  # the folder of each stage under results/
+    "data": "data",
+    "train": "runs",
+    "predict": "predictions",
+    "teacher_logits": "teacher_logits",
+    "snapshots": "snapshots",
+    "metrics": "metrics",
+    "figure": "drawn",
+}
+FILES = {  # every file that a stage writes, beside the record that seals them
+    "data": ("data.safetensors",),
+    "train": ("model.safetensors", "best.safetensors", "snapshots.safetensors", "history.jsonl"),
+    "predict": (
+        *("train.logits.parquet", "val.logits.parquet", "test.logits.parquet"),
+        *("train.features.parquet", "val.features.parquet", "head.safetensors"),
+    ),
+    "teacher_logits": ("logits.parquet",),
+    "snapshots": ("snapshots.parquet",),
+    "metrics": ("metrics.parquet",),
+    "figure": tuple(f"figure.{ending}" for ending in ("png", "html", "svg", "pdf", "csv", "md", "tex")),
+}
+
+
+@dataclass(eq=False)
+class Job:
+    """One step: its stage and title, its spec, the jobs it reads by their role, the functions that run by theirs."""
+
+    stage: str
+    title: str
+    spec: dict[str, Any]
+    inputs: dict[str, "Job"]
+    functions: dict[str, str]  # role -> "module:function"; "run" is the stage's own
+    results: "Results"
+    place: str = ""  # data: where its raw files lie, which is no part of what it is
+
+    @cached_property
+    def definitions(self) -> dict[str, str]:
+        """Digest of each definition that the job's functions reach, by name."""
+        return _definitions(frozenset([PROCESS, *self.functions.values()]))
+
+    @cached_property
+    def plain(self) -> str:
+        """The address without code: what two results of different code must share for one to stand for the other."""
+        return digest([self.stage, self.spec, {role: job.plain for role, job in self.inputs.items()}])
+
+    @cached_property
+    def address(self) -> str:
+        """10 hex digits of spec, code and the addresses of what the job reads."""
+        code = _code(frozenset([PROCESS, *self.functions.values()]))
+        return digest([self.stage, self.spec, code, {role: job.standing for role, job in self.inputs.items()}])
+
+    @cached_property
+    def standing(self) -> str:
+        """The address of the result that stands for this job: its own, or one that was accepted for it."""
+        return self.results.accepted(self) or self.address
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where the result lies: a folder that reads as its provenance and ends in its address."""
+        return self.results.root / ROOMS[self.stage] / f"{self.title}-{self.standing}"
+
+    @cached_property
+    def paths(self) -> list[Path]:
+        """Every file of the result, its record last."""
+        return [self.folder / name for name in (*FILES[self.stage], RECORD)]
+
+    def described(self) -> dict[str, Any]:
+        """The job as JSON values: all that its process needs, a function of its address alone."""
+        return {
+            "stage": self.stage,
+            "title": self.title,
+            "address": self.address,
+            "plain": self.plain,
+            "spec": self.spec,
+            "functions": self.functions,
+            "definitions": self.definitions,
+            "files": list(FILES[self.stage]),
+            "folder": str(self.folder.relative_to(self.results.root)),
+            "place": self.place,
+            "inputs": {role: str(job.folder.relative_to(self.results.root)) for role, job in self.inputs.items()},
+        }
+
+
+def digest(value: Any) -> str:
+    """10 hex digits of a JSON value."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()[:10]
+
+
+_DEFINITIONS: dict[frozenset[str], dict[str, str]] = {}
+_CODE: dict[frozenset[str], str] = {}
+
+
+def _definitions(entries: frozenset[str]) -> dict[str, str]:
+    """Looked up once: the code is what it was when planning began."""
+    if entries not in _DEFINITIONS:
+        _DEFINITIONS[entries] = fingerprint.definitions(entries)
+    return _DEFINITIONS[entries]
+
+
+def _code(entries: frozenset[str]) -> str:
+    if entries not in _CODE:
+        _CODE[entries] = fingerprint.code_digest(_definitions(entries))
+    return _CODE[entries]

@@ -1,0 +1,184 @@
+"""What an invocation has to do: which jobs have no result, why, and what is published when they have."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from lskd.config import Study, canonical
+from lskd.errors import UserError
+from lskd.io.atomic import atomic, sweep, write_text
+from lskd.io.seal import checked
+from lskd.jobs import checks, why
+from lskd.jobs.catalogue import Catalogue, ancestors
+from lskd.jobs.job import FILES, Job
+from lskd.jobs.results import JOBS
+from lskd.studies import targets
+
+COSTS = {"train": 10.0, "teacher_logits": 3.0, "predict": 2.0}  # of a job, against 1 of any other
+
+
+class Plan:
+    """The jobs behind the targets that an invocation asks for."""
+
+    def __init__(self, main: Study, catalogue: Catalogue, overrides: Mapping[str, Any]) -> None:
+        self.main, self.catalogue, self.results = main, catalogue, catalogue.results
+        self.overrides = overrides
+        self.names = targets(main, catalogue.studies)
+        self.wanted: list[tuple[str, str]] = []  # pairs of study and figure
+        self.pending: list[Job] | None = None  # the jobs to do for them, each after what it reads
+
+    def ask(self, names: Iterable[str]) -> None:
+        """Plan these targets, the config's study unless there is one. UserError for what cannot come to an end."""
+        known = [name for name in names if name in self.names] or [self.main.study]
+        self.wanted = [pair for name in known for pair in self.names[name]]
+        checks.verdicts(self)
+        self.pending = self._pending()
+        checks.images(self.pending)
+
+    def figures(self, name: str) -> list[str]:
+        """The files of a target's figures, as Snakemake waits for them."""
+        return [str(path) for pair in self.names[name] for path in self.catalogue.figure(*pair).paths]
+
+    def waits_for(self, folder: str) -> list[str]:
+        """The records of what a job reads and is not there yet."""
+        job = self.job(folder)
+        return [str(above.paths[-1]) for above in job.inputs.values() if not self.results.is_complete(above)]
+
+    def job(self, folder: str) -> Job:
+        """The job of a folder below results/; UserError where no study has it."""
+        if folder not in self.catalogue.by_folder:
+            list(self.catalogue.everything())
+        if folder not in self.catalogue.by_folder:
+            raise UserError(f"{self.results.root / folder}: no study asks for this result; python -m lskd ls shows all")
+        return self.catalogue.by_folder[folder]
+
+    def _pending(self) -> list[Job]:
+        order: dict[Job, None] = {}
+
+        def visit(job: Job) -> None:
+            if job in order or self.results.is_complete(job):
+                return
+            for above in job.inputs.values():
+                visit(above)
+            order[job] = None
+
+        for pair in self.wanted:
+            visit(self.catalogue.figure(*pair))
+        return list(order)
+
+    def write_jobs(self) -> None:
+        """Tell each job's process what to make; a job file is a function of its address."""
+        for job in self.pending or []:
+            path = self.job_file(job.folder.name)
+            if not path.exists():
+                write_text(path, canonical(job.described()))
+
+    def job_file(self, folder: str) -> Path:
+        """Where the job of a folder is told, by the address that the folder ends in."""
+        return self.results.root / JOBS / f"{folder[-10:]}.json"
+
+    def publish(self) -> list[Path]:
+        """Put what people open by name in place: the figures that are asked for, as far as they are made.
+
+        Returns what was put there; a published file that is of another address is published anew.
+        """
+        new = []
+        for study, figure in self.wanted:
+            job = self.catalogue.figure(study, figure)
+            if all(path.exists() for path in job.paths):
+                new += self._publish(job, self.published(study, figure))
+        return new
+
+    def published(self, study: str, figure: str) -> Path:
+        """Where a figure is found by name, without ending."""
+        return self.results.root / "figures" / self.catalogue.studies[study].scale / study / figure
+
+    def _publish(self, job: Job, stem: Path) -> list[Path]:
+        new = []
+        for name in FILES["figure"]:
+            source, target = job.folder / name, stem.with_name(f"{stem.name}.{name.removeprefix('figure.')}")
+            content = source.read_bytes()
+            if not target.exists() or target.read_bytes() != content:
+                checked(source, job.folder)
+                with atomic(target) as tmp:
+                    tmp.write_bytes(content)
+                new.append(target)
+        sweep(stem.parent)
+        return new
+
+    def announcement(self) -> list[str]:
+        """What is planned and why, what stands by trust, and what was left alone."""
+        return [*why.told(self.pending or []), *self._notes()]
+
+    def _notes(self) -> list[str]:
+        """What a user should know of what is taken as given."""
+        notes = [f"note: {text}" for text in self.catalogue.notes]
+        told = sorted(self.overrides.keys() - {"scale", "runtime"})
+        papers = sorted({study for study, _ in self.wanted} - {self.main.study})
+        if papers and told:
+            notes.append(f"note: {', '.join(papers)}: a paper's study, which --config {', '.join(told)} does not touch")
+        changes = sorted({change for job, record in self.results.trusted.values() for change in _since(job, record)})
+        if self.results.trusted:
+            commits = sorted({record["commit"][:12] for _, record in self.results.trusted.values()})
+            shown = "; ".join(changes[:6]) + (f"; and {len(changes) - 6} more" if len(changes) > 6 else "")
+            notes.append(
+                f"note: trust=code: {len(self.results.trusted)} results made by other code (commit "
+                f"{', '.join(commits)}) stand for today's; since then: {shown or 'no definition that they name'}"
+            )
+        return notes
+
+    def labels(self, folder: str, form: str) -> dict[str, str]:
+        """What tells a figure's entries in the report apart."""
+        scale, name, figure = folder[:-11].split("/")
+        study = self.catalogue.studies[name]
+        groups = study.teachers | study.baselines
+        alphas = sorted({alpha for group in groups.values() for alpha in group.label_smoothing})
+        degrees = sorted({T for group in study.students.values() for T in group.temperature})
+        return {
+            "figure": figure,
+            "alpha": ", ".join(f"{alpha:g}" for alpha in alphas),
+            "T": ", ".join(f"{T:g}" for T in degrees) or "none",
+            "data": study.data.folder,
+            "scale": scale,
+            "as": form,
+        }
+
+    def heading(self, folder: str) -> str:
+        """A study's title in the report; no job depends on it."""
+        study = self.catalogue.studies[folder.split("/")[1]]
+        return study.name or study.study
+
+    def costs(self) -> list[tuple[str, float, Path]]:
+        """For the live line: each job's address, what it costs against others, and by which file it is done."""
+        return [(job.address, _cost(job), job.paths[-1]) for job in self.pending or []]
+
+    def answers(self) -> list[str]:
+        """The sentences of the verdicts that were asked for and are published."""
+        sentences = []
+        for study, figure in self.wanted:
+            page = self.published(study, figure).with_name(f"{figure}.csv")
+            if self.catalogue.studies[study].figures[figure].kind == "verdict" and page.is_file():
+                from lskd import verdict  # pandas, which planning does without
+
+                sentences.append(" ".join(verdict.sentences(verdict.from_csv(page))))
+        return sentences
+
+
+def _since(job: Job, record: dict[str, Any]) -> list[str]:
+    """What changed since a result was made, of its own code and of all above it."""
+    changes = why.code_changes(record["definitions"], job.definitions)
+    now: dict[str, set[str]] = {}
+    for above in ancestors(job)[:-1]:
+        for name, value in above.definitions.items():
+            now.setdefault(name, set()).add(value)
+    for name, values in record["upstream"].items():
+        if name in now and set(values) != now[name]:
+            changes.append(f"{name} changed")
+    return changes
+
+
+def _cost(job: Job) -> float:
+    epochs = job.spec.get("recipe", {}).get("epochs", 1) / 10 if job.stage == "train" else 1.0
+    return COSTS.get(job.stage, 1.0) * epochs
+
+

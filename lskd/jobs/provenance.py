@@ -1,0 +1,104 @@
+"""What a result's record says: what it is, what made it, on what, and from what."""
+
+import platform
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lskd.io.seal import read_record
+
+if TYPE_CHECKING:
+    from lskd.jobs.work import Work
+
+FORMAT = 1  # of a record
+Digests = dict[str, list[str]]  # name -> the different values of it, sorted
+
+
+class Clock:
+    """When a job began."""
+
+    def __init__(self) -> None:
+        self.started = time.monotonic()
+
+    def seconds(self) -> float:
+        """Wall seconds since then."""
+        return round(time.monotonic() - self.started, 2)
+
+
+def record(described: dict[str, Any], work: "Work", clock: Clock) -> dict[str, Any]:
+    """A job's record but for its files: what only this making of it can tell, too, such as its time.
+
+    `made_on` and `upstream` gather, over the job and all above it, the environments that trained and predicted, and the
+    digests of all definitions: more than one value of a name means that runs mix.
+    """
+    inputs = {role: read_record(folder) for role, folder in work.inputs.items()}
+    return {
+        "format": FORMAT,
+        **{key: described[key] for key in ("stage", "title", "address", "plain", "spec", "functions", "definitions")},
+        "inputs": {
+            role: {"folder": described["inputs"][role], "address": above["address"], "seal": _content(above)}
+            for role, above in inputs.items()
+        },
+        "made_on": _merged([_listed(work.environment), *(above["made_on"] for above in inputs.values())]),
+        "upstream": _merged(
+            part for above in inputs.values() for part in (_listed(above["definitions"]), above["upstream"])
+        ),
+        "seeds": sorted({seed for above in inputs.values() for seed in above["seeds"]} | _own_seeds(work.spec)),
+        "versions": versions(),
+        "commit": commit(),
+        "seconds": clock.seconds(),
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _content(above: dict[str, Any]) -> dict[str, str]:
+    """The digests of an input's files."""
+    return above["files"]
+
+
+def _own_seeds(spec: dict[str, Any]) -> set[int]:
+    return {spec["seed"]} if "seed" in spec else set()
+
+
+def _listed(values: dict[str, str]) -> Digests:
+    return {name: [value] for name, value in values.items()}
+
+
+def _merged(parts: Any) -> Digests:
+    merged: dict[str, set[str]] = {}
+    for part in parts:
+        for name, values in part.items():
+            merged.setdefault(name, set()).update(values)
+    return {name: sorted(values) for name, values in sorted(merged.items())}
+
+
+def versions() -> dict[str, str]:
+    """Python's, lskd's, and those of the libraries that this process imported."""
+    names = ("torch", "torchvision", "numpy", "scipy", "pandas", "pyarrow", "matplotlib", "safetensors", "PIL")
+    loaded = {name: str(module.__version__) for name in names if (module := sys.modules.get(name))}
+    return {"python": platform.python_version(), "lskd": _version("lskd")} | loaded
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "source"
+
+
+@cache
+def commit() -> str:
+    """The checkout's commit, with a + where files differ from it."""
+    here = Path(__file__).resolve().parent
+    try:
+        options: dict[str, Any] = {"cwd": here, "capture_output": True, "text": True, "timeout": 10}
+        head = subprocess.run(["git", "rev-parse", "HEAD"], **options).stdout.strip()
+        edited = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", "lskd"], **options).returncode
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return f"{head}{'+' * (edited == 1)}" if head else "unknown"

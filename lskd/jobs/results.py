@@ -1,0 +1,90 @@
+"""The folder of results: what is there, and which results of other code were accepted for today's."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from lskd.errors import UserError
+from lskd.io.seal import RECORD, read_record
+from lskd.jobs.job import ROOMS, Job
+
+ADOPTED = "adopted"
+JOBS = ".jobs"
+
+
+class Results:
+    """Results under `root`. With `trust_code` a result of other code and the same spec stands where none is there."""
+
+    def __init__(self, root: Path | str = "results", trust_code: bool = False) -> None:
+        self.root, self.trust_code = Path(root), trust_code
+        self.trusted: dict[str, tuple[Job, dict[str, Any]]] = {}  # address -> the job, the record that stands for it
+        self._adopted = _read_adopted(self.root / ADOPTED)
+        self._complete: dict[Path, bool] = {}
+
+    def is_complete(self, job: Job) -> bool:
+        """Whether every file of the job's result is there."""
+        if job.folder not in self._complete:
+            self._complete[job.folder] = all(map(os.path.exists, job.paths))
+        return self._complete[job.folder]
+
+    def accepted(self, job: Job) -> str | None:
+        """The address of the result that was adopted for this job, or for now is trusted; None for its own."""
+        if not self.trust_code and not self._adopted:
+            return None
+        own = self.root / ROOMS[job.stage] / f"{job.title}-{job.address}" / RECORD
+        if own.exists():
+            return None
+        if job.address in self._adopted:
+            return self._adopted[job.address]
+        if not self.trust_code or job.stage == "figure":  # a figure is drawn anew in seconds
+            return None
+        record = max(self.of_other_code(job), key=lambda record: record["made"], default=None)
+        if record is None:
+            return None
+        self.trusted[job.address] = job, record
+        return str(record["address"])
+
+    def of_other_code(self, job: Job) -> Iterator[dict[str, Any]]:
+        """The records of whole results with this job's title and plain spec."""
+        for record in self.namesakes(job):
+            folder = self.root / ROOMS[job.stage] / f"{job.title}-{record['address']}"
+            if record["plain"] == job.plain and all((folder / name).exists() for name in record["files"]):
+                yield record
+
+    def namesakes(self, job: Job) -> Iterator[dict[str, Any]]:
+        """The records of all results with this job's title, but its own."""
+        return (record for record in self._of_title(job.stage, job.title) if record["address"] != job.address)
+
+    def latest(self, stage: str, title: str) -> list[dict[str, Any]]:
+        """The records of all results with a title, the last made first."""
+        return sorted(self._of_title(stage, title), key=lambda record: record["made"], reverse=True)
+
+    def _of_title(self, stage: str, title: str) -> Iterator[dict[str, Any]]:
+        stem = self.root / ROOMS[stage] / title
+        for name in _listed(stem.parent):
+            if name.startswith(f"{stem.name}-") and len(name) == len(stem.name) + 11:
+                try:
+                    yield read_record(stem.parent / name)
+                except UserError:
+                    continue  # unfinished or damaged: it cannot stand for anything
+
+
+def _listed(folder: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:
+        return []
+
+
+def _read_adopted(folder: Path) -> dict[str, str]:
+    """From the address of a job to that of the result that was adopted for it."""
+    adopted = {}
+    for name in _listed(folder):
+        if name.endswith(".json"):
+            try:
+                adopted[name.removesuffix(".json")] = str(json.loads((folder / name).read_text())["stands"])
+            except (OSError, ValueError, KeyError, TypeError):
+                raise UserError(f"{folder / name}: damaged; delete it and adopt again: python -m lskd adopt") from None
+    return adopted

@@ -1,0 +1,113 @@
+"""What is planned and why, in a few lines."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from lskd.io.seal import RECORD
+from lskd.jobs.job import Job
+
+LINES = 10
+_SHOWN = 3  # changes that one line names
+_PLURALS = {
+    "data set": "data sets",
+    "training on labels": "trainings on labels",
+    "student": "students",
+    "prediction": "predictions",
+    "store of teacher logits": "stores of teacher logits",
+    "snapshots": "snapshots",
+    "metric": "metrics",
+    "figure": "figures",
+}
+
+
+def told(pending: list[Job]) -> list[str]:
+    """At most ten lines: how many jobs of each kind, and why each of them has no result yet.
+
+    A job follows if nothing but what it reads is new.
+    """
+    if not pending:
+        return []
+    reasons: dict[str, Counter[str]] = {}
+    for job in pending:
+        reasons.setdefault(reason(job), Counter())[kind(job)] += 1
+    follows = reasons.pop("", None)
+    lines = [f"{counted(kinds)}: {text}" for text, kinds in reasons.items()]
+    if len(lines) > LINES - 2:
+        more = len(lines) - (LINES - 3)
+        lines = [*lines[: LINES - 3], f"and {more} more reasons: python -m lskd why"]
+    if follows:
+        lines.append(f"{counted(follows)}: made of these")
+    return [f"{len(pending)} jobs to do", *(f"  {line}" for line in lines)]
+
+
+def reason(job: Job) -> str:
+    """Why a job has no result; "" where it only reads what is new."""
+    if (job.folder / RECORD).exists():
+        names = [path.name for path in job.paths if not path.exists()]
+        return f"{', '.join(names[:_SHOWN])} {'is' if len(names) == 1 else 'are'} gone"
+    differences = [difference(job, record) for record in job.results.namesakes(job)]
+    if not differences:
+        return "begun, not finished" if job.folder.exists() else "new"
+    spec, code = min(differences, key=lambda both: len(both[0]) + len(both[1]))  # from what is most alike
+    return "; ".join([*_some(spec), *_some(code)])
+
+
+def _some(changes: list[str]) -> list[str]:
+    """The first of some changes, and how many more there are."""
+    more = len(changes) - _SHOWN
+    return changes if more <= 0 else [*changes[:_SHOWN], f"and {more} more"]
+
+
+def difference(job: Job, record: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """What tells a job from a result of the same title: changes of its spec, changed definitions."""
+    return spec_changes(record["spec"], job.spec), code_changes(record["definitions"], job.definitions)
+
+
+def spec_changes(before: Any, after: Any) -> list[str]:
+    """Each value of a spec that changed: "spec: recipe.lr 0.1 -> 0.2"."""
+    old, new = dict(_flat(before)), dict(_flat(after))
+    keys = [key for key in old.keys() | new.keys() if old.get(key, _NONE) != new.get(key, _NONE)]
+    return [f"spec: {key} {_shown(old.get(key, _NONE))} -> {_shown(new.get(key, _NONE))}" for key in sorted(keys)]
+
+
+def code_changes(before: dict[str, str], after: dict[str, str]) -> list[str]:
+    """Each definition that changed, came or went: "lskd/losses.py:kd changed"."""
+    words = []
+    for name in sorted(before.keys() | after.keys()):
+        if name not in after:
+            words.append(f"{name} is no longer used")
+        elif name not in before:
+            words.append(f"{name} is new")
+        elif before[name] != after[name]:
+            words.append(f"{name} changed")
+    return sorted(words, key=lambda word: not word.endswith("changed"))
+
+
+def kind(job: Job) -> str:
+    """What a job makes, in words."""
+    if job.stage == "train":
+        return "student" if "teacher" in job.inputs else "training on labels"
+    words = {"data": "data set", "predict": "prediction", "teacher_logits": "store of teacher logits"}
+    return words.get(job.stage, {"metrics": "metric"}.get(job.stage, job.stage))
+
+
+def counted(kinds: Counter[str]) -> str:
+    """ "1 figure, 2 metrics"."""
+    return ", ".join(f"{count} {word if count == 1 else _PLURALS[word]}" for word, count in kinds.items())
+
+
+_NONE = object()
+
+
+def _flat(value: Any, path: str = "") -> Iterable[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key, below in value.items():
+            yield from _flat(below, f"{path}.{key}" if path else str(key))
+    else:
+        yield path, value
+
+
+def _shown(value: Any) -> str:
+    text = "nothing" if value is _NONE else str(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

@@ -1,0 +1,41 @@
+"""How fast and where a job runs: part of no result's identity, and recorded with each."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Runtime(BaseModel):
+    """The config's `runtime`. Device, threads, channels_last and compile move results by rounding only."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    runs_per_gpu: int = Field(1, ge=1, le=64)
+    threads: int = Field(1, ge=1, le=1024)
+    workers: int = Field(2, ge=1, le=256)
+    channels_last: bool = False
+    compile: bool = False
+    checkpoint_minutes: float = Field(0.0, ge=0, description="0 saves at the end of each epoch")
+    track: Literal["", "tensorboard", "trackio"] = Field("", description="where each epoch's numbers are logged too")
+
+
+def runtime() -> Runtime:
+    """A job's own, from the environment variable LSKD_RUNTIME (JSON)."""
+    return Runtime.model_validate(json.loads(os.environ.get("LSKD_RUNTIME", "{}")))
+
+
+def export(settings: Runtime, root: Path | str) -> None:
+    """Hand it to the jobs through the environment, with the place of this package and of this Python."""
+    os.environ["LSKD_RUNTIME"] = settings.model_dump_json()
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
+
+def wants_gpu(settings: Runtime) -> bool:
+    """Whether jobs should ask Snakemake for a GPU: told to, or left to choose on a machine that has one."""
+    return settings.device == "cuda" or (settings.device == "auto" and any(Path("/dev").glob("nvidia[0-9]*")))

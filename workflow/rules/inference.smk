@@ -1,0 +1,52 @@
+rule predict:
+    input:
+        reads("predict"),
+    output:
+        made_by("predict"),
+    log:
+        "results/predictions/{job}/predict.log",
+    conda:
+        "../../envs/train.yaml"
+    threads: PLAN.main.runtime.threads
+    resources:
+        gpu=GPU,
+    params:
+        job=job_file,
+    shell:
+        "python -m lskd.jobs.execute {params.job:q} --log {log:q}"
+
+
+rule teacher_logits:
+    input:
+        reads("teacher_logits"),
+    output:
+        made_by("teacher_logits"),
+    log:
+        "results/teacher_logits/{job}/teacher_logits.log",
+    conda:
+        "../../envs/train.yaml"
+    threads: PLAN.main.runtime.threads
+    resources:
+        gpu=GPU,
+    params:
+        job=job_file,
+    shell:
+        "python -m lskd.jobs.execute {params.job:q} --log {log:q}"
+
+
+rule snapshots:
+    input:
+        reads("snapshots"),
+    output:
+        made_by("snapshots"),
+    log:
+        "results/snapshots/{job}/snapshots.log",
+    conda:
+        "../../envs/train.yaml"
+    threads: PLAN.main.runtime.threads
+    resources:
+        gpu=GPU,
+    params:
+        job=job_file,
+    shell:
+        "python -m lskd.jobs.execute {params.job:q} --log {log:q}"
