@@ -174,9 +174,7 @@ class Recipe(Section):
     crop_padding: int = off(0, 0, ge=0, le=64, description="random shift by up to so many pixels")
     flip: bool = off(False, False)
     select: Literal["last", "best"] = outside("last", description="which epoch is used: the last, or the best on val")
-    snapshot_epochs: list[Annotated[int, Field(ge=0)]] = off(
-        [], [], description="epochs at whose end weights are kept"
-    )
+    snapshot_epochs: list[Annotated[int, Field(ge=0)]] = off([], [], description="epochs at whose end weights are kept")
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

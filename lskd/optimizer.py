@@ -54,7 +54,7 @@ class _Sgd(Optimizer):
         sgd_step(
             parameters,
             gradients,
-            [momenta[i] for i in places] if momenta else [None] * len(places),  # type: ignore[misc]
+            [momenta[i] for i in places] if momenta else [None] * len(places),
             fused=True,
             weight_decay=self.recipe["weight_decay"],
             momentum=self.recipe["momentum"],

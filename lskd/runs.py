@@ -49,6 +49,12 @@ class Run:
             "seed": self.seed,
         }
 
+    @cached_property
+    def identity(self) -> str:
+        """What tells a run, and the use of its weights, from another of the same name."""
+        above = self.teacher.identity if self.teacher else ""
+        return config.canonical([self.spec, config.spec(self.data), self.recipe.select, above])
+
     @property
     def root(self) -> "Run":
         """The label-trained run at the root of the chain of teachers; its seed draws the pixels of all below."""
@@ -200,18 +206,11 @@ def _check_names(runs: list[Run]) -> None:
         if specs.setdefault(data.folder, told) != told:
             raise UserError(f"data: two different data sets are called {data.folder}; give one of them another name")
     for run in runs:
-        chain = config.canonical(_chain(run))
-        if specs.setdefault(run.title, chain) != chain:
+        if specs.setdefault(run.title, run.identity) != run.identity:
             raise UserError(
                 f"recipes.{run.recipe_name}: two different runs are called {run.title}; "
                 "give one of their recipes or data sets another name"
             )
-
-
-def _chain(run: Run) -> list[Any]:
-    """The spec of a run and of the teachers above it, with what tells two uses of one network apart."""
-    mine = [run.spec, config.spec(run.data), run.recipe.select]
-    return [*mine, *(_chain(run.teacher) if run.teacher else [])]
 
 
 def select(found: list[Member], figure: Figure) -> list[Member]:

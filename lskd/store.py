@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from lskd.errors import UserError
 from lskd.io.atomic import atomic
+from lskd.io.seal import mend
 
 Array = NDArray[Any]
 Rows = tuple[Array, Array, Array]
@@ -105,7 +106,7 @@ class _Table:
         self.names, self.taken = schema.names, ["sample", "label", columns[-1]]
         if self.names != columns:
             found, wanted = ", ".join(self.names), ", ".join(columns)
-            raise UserError(f"{path}: its columns are {found}, not {wanted}; delete it and run again")
+            raise UserError(f"{path}: its columns are {found}, not {wanted}; {mend(path)}")
         self.width, self.dtype = _vector(schema)
         self.metadata: dict[str, str] = json.loads(texts[b"lskd"])
         index: dict[str, Any] = json.loads(texts[b"lskd.index"])
@@ -113,7 +114,7 @@ class _Table:
         self.groups = [Group(*fields) for fields in index["groups"]]
         edges = [len(MAGIC), *(edge for group in self.groups for edge in (group.start, group.end)), footer_start]
         if edges[::2] != edges[1::2]:
-            raise UserError(f"{path}: has bytes that no digest covers; delete it and run again")
+            raise UserError(f"{path}: has bytes that no digest covers; {mend(path)}")
 
     def _rows(self, numbers: Sequence[int]) -> Rows:
         """The rows of these row groups, each verified."""
@@ -127,7 +128,7 @@ class _Table:
                     self._read_group(file, number, (samples_n[part], labels_n[part], vectors_nk[part]))
                     first = part.stop
         except OSError as error:
-            raise UserError(f"{self.path}: cannot be read ({error.strerror or error}); run again") from error
+            raise UserError(f"{self.path}: cannot be read ({error.strerror or error}); {mend(self.path)}") from error
         return samples_n, labels_n, vectors_nk
 
     def _read_group(self, file: Any, number: int, out: Rows) -> None:
@@ -144,7 +145,7 @@ class _Table:
         parts.append(memoryview(bytearray(group.end - at)))
         if _read_digest(file, group.start, parts) != group.digest:
             where = f"bytes {group.start} to {group.end}"
-            raise UserError(f"{self.path}: {where} have changed since they were written; delete it and run again")
+            raise UserError(f"{self.path}: {where} have changed since they were written; {mend(self.path)}")
         if not plain or not all(map(_is_one_page, chunks, out, ahead)):
             self._decode(file, number, out)
 
@@ -172,7 +173,7 @@ class LogitsFile(_Table):
         """
         if view not in self.views:
             held = ", ".join(map(str, self.views[:20])) or "no view"
-            raise UserError(f"{self.path}: no view {view}, it holds {held}; delete it and run again")
+            raise UserError(f"{self.path}: no view {view}, it holds {held}; {mend(self.path)}")
         return self._rows([number for number, group in enumerate(self.groups) if group.view == view])
 
 
@@ -356,11 +357,11 @@ def _verified(path: Path) -> tuple[bytes, int]:
         at = _seal_at(outside)
     except OSError as error:
         why = error.strerror or error
-        raise UserError(f"{path}: cannot be read ({why}); make it anew: `snakemake --forcerun dump views`") from error
+        raise UserError(f"{path}: cannot be read ({why}); {mend(path)}") from error
     except ValueError as error:
-        raise UserError(f"{path}: {error}; delete it and run again") from error
+        raise UserError(f"{path}: {error}; {mend(path)}") from error
     if outside[at : at + DIGITS] != _sealed(outside).encode():
-        raise UserError(f"{path}: its footer has changed since it was written; delete it and run again")
+        raise UserError(f"{path}: its footer has changed since it was written; {mend(path)}")
     return outside, footer_start
 
 

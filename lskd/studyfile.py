@@ -148,6 +148,7 @@ def _one_line(error: ValidationError) -> str:
         allowed = sorted(_fields_at(Study, steps[:-1]))
         near = get_close_matches(steps[-1], allowed, 1)
         hint = f"; did you mean {near[0]}?" if near else ""
+        hint = "; it is recipes.<name>.amp, as it changes results" if path == "runtime.amp" else hint
         return f"{path}: unknown key; allowed: {', '.join(allowed)}{hint}{more}"
     message = first["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
     if first["type"] == "missing":

@@ -1,10 +1,9 @@
-"""Train one run in children that are killed at random moments; print after each kill the step of the checkpoint.
+"""Make one job in children that are killed at random moments; print after each kill the step of the checkpoint.
 
-Usage: python -m tests.killing SPEC DATA OUT KILLS LONGEST_SECONDS
+Usage: python -m tests.killing JOB RESULTS KILLS LONGEST_SECONDS
 The children are forked from this process, which has torch loaded already, so that a life is all training.
 """
 
-import json
 import os
 import random
 import signal
@@ -14,44 +13,38 @@ from pathlib import Path
 
 import torch
 
-from lskd import checkpoint, stage
-from lskd.config import Runtime
-from lskd.runs import loss_entry, model_entry
-from lskd.train import Job, train
+from lskd import checkpoint
+from lskd.jobs.execute import check_code, execute, read_job, resolve
 
 
-def live(spec: dict, data: Path, out: Path) -> None:
-    runtime = Runtime(device="cpu", checkpoint_minutes=1e-6)
-    job = Job(spec, "code", {"data": data}, out, torch.device("cpu"), runtime)
-    train(job, stage.resolve(model_entry(spec["model"])), stage.resolve(loss_entry(spec)))
-
-
-def child(spec: dict, data: Path, out: Path) -> int:
+def child(described: dict, results: Path) -> int:
     pid = os.fork()
     if not pid:
-        live(spec, data, out)
+        execute(described, results)
         os._exit(0)
     return pid
 
 
-def step_of(out: Path) -> int:
-    path = out / checkpoint.NAME
+def step_of(folder: Path) -> int:
+    path = folder / checkpoint.NAME
     return torch.load(path, weights_only=True)["state"]["step"] if path.exists() else 0
 
 
 def main() -> None:
-    spec, data, out = json.loads(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
-    kills, longest = int(sys.argv[4]), float(sys.argv[5])
+    described, results = read_job(Path(sys.argv[1])), Path(sys.argv[2])
+    kills, longest = int(sys.argv[3]), float(sys.argv[4])
     torch.set_num_threads(1)
-    stage.resolve(model_entry(spec["model"]))
+    for entry in described["functions"].values():
+        resolve(entry)
+    check_code(described)  # remembered, and so by the children
     draw = random.Random(7)
     for _ in range(kills):
-        pid = child(spec, data, out)
+        pid = child(described, results)
         time.sleep(draw.uniform(0, longest))
         os.kill(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
-        print("killed" if os.WIFSIGNALED(status) else "finished", step_of(out), flush=True)
-    live(spec, data, out)
+        print("killed" if os.WIFSIGNALED(status) else "finished", step_of(results / described["folder"]), flush=True)
+    execute(described, results)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from lskd.errors import UserError
+from lskd.io.seal import mend
 
 
 def read_classes(path: Path) -> list[str]:
@@ -14,4 +15,4 @@ def read_classes(path: Path) -> list[str]:
         with safe_open(path, framework="numpy") as file:
             return json.loads(file.metadata()["classes"])
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: missing or damaged prepared data ({error}); delete it and run again") from error
+        raise UserError(f"{path}: missing or damaged prepared data ({error}); {mend(path)}") from error

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from lskd.data.arrays import Arrays
-from lskd.data.pictures import check, class_folders, has_own_split, pictures
+from lskd.data.pictures import check_folders, class_folders, has_own_split, pictures
 from lskd.data.split import stratified_mask
 from lskd.errors import UserError
 
@@ -24,7 +24,7 @@ def load(root: Path, *, image_size: int, test_fraction: float, workers: int) -> 
     The shorter side is resized to `image_size` (bilinear, antialiased), then the centre is cropped. Without the folders
     train/ and test/, a fixed, stratified `test_fraction` becomes the test split.
     """
-    check(root)
+    check_folders(root)
     if has_own_split(root):
         return _load_given_split(root, image_size, workers)
     files, labels, classes = _list_classes(root)

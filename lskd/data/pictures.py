@@ -107,6 +107,11 @@ def check(root: Path) -> None:
         hint = f"did you mean {near[0]}?" if near else f"put the pictures in {root}/<class>/"
         what = "a file, no folder" if root.exists() else "no such folder"
         raise UserError(f"data: found {str(root)!r}, {what} and no data set ({', '.join(sets)}); {hint}")
+    check_folders(root)
+
+
+def check_folders(root: Path) -> None:
+    """The part of `check` that the loader repeats: classes, splits, and the fewest images of each."""
     own_split = has_own_split(root)
     if own_split:
         _check_split(root)

@@ -8,6 +8,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from lskd.errors import UserError
+from lskd.io.seal import mend
 
 
 @dataclass(frozen=True)
@@ -37,4 +38,4 @@ def load_split(path: Path, split: str, device: str = "cpu") -> Split:
                 classes=json.loads(metadata["classes"]),
             )
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: missing or damaged prepared data ({error}); delete it and run again") from error
+        raise UserError(f"{path}: missing or damaged prepared data ({error}); {mend(path)}") from error

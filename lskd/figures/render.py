@@ -5,7 +5,7 @@ Without torch; the same input gives the same bytes.
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from lskd.figures.page import page
 from lskd.figures.text_table import latex, markdown
 from lskd.io.atomic import atomic, write_text
 from lskd.io.tables import read_table
+from lskd.jobs.environment import mixed
 from lskd.jobs.work import Work
 
 Frames = dict[str, pd.DataFrame]
@@ -31,17 +32,9 @@ def run(work: Work) -> None:
     note = mixed(work.record(family)["made_on"] for family in work.inputs)
     options = spec["options"] | named | ({"mixed": note} if note else {})
     table, draw = work.functions["table"], work.functions["draw"]
-    render(table, draw, frames, options, work.folder / "figure", work.origin)
-
-
-def mixed(environments: Iterable[dict[str, list[str]]]) -> str:
-    """What a caption says where the runs behind a figure mix devices, precisions, versions and the like; else ""."""
-    values: dict[str, set[str]] = {}
-    for environment in environments:
-        for name, each in environment.items():
-            values.setdefault(name, set()).update(each)
-    parts = [f"{name} {' and '.join(sorted(each))}" for name, each in sorted(values.items()) if len(each) > 1]
-    return f"These runs mix {'; '.join(parts)}." if parts else ""
+    answer = render(table, draw, frames, options, work.folder / "figure", work.origin)
+    if answer:
+        work.notes["answer"] = answer
 
 
 def render(
@@ -51,10 +44,15 @@ def render(
     options: Options,
     out: Path,
     origin: dict[str, Any],
-) -> None:
-    """Write out.png (200 dpi), .svg, .pdf, .csv, .md, .tex and .html; the pictures carry `origin` in their metadata."""
+) -> str:
+    """Write out.png (200 dpi), .svg, .pdf, .csv, .md, .tex and .html; the pictures carry `origin` in their metadata.
+
+    Returns the answer that the figure gives in words, "" where it gives none.
+    """
     numbers = table(frames, options)
     caption = " ".join(filter(None, [numbers.attrs["caption"], options.get("mixed")]))
+    said = numbers.attrs.get("answer", "")
+    answer = " ".join(filter(None, [said, options.get("mixed")])) if said else ""
     texts = caption, numbers.attrs["columns"], numbers.attrs["rows"]
     numbers.attrs = {}  # pandas would copy them at every step of the drawing
     with style.context():
@@ -70,6 +68,7 @@ def render(
     write_text(_beside(out, "md"), markdown(*texts))
     write_text(_beside(out, "tex"), latex(*texts))
     write_text(_beside(out, "html"), page(name, options.get("title") or name, *texts, csv))
+    return answer
 
 
 def _metadata(origin: str) -> dict[str, dict[str, Any]]:

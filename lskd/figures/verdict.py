@@ -39,7 +39,9 @@ def table(frames: Frames, options: Options) -> pd.DataFrame:
     columns = ["Question", "Network", "This", "Other", "This: mean", "Other: mean", "Difference", "95 % interval", "n"]
     rows = [_line(row) for row in records(numbers)]
     shown = pd.DataFrame(rows, columns=[*columns, "p", "p (Holm)", "Verdict"])
-    return present(numbers, shown, _caption(numbers, students, options))
+    page = present(numbers, shown, _caption(numbers, students, options))
+    page.attrs["answer"] = " ".join(verdict.sentences(numbers))
+    return page
 
 
 def _line(row: dict[str, Any]) -> list[str]:

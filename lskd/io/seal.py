@@ -44,6 +44,16 @@ def read_record(folder: Path) -> Record:
     return _parsed(path, content)
 
 
+def sealed(record: Record) -> Record:
+    """A record with its own digest, for one that stands alone."""
+    return record | {"seal": _own_digest(record)}
+
+
+def is_sealed(record: Record) -> bool:
+    """Whether a record's own digest is that of the rest of it."""
+    return record.get("seal") == _own_digest({key: value for key, value in record.items() if key != "seal"})
+
+
 def checked(path: Path, folder: Path) -> Path:
     """`path`, after its bytes were compared with the record of the job's `folder` that it lies in.
 

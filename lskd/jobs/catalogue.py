@@ -48,16 +48,15 @@ class Catalogue:
 
     def data(self, data: Data) -> Job:
         """A data set, prepared; its spec holds the digest of its content."""
-        key = ("data", data.folder, data.root, config.canonical(config.spec(data)))
-        if key not in self._jobs:
+        if data not in self._jobs:
             spec = config.spec(data)
             if data.dataset == "imagefolder" and has_own_split(Path(data.root)):
                 del spec["test_fraction"]
             spec["content"] = self._content(data, spec)
             functions = {"run": "lskd.data.prepare:run", "load": tables.DATASETS[data.dataset]}
-            self._jobs[key] = self._job("data", data.folder, spec, {}, functions)
-            self._jobs[key].place = data.root
-        return self._jobs[key]
+            self._jobs[data] = self._job("data", data.folder, spec, {}, functions)
+            self._jobs[data].place = data.root
+        return self._jobs[data]
 
     def _content(self, data: Data, spec: dict[str, Any]) -> dict[str, Any]:
         """What identifies the content; of a folder that is gone, that of the last result made of it."""
@@ -65,7 +64,9 @@ class Catalogue:
             return content(data.dataset, data.root, self.results.root / ".cache" / "content", self.write_cache)
         for record in self.results.latest("data", data.folder):
             if spec.items() <= record["spec"].items():
-                self.notes.append(f"data: {data.root} is not there; what was prepared from it on {record['made']} stands")
+                self.notes.append(
+                    f"data: {data.root} is not there; what was prepared from it on {record['made']} stands"
+                )
                 return dict(record["spec"]["content"])
         return content(data.dataset, data.root, Path(), False)  # which tells what is missing
 
@@ -107,7 +108,7 @@ class Catalogue:
         key = ("teacher_logits", teacher, slug)
         if key not in self._jobs:
             draws = runs.stored_draws(student)
-            spec = {"draws": draws[-1], "dtype": student.supervision.dtype}
+            spec: dict[str, Any] = {"draws": draws[-1], "dtype": student.supervision.dtype}
             if draws != [0]:
                 spec |= {"augment": runs.augment_spec(student.recipe), "pixels": student.spec["pixels"]}
             self._jobs[key] = self._forward("teacher_logits", teacher, f"{teacher.title}/{slug}", spec)
@@ -117,7 +118,7 @@ class Catalogue:
         """The logits of a run's snapshots on training images of two classes."""
         key = ("snapshots", run, tuple(classes))
         if key not in self._jobs:
-            spec = {"classes": classes, "samples": PROBE_SAMPLES, "draws": PROBE_DRAWS}
+            spec: dict[str, Any] = {"classes": classes, "samples": PROBE_SAMPLES, "draws": PROBE_DRAWS}
             spec |= {"augment": runs.augment_spec(run.recipe), "pixels": run.spec["pixels"]}
             self._jobs[key] = self._forward("snapshots", run, f"{run.title}/snapshots", spec)
         return self._jobs[key]
@@ -151,8 +152,10 @@ class Catalogue:
         if key not in self._jobs:
             options, scale = self.studies[study].figures[figure], self.studies[study].scale
             kind = tables.FIGURES[options.kind]
-            spec = {"kind": options.kind, "study": study, "figure": figure, "scale": scale}
-            own = {name: getattr(options, name) for name in ("classes", "targets", "similar", "temperatures", "t1", "t2")}
+            spec: dict[str, Any] = {"kind": options.kind, "study": study, "figure": figure, "scale": scale}
+            own = {
+                name: getattr(options, name) for name in ("classes", "targets", "similar", "temperatures", "t1", "t2")
+            }
             spec["options"] = {name: value for name, value in own.items() if value}
             inputs = {family: self.metrics(study, figure, family) for family in kind.families}
             functions = {"run": "lskd.figures.render:run", "table": f"{kind.module}:table"}
@@ -220,8 +223,8 @@ def classes_of_snapshots(where: str, figure: Figure, run: Run) -> list[str]:
         raise UserError(f"{where}.classes: found {len(classes)}, mutual information takes 2; name two classes")
     if not run.recipe.snapshot_epochs:
         raise UserError(
-            f"{where}: needs the course of training; give recipes.{run.recipe_name} some snapshot_epochs, or name groups"
-            " whose recipe has them"
+            f"{where}: needs the course of training; give recipes.{run.recipe_name} some snapshot_epochs, or name"
+            " groups whose recipe has them"
         )
     return classes
 

@@ -20,8 +20,8 @@ def verdicts(plan: "Plan") -> None:
             if not alphas or alphas[0] > 0 or alphas[-1] == 0:
                 listed = ", ".join(f"{alpha:g}" for alpha in alphas) or "no students"
                 raise UserError(
-                    f"figures.{name}: found students of teachers with label_smoothing {listed}; a verdict compares 0 with"
-                    " another: add it to the teachers, name the students' group in groups, or leave the figure out"
+                    f"figures.{name}: found students of teachers with label_smoothing {listed}; a verdict compares 0"
+                    " with another: add it to the teachers, name the students' group in groups, or leave the figure out"
                 )
 
 

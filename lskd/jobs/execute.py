@@ -1,4 +1,7 @@
-"""A job's process: `python -m lskd.jobs.execute results/.jobs/ADDRESS.json --log FILE`, what every rule runs."""
+"""A job's process, what every rule runs: `python -m lskd.jobs.execute results/ROOM/TITLE-ADDRESS/STAGE.log`.
+
+The log's folder is the job's. What to make stands in `results/.jobs/ADDRESS.json`, as planning wrote it.
+"""
 
 import argparse
 import fcntl
@@ -21,26 +24,29 @@ from lskd.jobs.work import Work
 from lskd.progress import running
 from lskd.runtime import runtime
 
+JOBS = ".jobs"  # where planning tells each job's process what to make, by address
+
 Described = dict[str, Any]  # a job as `Job.described` tells it
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Make what a job file asks for, unless it is there; exit status 1 and one line for a user's mistake."""
+    """Make what lies beside a log, unless it is there; exit status 1 and one line for a user's mistake."""
     parser = argparse.ArgumentParser(prog="python -m lskd.jobs.execute", description=__doc__)
-    parser.add_argument("job", type=Path, help="what to make, as planning wrote it")
-    parser.add_argument("--log", type=Path, help="where all that the job says goes; errors are said on stderr too")
-    options = parser.parse_args(arguments)
-    with _logged(options.log):
-        sys.exit(_guarded(options.job))
+    parser.add_argument("log", type=Path, help="where all that the job says goes; errors are said on stderr too")
+    log = parser.parse_args(arguments).log
+    with _logged(log):
+        sys.exit(_guarded(log.parent))
 
 
-def _guarded(path: Path) -> int:
-    """Execute a job file; 0, or 1 after one line that says why not."""
-    name = path.stem
+def _guarded(folder: Path) -> int:
+    """Execute the job of a folder; 0, or 1 after one line that says why not."""
+    name = str(folder)
     try:
+        results = results_of(folder)
+        path = results / JOBS / f"{folder.name[-10:]}.json"
         described = read_job(path)
         name = described["title"]
-        execute(described, path.parent.parent)
+        execute(described, results)
         path.unlink(missing_ok=True)
         return 0
     except UserError as error:
@@ -56,6 +62,14 @@ def _guarded(path: Path) -> int:
         what = " ".join(str(error).split())
         print(f"error: {name}: {type(error).__name__}: {what}; a mistake of lskd: please report it", file=sys.stderr)
     return 1
+
+
+def results_of(folder: Path) -> Path:
+    """The folder of results that a job's folder lies in: the nearest with job files."""
+    for above in folder.parents:
+        if (above / JOBS).is_dir():
+            return above
+    raise UserError(f"{folder}: no {JOBS} above it, so nothing is planned; run snakemake again")
 
 
 def read_job(path: Path) -> Described:
@@ -105,7 +119,7 @@ def is_made(folder: Path, described: Described) -> bool:
 
 def check_code(described: Described) -> None:
     """UserError where the code is no longer that of the plan: on a cluster files get edited while jobs wait."""
-    planned, now = described["definitions"], fingerprint.definitions([*described["functions"].values(), PROCESS])
+    planned, now = described["definitions"], fingerprint.definitions([PROCESS, *described["functions"].values()])
     if now != planned:
         changed = sorted(name for name in planned.keys() | now.keys() if planned.get(name) != now.get(name))
         raise UserError(f"{described['title']}: the code changed since this job was planned ({changed[0]}); run again")
@@ -161,11 +175,8 @@ class _Tee:
 
 
 @contextmanager
-def _logged(path: Path | None) -> Iterator[None]:
-    """With a path, send what the process says there; a job that goes on appends."""
-    if path is None:
-        yield
-        return
+def _logged(path: Path) -> Iterator[None]:
+    """Send what the process says to a file; a job that goes on appends."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("a", encoding="utf-8", errors="backslashreplace")
@@ -173,7 +184,7 @@ def _logged(path: Path | None) -> Iterator[None]:
         sys.exit(f"error: {path}: cannot be written ({error.strerror}); free or unlock that folder")
     before = sys.stderr
     with file:
-        sys.stderr = _Tee(file, before)  # type: ignore[assignment]
+        sys.stderr = _Tee(file, before)
         try:
             yield
         finally:

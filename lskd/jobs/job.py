@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lskd.jobs.results import Results
 
 PROCESS = "lskd.jobs.execute:main"  # what every job's process runs first
+JOBS = ".jobs"  # where planning tells each job's process what to make, by address
 ROOMS = {  # the folder of each stage under results/
     "data": "data",
     "train": "runs",
@@ -57,13 +58,14 @@ class Job:
     @cached_property
     def plain(self) -> str:
         """The address without code: what two results of different code must share for one to stand for the other."""
-        return digest([self.stage, self.spec, {role: job.plain for role, job in self.inputs.items()}])
+        return digest([self.stage, self.title, self.spec, {role: job.plain for role, job in self.inputs.items()}])
 
     @cached_property
     def address(self) -> str:
-        """10 hex digits of spec, code and the addresses of what the job reads."""
+        """10 hex digits of name, spec, code and the addresses of what the job reads."""
         code = _code(frozenset([PROCESS, *self.functions.values()]))
-        return digest([self.stage, self.spec, code, {role: job.standing for role, job in self.inputs.items()}])
+        above = {role: job.standing for role, job in self.inputs.items()}
+        return digest([self.stage, self.title, self.spec, code, above])
 
     @cached_property
     def standing(self) -> str:

@@ -7,11 +7,10 @@ from typing import Any
 from lskd.config import Study, canonical
 from lskd.errors import UserError
 from lskd.io.atomic import atomic, sweep, write_text
-from lskd.io.seal import checked
+from lskd.io.seal import checked, read_record, sealed
 from lskd.jobs import checks, why
 from lskd.jobs.catalogue import Catalogue, ancestors
-from lskd.jobs.job import FILES, Job
-from lskd.jobs.results import JOBS
+from lskd.jobs.job import FILES, JOBS, Job
 from lskd.studies import targets
 
 COSTS = {"train": 10.0, "teacher_logits": 3.0, "predict": 2.0}  # of a job, against 1 of any other
@@ -29,20 +28,25 @@ class Plan:
 
     def ask(self, names: Iterable[str]) -> None:
         """Plan these targets, the config's study unless there is one. UserError for what cannot come to an end."""
+        self.want(names)
+        checks.verdicts(self)
+        self.pending = self.to_do()
+        checks.images(self.pending)
+
+    def want(self, names: Iterable[str]) -> None:
+        """Set what is asked for, the config's study unless there is a target among the names."""
         known = [name for name in names if name in self.names] or [self.main.study]
         self.wanted = [pair for name in known for pair in self.names[name]]
-        checks.verdicts(self)
-        self.pending = self._pending()
-        checks.images(self.pending)
 
     def figures(self, name: str) -> list[str]:
         """The files of a target's figures, as Snakemake waits for them."""
         return [str(path) for pair in self.names[name] for path in self.catalogue.figure(*pair).paths]
 
     def waits_for(self, folder: str) -> list[str]:
-        """The records of what a job reads and is not there yet."""
-        job = self.job(folder)
-        return [str(above.paths[-1]) for above in job.inputs.values() if not self.results.is_complete(above)]
+        """The records of what a job reads and is not there yet, but for what these wait for themselves."""
+        missing = [above for above in self.job(folder).inputs.values() if not self.results.is_complete(above)]
+        waited = {deeper for above in missing for deeper in above.inputs.values()}
+        return [str(above.paths[-1]) for above in missing if above not in waited]
 
     def job(self, folder: str) -> Job:
         """The job of a folder below results/; UserError where no study has it."""
@@ -52,7 +56,8 @@ class Plan:
             raise UserError(f"{self.results.root / folder}: no study asks for this result; python -m lskd ls shows all")
         return self.catalogue.by_folder[folder]
 
-    def _pending(self) -> list[Job]:
+    def to_do(self) -> list[Job]:
+        """The jobs that have no result yet for what is wanted, each after what it reads."""
         order: dict[Job, None] = {}
 
         def visit(job: Job) -> None:
@@ -69,9 +74,9 @@ class Plan:
     def write_jobs(self) -> None:
         """Tell each job's process what to make; a job file is a function of its address."""
         for job in self.pending or []:
-            path = self.job_file(job.folder.name)
-            if not path.exists():
-                write_text(path, canonical(job.described()))
+            path, text = self.job_file(job.folder.name), canonical(sealed(job.described()))
+            if not path.exists() or path.read_bytes() != text.encode():  # damaged, or its data lay elsewhere
+                write_text(path, text)
 
     def job_file(self, folder: str) -> Path:
         """Where the job of a folder is told, by the address that the folder ends in."""
@@ -108,9 +113,9 @@ class Plan:
 
     def announcement(self) -> list[str]:
         """What is planned and why, what stands by trust, and what was left alone."""
-        return [*why.told(self.pending or []), *self._notes()]
+        return [*why.told(self.pending or []), *self.notes()]
 
-    def _notes(self) -> list[str]:
+    def notes(self) -> list[str]:
         """What a user should know of what is taken as given."""
         notes = [f"note: {text}" for text in self.catalogue.notes]
         told = sorted(self.overrides.keys() - {"scale", "runtime"})
@@ -143,6 +148,10 @@ class Plan:
             "as": form,
         }
 
+    def spec(self, folder: str) -> str:
+        """A job's spec as text."""
+        return canonical(self.job(folder).spec)
+
     def heading(self, folder: str) -> str:
         """A study's title in the report; no job depends on it."""
         study = self.catalogue.studies[folder.split("/")[1]]
@@ -153,15 +162,10 @@ class Plan:
         return [(job.address, _cost(job), job.paths[-1]) for job in self.pending or []]
 
     def answers(self) -> list[str]:
-        """The sentences of the verdicts that were asked for and are published."""
-        sentences = []
-        for study, figure in self.wanted:
-            page = self.published(study, figure).with_name(f"{figure}.csv")
-            if self.catalogue.studies[study].figures[figure].kind == "verdict" and page.is_file():
-                from lskd import verdict  # pandas, which planning does without
-
-                sentences.append(" ".join(verdict.sentences(verdict.from_csv(page))))
-        return sentences
+        """What the figures that were asked for and are made answer in words, and whether their runs mix."""
+        jobs = [self.catalogue.figure(*pair) for pair in self.wanted]
+        records = [read_record(job.folder) for job in jobs if job.paths[-1].exists()]
+        return [record["notes"]["answer"] for record in records if "answer" in record["notes"]]
 
 
 def _since(job: Job, record: dict[str, Any]) -> list[str]:
@@ -180,5 +184,3 @@ def _since(job: Job, record: dict[str, Any]) -> list[str]:
 def _cost(job: Job) -> float:
     epochs = job.spec.get("recipe", {}).get("epochs", 1) / 10 if job.stage == "train" else 1.0
     return COSTS.get(job.stage, 1.0) * epochs
-
-

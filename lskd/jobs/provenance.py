@@ -53,6 +53,7 @@ def record(described: dict[str, Any], work: "Work", clock: Clock) -> dict[str, A
         "commit": commit(),
         "seconds": clock.seconds(),
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "notes": work.notes,
     }
 
 

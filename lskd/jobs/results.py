@@ -7,20 +7,24 @@ from pathlib import Path
 from typing import Any
 
 from lskd.errors import UserError
-from lskd.io.seal import RECORD, read_record
-from lskd.jobs.job import ROOMS, Job
+from lskd.io.seal import RECORD, Record, is_sealed, read_record
+from lskd.jobs.job import FILES, ROOMS, Job
 
 ADOPTED = "adopted"
-JOBS = ".jobs"
 
 
 class Results:
-    """Results under `root`. With `trust_code` a result of other code and the same spec stands where none is there."""
+    """Results under `root`. With `trust_code` a result of other code and the same spec stands where none is there.
 
-    def __init__(self, root: Path | str = "results", trust_code: bool = False) -> None:
+    `proposed`: adopted records that are not written yet, by address.
+    """
+
+    def __init__(
+        self, root: Path | str = "results", trust_code: bool = False, proposed: dict[str, Record] | None = None
+    ) -> None:
         self.root, self.trust_code = Path(root), trust_code
         self.trusted: dict[str, tuple[Job, dict[str, Any]]] = {}  # address -> the job, the record that stands for it
-        self._adopted = _read_adopted(self.root / ADOPTED)
+        self._adopted = read_adopted(self.root) | (proposed or {})
         self._complete: dict[Path, bool] = {}
 
     def is_complete(self, job: Job) -> bool:
@@ -36,8 +40,9 @@ class Results:
         own = self.root / ROOMS[job.stage] / f"{job.title}-{job.address}" / RECORD
         if own.exists():
             return None
-        if job.address in self._adopted:
-            return self._adopted[job.address]
+        adopted = self._adopted.get(job.address)
+        if adopted and self._is_whole(job, str(adopted["stands"])):  # else it is gone: the job is made
+            return str(adopted["stands"])
         if not self.trust_code or job.stage == "figure":  # a figure is drawn anew in seconds
             return None
         record = max(self.of_other_code(job), key=lambda record: record["made"], default=None)
@@ -49,9 +54,13 @@ class Results:
     def of_other_code(self, job: Job) -> Iterator[dict[str, Any]]:
         """The records of whole results with this job's title and plain spec."""
         for record in self.namesakes(job):
-            folder = self.root / ROOMS[job.stage] / f"{job.title}-{record['address']}"
-            if record["plain"] == job.plain and all((folder / name).exists() for name in record["files"]):
+            if record["plain"] == job.plain and self._is_whole(job, record["address"]):
                 yield record
+
+    def _is_whole(self, job: Job, address: str) -> bool:
+        """Whether the result of an address has every file that this job's has."""
+        folder = self.root / ROOMS[job.stage] / f"{job.title}-{address}"
+        return all((folder / name).exists() for name in (*FILES[job.stage], RECORD))
 
     def namesakes(self, job: Job) -> Iterator[dict[str, Any]]:
         """The records of all results with this job's title, but its own."""
@@ -73,18 +82,27 @@ class Results:
 
 def _listed(folder: Path) -> list[str]:
     try:
-        return sorted(os.listdir(folder))
+        return sorted(path.name for path in folder.iterdir())
     except OSError:
         return []
 
 
-def _read_adopted(folder: Path) -> dict[str, str]:
-    """From the address of a job to that of the result that was adopted for it."""
+def read_adopted(root: Path) -> dict[str, Record]:
+    """The records of what was adopted, by the address of the job that another result stands for."""
     adopted = {}
-    for name in _listed(folder):
+    for name in _listed(root / ADOPTED):
         if name.endswith(".json"):
-            try:
-                adopted[name.removesuffix(".json")] = str(json.loads((folder / name).read_text())["stands"])
-            except (OSError, ValueError, KeyError, TypeError):
-                raise UserError(f"{folder / name}: damaged; delete it and adopt again: python -m lskd adopt") from None
+            record = read_adopted_file(root / ADOPTED / name)
+            adopted[str(record["address"])] = record
     return adopted
+
+
+def read_adopted_file(path: Path) -> Record:
+    """One such record. UserError where it is not what was written."""
+    try:
+        record: Record = json.loads(path.read_text())
+        if is_sealed(record) and record["address"] == path.stem and record["stands"]:
+            return record
+    except (OSError, ValueError, KeyError, AttributeError):
+        pass
+    raise UserError(f"{path}: damaged; delete it and adopt again: rm -f {path} && python -m lskd adopt --yes") from None

@@ -21,8 +21,8 @@ _PLURALS = {
 }
 
 
-def told(pending: list[Job]) -> list[str]:
-    """At most ten lines: how many jobs of each kind, and why each of them has no result yet.
+def told(pending: list[Job], most: int | None = LINES) -> list[str]:
+    """At most ten lines, or all: how many jobs of each kind, and why each of them has no result yet.
 
     A job follows if nothing but what it reads is new.
     """
@@ -33,9 +33,9 @@ def told(pending: list[Job]) -> list[str]:
         reasons.setdefault(reason(job), Counter())[kind(job)] += 1
     follows = reasons.pop("", None)
     lines = [f"{counted(kinds)}: {text}" for text, kinds in reasons.items()]
-    if len(lines) > LINES - 2:
-        more = len(lines) - (LINES - 3)
-        lines = [*lines[: LINES - 3], f"and {more} more reasons: python -m lskd why"]
+    if most and len(lines) > most - 2:
+        more = len(lines) - (most - 3)
+        lines = [*lines[: most - 3], f"and {more} more reasons: python -m lskd why"]
     if follows:
         lines.append(f"{counted(follows)}: made of these")
     return [f"{len(pending)} jobs to do", *(f"  {line}" for line in lines)]
@@ -59,16 +59,17 @@ def _some(changes: list[str]) -> list[str]:
     return changes if more <= 0 else [*changes[:_SHOWN], f"and {more} more"]
 
 
-def difference(job: Job, record: dict[str, Any]) -> tuple[list[str], list[str]]:
+def difference(job: Job, record: dict[str, Any], whole: bool = False) -> tuple[list[str], list[str]]:
     """What tells a job from a result of the same title: changes of its spec, changed definitions."""
-    return spec_changes(record["spec"], job.spec), code_changes(record["definitions"], job.definitions)
+    return spec_changes(record["spec"], job.spec, whole), code_changes(record["definitions"], job.definitions)
 
 
-def spec_changes(before: Any, after: Any) -> list[str]:
-    """Each value of a spec that changed: "spec: recipe.lr 0.1 -> 0.2"."""
+def spec_changes(before: Any, after: Any, whole: bool = False) -> list[str]:
+    """Each value of a spec that changed: "spec: recipe.lr 0.1 -> 0.2"; long values are cut unless `whole`."""
     old, new = dict(_flat(before)), dict(_flat(after))
     keys = [key for key in old.keys() | new.keys() if old.get(key, _NONE) != new.get(key, _NONE)]
-    return [f"spec: {key} {_shown(old.get(key, _NONE))} -> {_shown(new.get(key, _NONE))}" for key in sorted(keys)]
+    show = _written if whole else _shown
+    return [f"spec: {key} {show(old.get(key, _NONE))} -> {show(new.get(key, _NONE))}" for key in sorted(keys)]
 
 
 def code_changes(before: dict[str, str], after: dict[str, str]) -> list[str]:
@@ -82,6 +83,26 @@ def code_changes(before: dict[str, str], after: dict[str, str]) -> list[str]:
         elif before[name] != after[name]:
             words.append(f"{name} changed")
     return sorted(words, key=lambda word: not word.endswith("changed"))
+
+
+def of_result(job: Job, record: dict[str, Any], role: str = "", told_before: set[str] | None = None) -> list[str]:
+    """All that tells a result from today's job of its title, in full, and then what tells apart what the two read."""
+    told_before = set() if told_before is None else told_before
+    head = f"{role or job.stage}: {record['address']}, today's is {job.standing}"
+    if record["address"] in told_before:
+        return [f"{head}: see above"]
+    told_before.add(record["address"])
+    lines = [head, *(f"  {text}" for texts in difference(job, record, whole=True) for text in texts)]
+    for name in sorted(record["inputs"].keys() | job.inputs.keys()):
+        before, above = record["inputs"].get(name), job.inputs.get(name)
+        if before is None or above is None:
+            lines.append(f"  reads {name}: {'today' if before is None else 'no longer'}")
+        elif before["address"] != above.standing:
+            namesakes = {each["address"]: each for each in above.results.namesakes(above)}
+            older = namesakes.get(before["address"])
+            gone = [f"{name}: {before['address']}, today's is {above.standing}; its record is no longer there"]
+            lines += [f"  {line}" for line in (of_result(above, older, name, told_before) if older else gone)]
+    return lines if len(lines) > 1 else [f"{lines[0]}; in spec, code and what they read the two are equal"]
 
 
 def kind(job: Job) -> str:
@@ -108,6 +129,10 @@ def _flat(value: Any, path: str = "") -> Iterable[tuple[str, Any]]:
         yield path, value
 
 
+def _written(value: Any) -> str:
+    return "nothing" if value is _NONE else str(value)
+
+
 def _shown(value: Any) -> str:
-    text = "nothing" if value is _NONE else str(value)
+    text = _written(value)
     return text if len(text) <= 40 else f"{text[:37]}..."

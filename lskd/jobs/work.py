@@ -22,6 +22,7 @@ class Work:
     runtime: Runtime = field(default_factory=Runtime)
     place: Path = Path()  # data: where its raw files lie
     environment: dict[str, str] = field(default_factory=dict)  # what moves numbers by rounding; torch's stages fill it
+    notes: dict[str, str] = field(default_factory=dict)  # what else the record is to say, such as a figure's answer
 
     def read(self, role: str, name: str) -> Path:
         """The path of a file of an input, its bytes compared with its seal; UserError says how to mend it."""

@@ -31,7 +31,9 @@ def measure(runs: list[RunData], options: Row) -> list[Row]:
             labels_n, student_nk = run.logits(split)
             teacher_labels_n, teacher_nk = run.teacher.logits(split)
             if not np.array_equal(labels_n, teacher_labels_n):
-                raise UserError(f"{run.row['run']}: its {split} images are not those of its teacher; predict both again")
+                raise UserError(
+                    f"{run.row['run']}: its {split} images are not those of its teacher; predict both again"
+                )
             found = {
                 "agreement_top1": top1_agreement(teacher_nk, student_nk),
                 "kl_teacher_student": kl_divergence(teacher_nk, student_nk),

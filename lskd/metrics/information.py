@@ -40,7 +40,9 @@ def draws(probe: dict[str, Array], epoch: int, one: int, two: int) -> Array:
     difference_r = (probe["logits"][:, one] - probe["logits"][:, two])[chosen_r][order_r]
     images, views = (len(np.unique(probe[key][chosen_r])) for key in ("sample", "view"))
     if not len(difference_r) or len(difference_r) != images * views:
-        raise UserError(f"information: epoch {epoch} lacks a view of some image of its classes; probe the run again")
+        raise UserError(
+            f"information: epoch {epoch} lacks a view of some image of its classes; make its snapshots again"
+        )
     return difference_r.reshape(images, views)
 
 

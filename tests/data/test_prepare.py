@@ -70,7 +70,7 @@ def test_statistics_of_many_blocks_and_of_a_constant_channel():
 def test_what_is_written_is_what_was_prepared(tmp_path):
     tensors, metadata = prepare_arrays(arrays())
     path = tmp_path / "new" / "data.safetensors"
-    write(path, tensors, metadata, {"code": "abc"})
+    write(path, tensors, metadata)
     stored = load_file(path)
     assert stored.keys() == tensors.keys()
     for name, tensor in tensors.items():

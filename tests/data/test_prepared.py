@@ -16,7 +16,7 @@ from lskd.errors import UserError
 def stored(tmp_path_factory) -> tuple[Path, dict[str, np.ndarray]]:
     tensors, metadata = prepare(load, Path(), val_fraction=0.1, image_size=8, test_fraction=0.2, workers=1)
     path = tmp_path_factory.mktemp("prepared") / "data.safetensors"
-    write(path, tensors, metadata, {"code": "abc"})
+    write(path, tensors, metadata)
     return path, tensors
 
 

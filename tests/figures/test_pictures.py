@@ -10,6 +10,7 @@ from pathlib import Path
 
 import matplotlib
 import pandas as pd
+import pyarrow as pa
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
@@ -17,7 +18,10 @@ from matplotlib.text import Text
 from lskd import tables
 from lskd.errors import UserError
 from lskd.figures import style
-from lskd.figures.render import read_frames, render
+from lskd.figures.render import mixed, render, run
+from lskd.io.seal import seal
+from lskd.io.tables import read_table, write_table
+from lskd.jobs.work import Work
 from tests.figures.synthetic import frames_for
 
 KINDS = sorted(set(tables.FIGURES) - {"summary", "verdict"})  # tested where their statistics are
@@ -27,7 +31,7 @@ LONG = dict(
         "0123456789", "T-shirt/top Trouser Pullover Dress Coat Sandal Shirt Sneaker Bag Ankle-boot".split(), strict=True
     )
 )
-ORIGIN = {"spec": '{"kind":"x"}', "code": "abc", "inputs": "{}"}
+ORIGIN = {"title": "demo/study/x", "address": "0123456789", "spec": {"kind": "x"}}
 
 
 def module(kind):
@@ -63,7 +67,7 @@ def test_twice_the_same_bytes_and_no_date(kind, tmp_path):
         second = rendered(kind, tmp_path / "b" / "f", frames, options)
     assert first == second
     assert not re.search(rb"<dc:date>|CreationDate", first["svg"] + first["pdf"])
-    assert b"abc" in first["svg"] and b"abc" in first["png"]
+    assert all(ORIGIN["address"].encode() in first[ending] for ending in ("png", "svg", "pdf"))
     third = rendered(kind, tmp_path / "c" / "f", shuffled, options)
     assert third == first  # whatever the order of the seeds
 
@@ -138,7 +142,7 @@ def test_a_title_is_drawn(tmp_path):
     assert figure.get_suptitle() == "Grid A"
 
 
-def test_the_metadata_names_spec_code_and_inputs(tmp_path):
+def test_the_metadata_names_title_address_and_spec(tmp_path):
     frames, options = frames_for("smoothed_loss")
     found = rendered("smoothed_loss", tmp_path / "v1.5", frames, options)  # a name with a dot keeps it
     text = found["svg"].decode()
@@ -151,9 +155,9 @@ def test_a_truncated_table_is_one_line(tmp_path):
     frames_for("grid")[0]["accuracy"].to_parquet(path)
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(UserError, match="accuracy.parquet: cannot be read as Parquet"):
-        read_frames([path])
+        read_table(path)
     with pytest.raises(UserError, match="missing.parquet: cannot be read"):
-        read_frames([tmp_path / "missing.parquet"])
+        read_table(tmp_path / "missing.parquet")
 
 
 def test_no_kind_imports_torch():
@@ -162,16 +166,55 @@ def test_no_kind_imports_torch():
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], timeout=60).returncode == 0
 
 
-def test_from_the_shell(tmp_path):
-    frames, options = frames_for("grid")
-    frames["accuracy"].to_parquet(tmp_path / "accuracy.parquet")
-    spec = json.dumps({"kind": "grid", "options": options})
-    command = [sys.executable, "-m", "lskd.figures.render", "--spec", spec, "--out", str(tmp_path / "grid")]
-    command += ["--frames", str(tmp_path / "accuracy.parquet")]
-    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert all((tmp_path / f"grid.{ending}").stat().st_size for ending in ENDINGS)
-    assert b"accuracy.parquet" in (tmp_path / "grid.png").read_bytes()
-    command[-1] = str(tmp_path / "other.parquet")
-    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 1 and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+def work_of(tmp_path, kind: str = "grid", environments=({},)) -> Work:
+    """A figure's job over one metric for each of `environments`, which its runs were made on."""
+    frames, options = frames_for(kind)
+    inputs = {}
+    for i, (family, environment) in enumerate(zip(frames, environments, strict=True)):
+        folder = tmp_path / f"{family}-{i:010}"
+        write_table(folder / "metrics.parquet", pa.Table.from_pandas(frames[family], preserve_index=False), {})
+        seal(folder, ["metrics.parquet"], {"address": f"{i:010}", "made_on": environment})
+        inputs[family] = folder
+    folder = tmp_path / "figure-9999999999"
+    spec = {"kind": kind, "study": "study", "figure": "mine", "scale": "demo", "options": options}
+    functions = {"table": module(kind).table, "draw": module(kind).draw, "run": run}
+    return Work("demo/study/mine", "9999999999", spec, folder, inputs, functions)
+
+
+def test_the_stage_writes_every_ending(tmp_path):
+    work = work_of(tmp_path)
+    run(work)
+    assert sorted(path.name for path in work.folder.iterdir()) == sorted(f"figure.{ending}" for ending in ENDINGS)
+    assert b"9999999999" in (work.folder / "figure.png").read_bytes()
+    assert "These runs mix" not in (work.folder / "figure.md").read_text()
+
+
+def test_a_damaged_or_missing_metric_is_one_line(tmp_path):
+    work = work_of(tmp_path)
+    path = work.inputs["accuracy"] / "metrics.parquet"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="metrics.parquet: damaged"):
+        run(work)
+    path.unlink()
+    with pytest.raises(UserError, match="metrics.parquet: cannot be read"):
+        run(work)
+    assert not work.folder.exists()
+
+
+def test_mixed_names_what_runs_do_not_share():
+    one = {"device": ["CPU (x86_64)"], "torch": ["2.13.0"], "precision": ["float32"]}
+    two = {"device": ["NVIDIA H100"], "torch": ["2.13.0"], "precision": ["float32"]}
+    assert mixed([]) == mixed([one]) == mixed([one, one]) == mixed([one, {}]) == ""
+    assert mixed([one, two]) == "These runs mix device CPU (x86_64) and NVIDIA H100."
+    both = {"device": ["CPU (x86_64)", "NVIDIA H100"], "torch": ["2.12.0", "2.13.0"]}
+    expected = "These runs mix device CPU (x86_64) and NVIDIA H100; torch 2.12.0 and 2.13.0."
+    assert mixed([both]) == mixed([both, one]) == mixed([one, two, both]) == expected
+
+
+def test_a_caption_says_what_runs_mix(tmp_path):
+    work = work_of(tmp_path, environments=[{"precision": ["bfloat16", "float32"]}])
+    run(work)
+    for ending in ("md", "tex", "html"):
+        assert "These runs mix precision bfloat16 and float32." in (work.folder / f"figure.{ending}").read_text()

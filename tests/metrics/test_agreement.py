@@ -58,4 +58,4 @@ def test_other_images_are_told(tmp_path):
     student = next(run for run in study(tmp_path) if run.teacher)
     stranger = study(tmp_path / "other", each=11)[0]
     with pytest.raises(UserError, match="not those of its teacher"):
-        measure([RunData(student.row, student.folder, stranger)], {})
+        measure([RunData(student.row, student.folders, stranger)], {})

@@ -161,7 +161,7 @@ def test_measure_fits_on_val_and_measures_on_test(tmp_path):
 
 def test_measure_leaves_out_what_needs_a_temperature_where_none_was_fitted(tmp_path):
     run = study(tmp_path)[0]
-    write_outputs(run.folder, "val", np.arange(5), np.arange(5), np.eye(5), np.eye(5))
+    write_outputs(run.folders["predict"], "val", np.arange(5), np.arange(5), np.eye(5), np.eye(5))
     values = {row["metric"]: row["value"] for row in measure([run], {})}
     missing = {name for name, value in values.items() if np.isnan(value)}
     assert missing == {"temperature", "ece_scaled", "ece_mass_scaled", "nll_scaled"}

@@ -1,17 +1,18 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
 from lskd.errors import UserError
+from lskd.io.tables import write_table
 from lskd.metrics.information import draws, measure, mutual_information
 from lskd.metrics.inputs import RunData
-from tests.metrics.made import CLASSES, quick, study
+from tests.metrics.made import CLASSES, quick, sealed, study
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -63,8 +64,8 @@ def test_it_tends_to_the_integral_for_gaussians():
     assert mutual_information(values_xl) == pytest.approx(expected, abs=5e-3)
 
 
-def write_probe(run: RunData, labels=(0, 2), epochs=(1, 5), views=3, images=4, skip=None) -> np.ndarray:
-    """Rows in no particular order; logits [E, images, views, K]."""
+def with_snapshots(run: RunData, labels=(0, 2), epochs=(1, 5), views=3, images=4, skip=None):
+    """The run with snapshots' logits in rows of no particular order, and these logits [E, images, views, K]."""
     draw = np.random.default_rng(4)
     logits = draw.normal(size=(len(epochs), images, views, len(CLASSES))).astype(np.float32)
     index = [i for i in np.ndindex(len(epochs), images, views) if i != skip]
@@ -76,25 +77,25 @@ def write_probe(run: RunData, labels=(0, 2), epochs=(1, 5), views=3, images=4, s
         "label": pa.array([labels[x % len(labels)] for _, x, _ in index], pa.int32()),
         "logits": pa.FixedSizeListArray.from_arrays(np.concatenate([logits[i] for i in index]), len(CLASSES)),
     }
-    pq.write_table(pa.table(columns), run.folder / "probe.parquet")
-    return logits.astype(np.float64)
+    path = run.folders["predict"].parents[5] / "snapshots-0123456789"
+    path.mkdir()
+    write_table(path / "snapshots.parquet", pa.table(columns), {})
+    return replace(run, folders=run.folders | {"snapshots": sealed(path)}), logits.astype(np.float64)
 
 
 def test_measure_takes_the_difference_of_the_probed_classes_logits(tmp_path):
-    run = study(tmp_path)[0]
-    logits = write_probe(run)
+    run, logits = with_snapshots(study(tmp_path)[0])
     rows = measure([run], {})
     assert [row["epoch"] for row in rows] == [1, 5]
     for e, row in enumerate(rows):
         assert row["value"] == pytest.approx(mutual_information(logits[e, :, :, 0] - logits[e, :, :, 2]), abs=1e-9)
-    np.testing.assert_allclose(draws(run.probe(), 5, 0, 2), logits[1, :, :, 0] - logits[1, :, :, 2], atol=1e-12)
+    np.testing.assert_allclose(draws(run.snapshots(), 5, 0, 2), logits[1, :, :, 0] - logits[1, :, :, 2], atol=1e-12)
     named = measure([run], {"classes": [CLASSES[0], CLASSES[2]]})
     assert named == rows
 
 
 def test_wrong_classes_and_missing_views_are_told(tmp_path):
-    run = study(tmp_path)[0]
-    write_probe(run, skip=(1, 2, 1))
+    run, _ = with_snapshots(study(tmp_path)[0], skip=(1, 2, 1))
     with pytest.raises(UserError, match="epoch 5 lacks a view"):
         measure([run], {})
     with pytest.raises(UserError, match="found 3, mutual information takes 2"):

@@ -13,10 +13,27 @@ from lskd.jobs.plan import Plan
 from lskd.jobs.results import Results
 from lskd.live import Line
 
-IS_MAIN = workflow.is_main_process and "--report" not in sys.argv  # and no cluster's job, whose files the main one wrote
+IS_MAIN = (
+    workflow.is_main_process and "--report" not in sys.argv
+)  # and no cluster's job, whose files the main one wrote
 
 
-UNSAID = ("Select jobs to", "Execute ", "Reasons:", "Assuming unrestricted", "Building DAG", "Elapsed time", "Nothing to be")
+UNSAID = (
+    "Select jobs to",
+    "Execute ",
+    "Reasons:",
+    "Assuming unrestricted",
+    "Building DAG",
+    "Elapsed time",
+    "Nothing to be",
+    "Cannot restore",
+    "Restored previous",
+    "Using shell",
+    "Conda environments",
+    "Using workflow specific",
+    "Complete log",
+    "Exiting because",
+)
 
 
 def made_by(stage):
@@ -31,9 +48,9 @@ def reads(stage):
     return lambda wildcards: told(asked().waits_for, f"{ROOMS[stage]}/{wildcards.job}")
 
 
-def job_file(wildcards):
-    """Where the process of a job reads what it is to make."""
-    return f"results/.jobs/{wildcards.job[-10:]}.json"
+def spec_of(wildcards):
+    """A figure's spec, which its caption in the report tells."""
+    return told(PLAN.spec, f"{ROOMS['figure']}/{wildcards.job}") if workflow.is_main_process else ""
 
 
 def told(function, *arguments):
@@ -66,15 +83,20 @@ def asked():
 def is_said(record):
     """Leave out lines of Snakemake's that come with every job, or that `asked` says better."""
     quiet = workflow.output_settings.quiet or ()
-    return not (quiet and record.getMessage().startswith(UNSAID))
+    text = record.getMessage()
+    told_by_its_job = text.startswith("RuleException") and text.endswith("exit status 1.")
+    return not (quiet and (text.startswith(UNSAID) or told_by_its_job))
 
 
 def at_the_end():
     """Publish what is asked for and made, and give its answer, whether or not there was anything to do."""
-    if PLAN.pending is not None and not workflow.dryrun:
-        told(PLAN.publish)
-        for line in PLAN.answers():
-            print(line, file=sys.stderr)
+    if PLAN.pending is None or workflow.dryrun:
+        return
+    try:
+        PLAN.publish()
+        print(*PLAN.answers(), sep="\n", file=sys.stderr)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
 
 
 def start():

@@ -23,6 +23,6 @@ rule figure:
     conda:
         "../../envs/figures.yaml"
     params:
-        job=job_file,
+        spec=spec_of,  # for the caption
     shell:
-        "python -m lskd.jobs.execute {params.job:q} --log {log:q}"
+        "python -m lskd.jobs.execute {log:q}"

@@ -10,10 +10,8 @@ rule predict:
     threads: PLAN.main.runtime.threads
     resources:
         gpu=GPU,
-    params:
-        job=job_file,
     shell:
-        "python -m lskd.jobs.execute {params.job:q} --log {log:q}"
+        "python -m lskd.jobs.execute {log:q}"
 
 
 rule teacher_logits:
@@ -28,10 +26,8 @@ rule teacher_logits:
     threads: PLAN.main.runtime.threads
     resources:
         gpu=GPU,
-    params:
-        job=job_file,
     shell:
-        "python -m lskd.jobs.execute {params.job:q} --log {log:q}"
+        "python -m lskd.jobs.execute {log:q}"
 
 
 rule snapshots:
@@ -46,7 +42,5 @@ rule snapshots:
     threads: PLAN.main.runtime.threads
     resources:
         gpu=GPU,
-    params:
-        job=job_file,
     shell:
-        "python -m lskd.jobs.execute {params.job:q} --log {log:q}"
+        "python -m lskd.jobs.execute {log:q}"

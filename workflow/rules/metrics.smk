@@ -7,7 +7,5 @@ rule metrics:
         "results/metrics/{job}/metrics.log",
     conda:
         "../../envs/train.yaml"
-    params:
-        job=job_file,
     shell:
-        "python -m lskd.jobs.execute {params.job:q} --log {log:q}"
+        "python -m lskd.jobs.execute {log:q}"

@@ -10,7 +10,5 @@ rule train:
     threads: PLAN.main.runtime.threads
     resources:
         gpu=GPU,
-    params:
-        job=job_file,
     shell:
-        "python -m lskd.jobs.execute {params.job:q} --log {log:q}"
+        "python -m lskd.jobs.execute {log:q}"

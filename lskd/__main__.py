@@ -1,0 +1,5 @@
+"""`python -m lskd COMMAND`."""
+
+from lskd.cli import main
+
+main()

@@ -1,0 +1,353 @@
+"""The command line, beside `snakemake`: what lies in the results, why, of what, and whether it is whole. No torch."""
+
+import argparse
+import contextlib
+import json
+import os
+import re
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import yaml
+
+from lskd.errors import UserError
+
+if TYPE_CHECKING:
+    from lskd.io.seal import Record
+    from lskd.jobs.gc import Named
+    from lskd.jobs.listing import Entry
+    from lskd.jobs.plan import Plan
+
+DEFAULT_CONFIG = "config.yaml"
+HELP = {  # command -> what it does, an example
+    "why": ("what is to do and why, or why a file is of today's plan or not", "why verdict"),
+    "ls": ("what lies in results, and whether today's studies use it", "ls digits/resnet8-w4"),
+    "verify": ("compare every file of every result with its seal", "verify"),
+    "adopt": ("accept results of other code for today's code, with a record", "adopt verdict --yes"),
+    "gc": ("list what no study names at any scale; --delete removes it", "gc --delete"),
+    "lineage": ("every job behind a file, down to the data", "lineage results/figures/demo/ls_kd/grid.png"),
+    "watch": ("which jobs run and how far they are", "watch"),
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """One whose mistakes are told in a line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; {self.prog} --help shows what there is")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command; exit status 1 and one line for a mistake."""
+    try:
+        options = _parser().parse_args(arguments)
+        sys.exit(options.command(options))
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("error: interrupted")
+    except BrokenPipeError:  # `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        sys.exit(f"error: {error.filename or 'lskd'}: {error.strerror or error}")
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        sys.exit(f"error: {what} ({place.filename}, line {place.lineno}); a mistake of lskd: please report it")
+
+
+def _parser() -> argparse.ArgumentParser:
+    width = max(len(example) for _, example in HELP.values())
+    examples = "\n".join(f"  python -m lskd {example:<{width}}  {text}" for text, example in HELP.values())
+    parser = _Parser(
+        prog="python -m lskd",
+        description=f"Beside `snakemake`, from the root of a checkout:\n\n{examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="%(prog)s COMMAND ...",
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, dest="COMMAND")
+    common = _common()
+    adders: dict[str, Callable[[argparse.ArgumentParser], Any]] = {
+        "why": _add_why,
+        "ls": _add_ls,
+        "verify": _add_verify,
+        "adopt": _add_adopt,
+        "gc": _add_gc,
+        "lineage": _add_lineage,
+        "watch": lambda _: None,
+    }
+    for name, (text, example) in HELP.items():
+        part = commands.add_parser(
+            name,
+            parents=[common],
+            description=text,
+            epilog=f"example: python -m lskd {example}",
+        )
+        part.set_defaults(command=globals()[f"_{name}"])
+        adders[name](part)
+    return parser
+
+
+def _common() -> _Parser:
+    common = _Parser(add_help=False)
+    add = common.add_argument
+    add("--configfile", action="append", default=[], metavar="FILE", help="a study instead of config.yaml")
+    add("--config", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="laid over it, as for snakemake")
+    add("--results", type=Path, default=Path("results"), metavar="DIR", help="the folder of results")
+    return common
+
+
+def _add_why(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("targets", nargs="*", metavar="TARGET|FILE", help="studies or figures by name, or files")
+
+
+def _add_ls(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("prefix", nargs="?", default="", metavar="TITLE-PREFIX", help="only titles that begin so")
+
+
+def _add_verify(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="files or folders; all unless given")
+
+
+def _add_adopt(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help="studies or figures by name")
+    parser.add_argument("--yes", action="store_true", help="do it; else only say what would be adopted")
+    parser.add_argument("--list", action="store_true", help="show what was adopted")
+    parser.add_argument("--undo", metavar="ADDRESS|all", help="forget what was adopted for it")
+
+
+def _add_gc(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--delete", action="store_true", help="remove what is listed")
+    parser.add_argument(
+        "--keep", action="append", default=[], metavar="FILE", help="a config whose results are kept too"
+    )
+
+
+def _add_lineage(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, metavar="FILE", help="of a result, published, or a copy of one")
+    parser.add_argument("--json", action="store_true", help="print the same as JSON")
+
+
+def _why(options: argparse.Namespace) -> int:
+    from lskd.jobs import why
+
+    plan = _plan(options)
+    files = [name for name in options.targets if name not in plan.names and ("/" in name or Path(name).exists())]
+    names = _targets(plan, [name for name in options.targets if name not in files])
+    if names or not files:
+        plan.ask(names)
+        lines = why.told(plan.pending or [], most=None)
+        _say([*(lines or [f"nothing to do: all results of {', '.join(names or [plan.main.study])} are there"])])
+        _say(plan.notes())
+    for name in files:
+        _say(_why_file(options, plan, Path(name)))
+    return 0
+
+
+def _why_file(options: argparse.Namespace, plan: "Plan", path: Path) -> list[str]:
+    """Why a result's or a published file is of today's plan, or not."""
+    from lskd.jobs import why
+    from lskd.jobs.listing import result_of
+
+    entry = result_of(options.results, path)
+    jobs = {str(job.folder): job for job in plan.catalogue.everything()}
+    job = jobs.get(str(entry.folder))
+    if job:
+        state = "" if plan.results.is_complete(job) else f"; to do: {why.reason(job) or 'what it reads is new'}"
+        stands = f", adopted for {job.address}" if job.standing != job.address else ""
+        return [f"{path}: of today's plan{stands}: {entry.below}, for {', '.join(_users(plan, entry))}{state}"]
+    namesakes = [each for each in jobs.values() if (each.stage, each.title) == (entry.stage, entry.title)]
+    head = f"{path}: not of today's plan: {entry.below}"
+    if not namesakes:
+        near = get_close_matches(entry.title, {each.title for each in jobs.values() if each.stage == entry.stage}, 1)
+        return [f"{head}: no study asks for {entry.title}{''.join(f'; nearest is {title}' for title in near)}"]
+    if not entry.record:
+        return [f"{head}: unfinished or damaged, it has no whole record; today's is {namesakes[0].standing}"]
+    record = entry.record
+    alike = min(namesakes, key=lambda each: sum(map(len, why.difference(each, record))))
+    return [head, *(f"  {line}" for line in why.of_result(alike, record))]
+
+
+def _users(plan: "Plan", entry: "Entry") -> list[str]:
+    """The figures of the plan's studies that a result is behind, as study/figure."""
+    from lskd.jobs.catalogue import ancestors
+
+    users = []
+    for study in plan.catalogue.studies.values():
+        for figure in study.figures:
+            if any(job.folder == entry.folder for job in ancestors(plan.catalogue.figure(study.study, figure))):
+                users.append(f"{study.study}/{figure}")
+    return users
+
+
+def _ls(options: argparse.Namespace) -> int:
+    from lskd.jobs import listing
+
+    named = _named(options)
+    listed = [entry for entry in listing.entries(listing.existing(options.results)) if _begins(entry, options.prefix)]
+    _say([*named.notes, *listing.lines(listed, {entry.below for entry in listed if named.names(entry)})])
+    return 0
+
+
+def _begins(entry: "Entry", prefix: str) -> bool:
+    return entry.title.startswith(prefix) or entry.below.startswith(prefix.removeprefix("results/"))
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from lskd.jobs.listing import existing
+    from lskd.jobs.verify import verify
+
+    report = verify(existing(options.results), options.paths)
+    _say([*report.failures, report.last])
+    return 1 if report.failures else 0
+
+
+def _adopt(options: argparse.Namespace) -> int:
+    from lskd.jobs import adopt
+    from lskd.jobs.listing import existing
+
+    root = existing(options.results)
+    if options.list:
+        _say(adopt.listed(root))
+    elif options.undo:
+        _say([f"{adopt.undo(root, options.undo)} adopted records removed"])
+    else:
+        names = _targets(_plan(options), options.targets)
+        proposal = adopt.Proposal(lambda records: _plan(options, records), names)
+        _say(proposal.lines())
+        if proposal.records and options.yes:
+            proposal.write(root)
+            _say([f"adopted; taken back by: python -m lskd adopt --undo all, or --undo ADDRESS ({root / 'adopted'})"])
+        elif proposal.records:
+            _say(["nothing written; adopt them: the same with --yes"])
+    return 0
+
+
+def _gc(options: argparse.Namespace) -> int:
+    from lskd.jobs import gc
+    from lskd.jobs.listing import existing
+
+    root = existing(options.results)
+    named = _named(options, options.keep)
+    listed = gc.garbage(root, named)
+    _say(gc.lines(listed, named))
+    if options.delete:
+        gc.delete(root, listed)
+        _say(["removed"])
+    elif listed:
+        _say(["remove them: python -m lskd gc --delete; other checkouts may share this folder and need them"])
+    return 0
+
+
+def _lineage(options: argparse.Namespace) -> int:
+    from lskd.jobs import lineage
+    from lskd.jobs.listing import existing, result_of
+
+    root = existing(options.results)
+    node = lineage.Lineage(root).of(result_of(root, options.file))
+    _say([json.dumps(node, indent=1)] if options.json else lineage.lines(node))
+    return 0
+
+
+def _watch(options: argparse.Namespace) -> int:
+    from lskd.live import watch
+
+    watch(options.results / ".running")
+    return 0
+
+
+def _say(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(line, flush=False)
+    sys.stdout.flush()
+
+
+def _plan(options: argparse.Namespace, adopted: "dict[str, Record] | None" = None) -> "Plan":
+    """Today's plan, with adopted records that are not written yet."""
+    from lskd import studies
+    from lskd.jobs.catalogue import Catalogue
+    from lskd.jobs.plan import Plan
+    from lskd.jobs.results import Results
+
+    config, overrides, files = _configuration(options)
+    trust, plain, rest = studies.trust_code(config, overrides)
+    main_study, known = studies.read_all(plain, rest, files)
+    return Plan(main_study, Catalogue(known, Results(options.results, trust, adopted)), rest)
+
+
+def _named(options: argparse.Namespace, keep: Iterable[str] = ()) -> "Named":
+    """What the studies of the tree name, at all scales: config.yaml's, those of the options, the papers'."""
+    from lskd import studies, studyfile
+    from lskd.jobs import gc
+    from lskd.jobs.results import Results
+
+    config, overrides, files = _configuration(options)
+    trust, plain, rest = studies.trust_code(config, overrides)
+    sources: list[gc.Source] = [(", ".join(files), plain, rest)]
+    others = {DEFAULT_CONFIG, *files} if Path(DEFAULT_CONFIG).exists() else set(files)
+    if not rest and len(files) == 1:
+        others.discard(files[0])
+    sources += [(path, studyfile.read(path), {}) for path in sorted(others | set(keep))]
+    return gc.named(sources, Results(options.results, trust))
+
+
+def _targets(plan: "Plan", names: list[str]) -> list[str]:
+    """The names, each of a study or figure; UserError for another."""
+    for name in names:
+        if name not in plan.names:
+            near = get_close_matches(name, plan.names, 1)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(plan.names))}"
+            raise UserError(f"{name}: no study, figure or file; {hint}")
+    return names
+
+
+def _configuration(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
+    """What the config files hold with the overrides laid over them, the overrides, and the files."""
+    from lskd import studyfile
+
+    files = options.configfile or [DEFAULT_CONFIG]
+    config: dict[str, Any] = {}
+    for path in files:
+        raw = studyfile.read(path)
+        if not isinstance(raw, dict):
+            raise UserError(f"{path}: found {type(raw).__name__}, a mapping of keys is needed; see config.yaml")
+        config = _laid_over(config, raw)
+    overrides = read_overrides(options.config)
+    return _laid_over(config, overrides), overrides, files
+
+
+def _laid_over(base: Any, over: dict[str, Any]) -> dict[str, Any]:
+    """As Snakemake lays one config over another: mappings merge, anything else replaces."""
+    merged = dict(base) if isinstance(base, dict) else {}
+    for key, value in over.items():
+        merged[key] = _laid_over(merged.get(key, {}), value) if isinstance(value, dict) else value
+    return merged
+
+
+def read_overrides(entries: Iterable[str]) -> dict[str, Any]:
+    """`key=value ...` as Snakemake reads them: numbers, True, False, YAML whose leaves are text, else text."""
+    overrides: dict[str, Any] = {}
+    for entry in entries:
+        key, equals, value = entry.partition("=")
+        if not equals or not re.match(r"[a-zA-Z_][\w-]*\w$", key):
+            raise UserError(f"--config: found {entry!r}, key=value is needed; targets stand before --config")
+        value = value.strip("'\"")
+        overrides = _laid_over(overrides, {key: _value(value) if value else None})
+    return overrides
+
+
+def _value(text: str) -> Any:
+    for number in (int, float):
+        with contextlib.suppress(ValueError):
+            return number(text)
+    if text in ("True", "False"):
+        return text == "True"
+    try:
+        value = yaml.load(text, Loader=yaml.BaseLoader)  # it makes nothing but text
+    except yaml.YAMLError:
+        return text
+    return text if value is None else value

@@ -1,0 +1,91 @@
+"""What predict writes, against direct forward passes."""
+
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from lskd.config import Labels, Model
+from lskd.data.prepared import load_split
+from lskd.errors import UserError
+from lskd.inference.predict import SPLITS
+from lskd.runs import Run
+from lskd.store import open_features, open_logits
+from tests import small
+from tests.inference.conftest import RUN, direct, network, predicted
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_logits_and_features_are_the_networks(folders, split):
+    data, weights, predictions = folders
+    samples_n, labels_n, logits_nk = open_logits(predictions / f"{split}.logits.parquet").read_view(0)
+    assert samples_n.tolist() == list(range(len(samples_n)))
+    assert labels_n.tolist() == load_split(data / "data.safetensors", split).labels_n.tolist()
+    np.testing.assert_allclose(logits_nk, direct(data, weights / "model.safetensors", split, 0), rtol=1e-5, atol=1e-5)
+    if split == "test":
+        assert not (predictions / "test.features.parquet").exists()
+        return
+    features = list(open_features(predictions / f"{split}.features.parquet").batches())
+    head = load_file(predictions / "head.safetensors")
+    features_nh = np.concatenate([batch[2] for batch in features])
+    assert np.concatenate([batch[0] for batch in features]).tolist() == samples_n.tolist()
+    again_nk = features_nh @ head["weight"].numpy().T + head["bias"].numpy()
+    np.testing.assert_allclose(logits_nk, again_nk, rtol=1e-5, atol=1e-5)
+
+
+def test_any_tool_reads_the_files(folders):
+    table = pq.read_table(folders[2] / "test.logits.parquet")
+    assert table.column_names == ["sample", "view", "label", "logits"]
+    assert len(table) == 18
+
+
+def test_files_say_what_they_are(folders):
+    predictions = folders[2]
+    job = small.CATALOGUE.predict(RUN)
+    origins = [open_logits(predictions / f"{split}.logits.parquet").metadata for split in SPLITS]
+    origins += [open_features(predictions / f"{split}.features.parquet").metadata for split in SPLITS[:2]]
+    with safe_open(predictions / "head.safetensors", "pt") as file:
+        origins.append(json.loads(file.metadata()["lskd"]))
+    assert origins == [{"title": RUN.title, "address": job.address, "spec": job.spec}] * 6
+
+
+def test_twice_the_same_bytes(folders, tmp_path):
+    data, weights, predictions = folders
+    again = predicted(RUN, tmp_path, data, weights)
+    for path in again.iterdir():
+        assert path.read_bytes() == (predictions / path.name).read_bytes(), path.name
+
+
+def test_a_run_that_is_used_at_its_best_epoch_is_read_there(folders, tmp_path):
+    data, weights, _ = folders
+    best = small.teacher(crop_padding=1, flip=True, snapshot_epochs=[0, 1, 3], select="best")
+    job = small.CATALOGUE.predict(best)
+    assert job.spec["weights"] == "best.safetensors"
+    assert job.address != small.CATALOGUE.predict(RUN).address
+    logits_nk = open_logits(predicted(best, tmp_path, data, weights) / "val.logits.parquet").read_view(0)[2]
+    expected_nk = direct(data, weights / "best.safetensors", "val", 0)
+    np.testing.assert_allclose(logits_nk, expected_nk, rtol=1e-5, atol=1e-5)
+
+
+def test_damaged_and_other_weights_are_one_line(folders, tmp_path):
+    data, weights, _ = folders
+    wider = small.teacher(width=5)
+    with pytest.raises(UserError, match=r"model\.safetensors: these weights do not fit the model"):
+        network(data, weights / "model.safetensors", wider)
+    cut = tmp_path / "model.safetensors"
+    cut.write_bytes((weights / "model.safetensors").read_bytes()[:500])
+    with pytest.raises(UserError, match="missing or damaged weights"):
+        network(data, cut)
+    damaged = small.trained(RUN, tmp_path, data)
+    small.flip(damaged / "model.safetensors")
+    with pytest.raises(UserError, match=r"model\.safetensors: damaged, .*; make it anew: rm -rf "):
+        predicted(RUN, tmp_path, data, damaged)
+
+
+def test_a_torchvision_model_trains_and_predicts(tmp_path):
+    run = Run(RUN.data, Model(name="shufflenet_v2_x0_5"), "short", small.recipe(epochs=1), Labels(), 0)
+    data = small.prepared(tmp_path, train=20, shape=(3, 32, 32))
+    predictions = predicted(run, tmp_path, data, small.trained(run, tmp_path, data))
+    assert open_logits(predictions / "test.logits.parquet").width == 3
