@@ -142,8 +142,8 @@ def student_top1(accuracy: pd.DataFrame) -> pd.DataFrame:
 
 
 def lineage(run: str) -> str:
-    """A run's path without its label smoothing and seeds: what a smoothed teacher shares with its alpha = 0 twin."""
-    return re.sub(r"(/ls[^/]+)?/seed\d+", "", run)
+    """A run's title without its label smoothing and seed: what a smoothed teacher shares with its alpha = 0 twin."""
+    return re.sub(r"[/-]ls\d[\de.-]*(-others)?/seed\d+$", "", run)
 
 
 def _settings(top1: pd.DataFrame) -> Iterator[tuple[Row, pd.DataFrame]]:

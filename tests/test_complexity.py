@@ -10,13 +10,15 @@ import torchvision
 from torch import nn
 from torchvision.models.googlenet import BasicConv2d
 
-from lskd import complexity as module
-from lskd import stage
-from lskd.complexity import complexity, measure
+from lskd.complexity import complexity, measure, run
+from lskd.config import Model
+from lskd.jobs.catalogue import model_entry
+from lskd.jobs.execute import resolve
+from lskd.jobs.work import Work
 from lskd.models.mlp import mlp
 from lskd.models.resnet_cifar import resnet20
 from lskd.models.torchvision_models import torchvision_model
-from lskd.stage import resolve
+from lskd.runs import model_spec
 
 # Yuan 2020, supplement, table 3: 10^6 parameters and 10^9 FLOPs at 3x224x224
 TABLE_3 = {
@@ -93,7 +95,9 @@ def test_measure_has_a_row_for_each_model():
         "regnet_y_400mf": {"name": "regnet_y_400mf"},  # computes with tensors as it is built
         "shufflenet_v2_x1_0": {"name": "shufflenet_v2_x1_0"},
     }
-    rows = {row["model"]: row for row in measure(models, resolve)}
+    builders = {slug: resolve(model_entry(Model(**model))) for slug, model in models.items()}
+    specs = {slug: model_spec(Model(**model)) for slug, model in models.items()}
+    rows = {row["model"]: row for row in measure(specs, builders)}
     assert rows.keys() == models.keys() and {row["image"] for row in rows.values()} == {"3x224x224"}
     assert rows["shufflenet_v2_x1_0"]["parameters"] == 2_278_604
     recorded = torchvision.models.get_model_weights("regnet_y_400mf").DEFAULT.meta
@@ -101,15 +105,14 @@ def test_measure_has_a_row_for_each_model():
     assert rows["regnet_y_400mf"]["flops"] / 1e9 == pytest.approx(recorded["_ops"], rel=2e-3)
 
 
-def test_stage_writes_the_rows_and_where_they_come_from(tmp_path):
-    spec, out = {"models": {"mlp": {"name": "mlp", "width": 2}}}, tmp_path / "complexity.parquet"
-    arguments = ["--spec", json.dumps(spec), "--out", str(out), "--code", ""]
-    module.main(stage.parser("complexity", "out").parse_args(arguments))
-    written = pq.read_table(out)
+def test_the_stage_writes_the_rows_and_where_they_come_from(tmp_path):
+    spec = {"family": "complexity", "models": {"mlp": {"name": "mlp", "width": 2}}}
+    work = Work("demo/s/f/complexity", "0123456789", spec, tmp_path, {}, {"model mlp": mlp, "run": run})
+    run(work)
+    table = pq.read_table(tmp_path / "metrics.parquet")
     pixels = 3 * 224 * 224
     flops = pixels * 2 + 4 + 2000
-    assert written.to_pylist() == [
+    assert table.to_pylist() == [
         {"model": "mlp", "image": "3x224x224", "parameters": flops + 2 + 2 + 1000, "flops": flops}
     ]
-    origin = json.loads(written.schema.metadata[b"lskd"])
-    assert json.loads(origin["spec"]) == spec
+    assert json.loads(table.schema.metadata[b"lskd"]) == work.origin

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from lskd.config import Runtime
-from lskd.device import lease, lease_slot
+from lskd.device import device_of, lease, lease_slot
 from lskd.errors import UserError
+from lskd.jobs.work import Work
+from lskd.runtime import Runtime
 
 HOLDER = """
 import os, sys, time
@@ -94,3 +95,26 @@ def test_cuda_without_a_gpu_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)  # the same on a machine that has one
     with pytest.raises(UserError, match=r"runtime\.device: found cuda"), lease(Runtime(device="cuda")):
         pass
+
+
+def environment_of(tmp_path, precision="float32", **runtime) -> dict[str, str]:
+    work = Work("t", "0123456789", {}, tmp_path, {}, {}, Runtime(device="cpu", **runtime))
+    with device_of(work, precision) as device:
+        assert device.type == "cpu"
+    return work.environment
+
+
+def test_what_moves_numbers_by_rounding_is_noted(tmp_path):
+    before = torch.get_num_threads()
+    plain = environment_of(tmp_path)
+    assert plain["device"].startswith("CPU (") and plain["torch"] == torch.__version__
+    assert (plain["precision"], plain["compile"]) == ("float32", "false")
+    changed = {
+        "threads": environment_of(tmp_path, threads=2),
+        "memory format": environment_of(tmp_path, channels_last=True),
+        "precision": environment_of(tmp_path, "bfloat16"),
+    }
+    for name, environment in changed.items():
+        assert {key for key in plain if plain[key] != environment[key]} == {name}
+    assert environment_of(tmp_path, compile=True, checkpoint_minutes=5.0, workers=7, runs_per_gpu=3) == plain
+    torch.set_num_threads(before)

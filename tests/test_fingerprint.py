@@ -379,7 +379,9 @@ def test_command_line_explains_and_imports_nothing_heavy() -> None:
     )
     digest, *rest = shown.stdout.splitlines()
     assert digest == code_digest(["lskd.io.atomic:write_json"])
-    assert [line.split()[1] for line in rest] == [f"lskd.io.atomic:{name}" for name in ("_sync", "atomic", "write_json")]
+    assert [line.split()[1] for line in rest] == [
+        f"lskd.io.atomic:{name}" for name in ("_sync", "atomic", "write_json")
+    ]
     imported = {line.rpartition("|")[2].strip() for line in shown.stderr.splitlines()}
     assert {name for name in imported if name.startswith("lskd")} <= {"lskd", "lskd.errors"}
     assert not imported & {"torch", "numpy", "pandas", "lskd.io.atomic"}

@@ -7,8 +7,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from lskd.config import Recipe
+from lskd import tables
+from lskd.config import Recipe, spec
+from lskd.jobs.execute import resolve
 from lskd.optimizer import Optimizer
+
+
+def made_of(fields, parameters) -> Optimizer:
+    recipe = Recipe(**fields)
+    return resolve(tables.OPTIMIZERS[recipe.optimizer])(spec(recipe), parameters)
 
 
 def trajectory(make, step, draws: list[torch.Tensor]) -> list[torch.Tensor]:
@@ -50,7 +57,7 @@ CASES = [
 @pytest.mark.parametrize(("fields", "theirs"), CASES)
 def test_steps_equal_torch(fields, theirs):
     draws = [torch.randn(6, generator=torch.Generator().manual_seed(seed)) for seed in range(5)]
-    ours = trajectory(lambda p: Optimizer(Recipe(**fields), p), our_step, draws)
+    ours = trajectory(lambda p: made_of(fields, p), our_step, draws)
     for mine, other in zip(ours, trajectory(theirs, torch_step, draws), strict=True):
         torch.testing.assert_close(mine, other, rtol=1e-6, atol=1e-7)
 
@@ -58,7 +65,7 @@ def test_steps_equal_torch(fields, theirs):
 @pytest.mark.parametrize("fields", [fields for fields, _ in CASES])
 def test_state_survives(fields):
     weight = torch.nn.Parameter(torch.ones(3))
-    one, two = Optimizer(Recipe(**fields), [weight]), Optimizer(Recipe(**fields), [weight])
+    one, two = made_of(fields, [weight]), made_of(fields, [weight])
     weight.grad = torch.full((3,), 0.5)
     one.step()
     two.load_state_dict(one.state_dict())
@@ -66,15 +73,39 @@ def test_state_survives(fields):
         assert all(torch.equal(a, b) for a, b in zip(mine, other, strict=True))
 
 
+def test_every_optimizer_is_tested():
+    assert {fields.get("optimizer", "sgd") for fields, _ in CASES} == set(tables.OPTIMIZERS)
+
+
+@pytest.mark.parametrize("fields", [fields for fields, _ in CASES])
+def test_a_gradient_scaler_steps_as_without_one(fields):
+    one, two = (torch.nn.Parameter(torch.linspace(-1, 1, 6)) for _ in range(2))
+    plain, scaled = made_of(fields, [one]), made_of(fields, [two])
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    for _ in range(3):
+        plain.zero_grad()
+        one.square().sum().backward()
+        plain.step()
+        scaled.zero_grad()
+        scaler.scale(two.square().sum()).backward()
+        scaler.step(scaled)
+        scaler.update()
+    torch.testing.assert_close(one, two)
+    before = two.detach().clone()
+    two.grad = torch.full((6,), torch.inf)
+    scaler.step(scaled)
+    assert torch.equal(two, before)  # a step that overflowed is left out
+
+
 def test_a_step_does_not_import_the_compiler():
     code = """
 import sys, torch
-from lskd.config import Recipe
-from lskd.optimizer import Optimizer
-for name in ("sgd", "adam"):
+from lskd.config import Recipe, spec
+from lskd.optimizer import adam, sgd
+for make in (adam, sgd):
     weight = torch.nn.Parameter(torch.ones(3))
     weight.sum().backward()
-    Optimizer(Recipe(optimizer=name), [weight]).step()
+    make(spec(Recipe()), [weight]).step()
 sys.exit("torch._dynamo" in sys.modules)
 """
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1]).returncode == 0

@@ -1,14 +1,18 @@
 """Learning rates against torch's own schedulers; batches and views as pure functions."""
 
 import warnings
+from dataclasses import replace
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lskd.config import Recipe
-from lskd.schedule import epoch_batches, lr_factor, pixel_key, root_seed
+from lskd import tables
+from lskd.config import Recipe, spec
+from lskd.jobs.execute import resolve
+from lskd.schedule import epoch_batches, lr_factor, pixel_key
+from tests import small
 
 STEPS = 7
 
@@ -27,27 +31,42 @@ def torch_rates(make, epochs: int) -> list[float]:
 
 def our_rates(**fields) -> list[float]:
     recipe = Recipe(**fields)
-    return [lr_factor(recipe, step, STEPS) for step in range(recipe.epochs * STEPS)]
+    schedule = resolve(tables.SCHEDULES[recipe.schedule])
+    return [lr_factor(spec(recipe), step, STEPS, schedule) for step in range(recipe.epochs * STEPS)]
 
 
-@pytest.mark.parametrize(
-    ("fields", "make"),
-    [
-        ({"schedule": "cosine"}, lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 10 * STEPS)),
-        ({"schedule": "linear"}, lambda o: torch.optim.lr_scheduler.LinearLR(o, 1.0, 1e-12, 10 * STEPS)),
-        ({"schedule": "constant"}, lambda o: torch.optim.lr_scheduler.ConstantLR(o, 1.0)),
-        (
-            {"schedule": "step", "step_epochs": 3, "decay": 0.2},
-            lambda o: torch.optim.lr_scheduler.StepLR(o, 3 * STEPS, 0.2),
-        ),
-        (
-            {"schedule": "multistep", "milestones": [4, 7]},
-            lambda o: torch.optim.lr_scheduler.MultiStepLR(o, [4 * STEPS, 7 * STEPS], 0.1),
-        ),
-    ],
-)
+CASES = [
+    ({"schedule": "cosine"}, lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 10 * STEPS)),
+    ({"schedule": "linear"}, lambda o: torch.optim.lr_scheduler.LinearLR(o, 1.0, 1e-12, 10 * STEPS)),
+    ({"schedule": "constant"}, lambda o: torch.optim.lr_scheduler.ConstantLR(o, 1.0)),
+    (
+        {"schedule": "step", "step_epochs": 3, "decay": 0.2},
+        lambda o: torch.optim.lr_scheduler.StepLR(o, 3 * STEPS, 0.2),
+    ),
+    (
+        {"schedule": "multistep", "milestones": [4, 7]},
+        lambda o: torch.optim.lr_scheduler.MultiStepLR(o, [4 * STEPS, 7 * STEPS], 0.1),
+    ),
+]
+
+
+@pytest.mark.parametrize(("fields", "make"), CASES)
 def test_rates_equal_torch(fields, make):
     assert our_rates(epochs=10, **fields) == pytest.approx(torch_rates(make, 10), abs=1e-9)
+
+
+def test_every_schedule_is_tested():
+    assert {fields["schedule"] for fields, _ in CASES} == set(tables.SCHEDULES)
+
+
+@pytest.mark.parametrize(("fields", "make"), CASES)
+def test_every_schedule_takes_a_warmup(fields, make):
+    rates = our_rates(epochs=10, warmup_epochs=2, **fields)
+    assert rates[: 2 * STEPS] == pytest.approx([(step + 1) / (2 * STEPS) for step in range(2 * STEPS)])
+    if fields["schedule"] in ("step", "multistep"):  # their epochs are counted from the start of it all
+        assert rates[2 * STEPS :] == pytest.approx(torch_rates(make, 10)[2 * STEPS :], abs=1e-9)
+    else:
+        assert rates[2 * STEPS] == pytest.approx(1)
 
 
 def test_warmup_rises_to_the_full_rate_and_cosine_takes_the_rest():
@@ -76,9 +95,9 @@ def test_batches_differ_between_epochs_and_seeds_and_leave_the_global_generator_
 
 
 def test_a_student_shares_the_pixels_of_the_root_of_its_teachers():
-    root = {"data": {"dataset": "digits"}, "seed": 3}
-    student = {"data": {"dataset": "digits"}, "seed": 8, "teacher": {"data": {"dataset": "digits"}, "seed": 5}}
-    student["teacher"]["teacher"] = root
-    assert root_seed(student) == 3
-    assert pixel_key(student) == pixel_key(root)
-    assert pixel_key(root) != pixel_key({"data": {"dataset": "digits"}, "seed": 4})
+    root = small.teacher(seed=3)
+    student = small.student(small.student(root))
+    student = replace(student, seed=8)
+    assert student.spec["pixels"] == root.spec["pixels"] == {"key": "digits", "seed": 3}
+    assert pixel_key(student.spec) == pixel_key(root.spec)
+    assert pixel_key(root.spec) != pixel_key(small.teacher(seed=4).spec)

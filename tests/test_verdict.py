@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from lskd import verdict
+from lskd import runs, studyfile, verdict
 from lskd.errors import UserError
 from lskd.verdict import compare, holm, lineage
 from tests.figures import synthetic
@@ -267,7 +267,7 @@ def test_what_the_papers_predict_is_seen_with_its_numbers():
         assert found[metric]["verdict"] == "seen"
         assert found[metric]["mean"] == pytest.approx(-0.005, abs=2e-5)
     others = stability[stability["label_smoothing"] > 0]
-    others = others.assign(run=others["run"].str.replace("/ls0.1/", "/ls0.1-others/"), value=others["value"] - 0.1)
+    others = others.assign(run=others["run"].str.replace("ls0.1/", "ls0.1-others/"), value=others["value"] - 0.1)
     assert others["run"].str.contains("-others").all()
     both = pd.concat([stability, others]).sample(frac=1, random_state=0)
     again = verdict.verdict({"accuracy": hurt_at_64(), "stability": both}).set_index("what")["mean"]
@@ -287,11 +287,34 @@ def test_direction_alone_is_not_seen():
     [
         ("digits/resnet8-w16/short/ls0.1/seed0", "digits/resnet8-w16/short"),
         ("digits/resnet8-w16/short/ls0.1-others/seed12", "digits/resnet8-w16/short"),
-        ("digits/a/short/ls0/seed0/kd/b/short/T3/seed0", "digits/a/short/kd/b/short/T3"),
+        ("digits/a-ls2/short/ls1e-05/seed0", "digits/a-ls2/short"),
+        ("digits/b/short/kd-T3-from-a-long-ls0.1/seed0", "digits/b/short/kd-T3-from-a-long"),
+        ("digits/c/short/kd-T1-from-b-kd-T3-w0.5-from-a-ls0/seed3", "digits/c/short/kd-T1-from-b-kd-T3-w0.5-from-a"),
     ],
 )
 def test_a_lineage_leaves_out_smoothing_and_seed(run, expected):
     assert lineage(run) == expected
+
+
+def test_twins_that_teach_share_their_lineage_and_nothing_else_does():
+    """Students may teach: their titles, too, are those of their teachers' twins but for smoothing and seed."""
+    trained = {"model": "mlp", "recipe": "r", "label_smoothing": [0.0, 0.1]}
+    student = {"teacher": "t", "model": "mlp", "recipe": "r", "temperature": [1, 2.5]}
+    one = studyfile.parse(
+        {
+            "study": "s",
+            "seeds": [0, 12],
+            "recipes": {"r": {"epochs": 1}},
+            "teachers": {"t": trained, "o": trained | {"model": "plain_cnn", "smoothing": "others"}},
+            "students": {"s": student, "again": student | {"teacher": "s", "model": "plain_cnn"}},
+            "figures": {"grid": {"kind": "grid"}},
+        }
+    )
+    twins = {}
+    for member in runs.members(one):
+        twins.setdefault(lineage(member.run.title), set()).add((member.run.label_smoothing, member.run.seed))
+    assert len(twins) == 1 + 1 + 2 + 4
+    assert all(cells == set(product((0.0, 0.1), (0, 12))) for cells in twins.values())
 
 
 def test_a_run_in_two_groups_counts_once():

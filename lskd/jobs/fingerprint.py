@@ -234,6 +234,7 @@ class _Source:
             targets["*"] = [*chain.from_iterable(self._star(star) for star in self.modules[module].stars)]
         targets["import_module"] = [
             *chain.from_iterable(map(self._imported_by_text, names.modules)),
+            *chain.from_iterable(map(self._imported_by_text, sorted(names.strings) if names.starts else ())),
             *chain.from_iterable(self._folder(prefix) for prefix in names.prefixes),
         ]
         targets["files"] = self._data(module, names)
@@ -315,18 +316,22 @@ class _Source:
 
     def _data(self, module: str, names: "_Names") -> list[str]:
         """The package's data files that strings of a definition name, or that its patterns match."""
-        if not names.strings and not names.patterns and not names.reads_folder:
+        if not names.strings and not names.patterns and not (names.reads_folder or names.reads_package):
             return []
         here = self.modules[module].path.parent.relative_to(self.root)
-        beside = [path for path in self.files if path.suffix != ".py" and path.is_relative_to(here)]
+        data = [path for path in self.files if path.suffix != ".py"]
+        folders = {path.parent for path in data}
+        named = {each for each in folders if names.strings & {each.name, str(each), ".".join(each.parts)}}
+        roots = {here, *named} if not names.reads_package else {Path(PACKAGE)}
+        beside = [path for path in data if any(path.is_relative_to(each) for each in roots)]
         paths = set()
         for text in names.strings:
             if 0 < len(text) < 200 and "\n" not in text:
                 places = [os.path.normpath(place / text) for place in (here, Path(PACKAGE), Path())]
                 paths |= {path for path in self.files if str(path) in places}
-                paths |= {path for path in beside if "/" not in text and path.name == text}
+                paths |= {path for path in data if path.name == text}
         paths |= {path for path in beside for pattern in names.patterns if fnmatch.fnmatch(path.name, pattern)}
-        if names.reads_folder and not paths:
+        if (names.reads_folder or names.reads_package) and not paths:
             paths |= set(beside)
         for path in paths:
             self.stamps.add(_stamp(self.root / path))
@@ -564,7 +569,7 @@ class _Names(ast.NodeVisitor):
         self.words: set[str] = set()
         self.strings: set[str] = set()
         self.patterns: set[str] = set()
-        self.reads_folder = False
+        self.reads_folder = self.reads_package = False
         self.modules: list[str] = []  # imported by their names as text
         self.prefixes: list[str] = []
 
@@ -577,10 +582,18 @@ class _Names(ast.NodeVisitor):
         if names:
             (self.local_chains if is_local else self.chains).add(names)
             self.words.update(names[1:] if is_local else names)
-            self.reads_folder |= names[0] in ("__file__", "__path__", "__spec__") or names[-1] in ("get_data", "files")
+            self.reads_folder |= names[0] in ("__file__", "__path__", "__spec__")
+            is_resource = names[-2:-1] == ("resources",) or names == ("files",) or names[-1] == "get_data"
+            self.reads_package |= is_resource and not is_local
+            self.reads_package |= names[-1] in ("__file__", "__path__") and len(names) > 1
         elif isinstance(node, ast.Attribute):
             self.words.add(node.attr)
             self.visit(node.value)
+
+    @property
+    def starts(self) -> bool:
+        """Whether it may start processes, which may run a module that a string names."""
+        return bool(self.words & {"subprocess", "Popen", "executable", "execv", "spawn"})
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
         self.generic_visit(node)
@@ -612,6 +625,10 @@ class _Names(ast.NodeVisitor):
         names = chain_of(node.func)
         if names[-1:] and names[-1] in ("import_module", "__import__", "find_spec", "run_module", "resolve_name"):
             self._import_by_text(node.args[0] if node.args else None)
+        if (
+            isinstance(node.func, ast.Attribute) and node.func.attr == "exception" and not node.args
+        ):  # sys's, a future's
+            self.words.add("sys.exception")
         self.generic_visit(node)
 
     def visit_Subscript(self, node: ast.Subscript) -> None:
@@ -811,6 +828,8 @@ def _environment(tree: ast.Module, package: str) -> Imports:
             for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
                 if isinstance(target, ast.Name):
                     values.setdefault(target.id, []).append(node.value)
+    inner = {each.name for each in ast.walk(tree) if isinstance(each, FUNCTIONS)}
+    bound |= inner & {"staticmethod", "classmethod", "property"}
     stores = [each for each in ast.walk(tree) if isinstance(each, ast.Name) and not isinstance(each.ctx, ast.Load)]
     bound |= {each.id for each in stores if not hasattr(each, "variable")}
     single = {name: of[0] for name, of in values.items() if len(of) == 1}

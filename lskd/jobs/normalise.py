@@ -528,8 +528,9 @@ READERS = {
     "annotations": "get_type_hints __annotations__ get_annotations signature getfullargspec singledispatch "
     "singledispatchmethod validate_call create_model make_dataclass TypeAdapter getsource",
     "docs": "__doc__ getdoc getsource",
-    "texts": "format_exc exc_info format_exception format_exception_only TracebackException",
-    "prints": "redirect_stdout redirect_stderr catch_warnings filterwarnings addHandler FileHandler getsource",
+    "texts": "format_exc exc_info format_exception format_exception_only TracebackException last_value sys.exception",
+    "prints": "subprocess redirect_stdout redirect_stderr catch_warnings filterwarnings addHandler FileHandler "
+    "getsource",
     "order": "__init_subclass__ __prepare__ __set_name__ __dict__ vars getmembers __subclasses__ getsource",
     "subclasses": "__subclasses__",
 }
@@ -642,10 +643,10 @@ def _pairs(node: ast.Assign) -> list[tuple[ast.expr, ast.expr]]:
     if len(node.targets) > 1:
         return [(target, node.value) for target in node.targets]
     target, value = node.targets[0], node.value
-    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts):
-        if not any(isinstance(part, ast.Starred) for part in [*target.elts, *value.elts]):
-            return list(zip(target.elts, value.elts, strict=True))
-    return [(target, value)]
+    if not (isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts)):
+        return [(target, value)]
+    has_star = any(isinstance(part, ast.Starred) for part in [*target.elts, *value.elts])
+    return [(target, value)] if has_star else list(zip(target.elts, value.elts, strict=True))
 
 
 def dump(value: object) -> str:

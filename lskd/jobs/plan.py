@@ -13,6 +13,7 @@ from lskd.jobs.catalogue import Catalogue, ancestors
 from lskd.jobs.job import FILES, JOBS, Job
 from lskd.studies import targets
 
+_NAMED = 6  # changes that a note names
 COSTS = {"train": 10.0, "teacher_logits": 3.0, "predict": 2.0}  # of a job, against 1 of any other
 
 
@@ -122,15 +123,18 @@ class Plan:
         papers = sorted({study for study, _ in self.wanted} - {self.main.study})
         if papers and told:
             notes.append(f"note: {', '.join(papers)}: a paper's study, which --config {', '.join(told)} does not touch")
-        changes = sorted({change for job, record in self.results.trusted.values() for change in _since(job, record)})
-        if self.results.trusted:
-            commits = sorted({record["commit"][:12] for _, record in self.results.trusted.values()})
-            shown = "; ".join(changes[:6]) + (f"; and {len(changes) - 6} more" if len(changes) > 6 else "")
-            notes.append(
-                f"note: trust=code: {len(self.results.trusted)} results made by other code (commit "
-                f"{', '.join(commits)}) stand for today's; since then: {shown or 'no definition that they name'}"
-            )
-        return notes
+        return [*notes, *([self._trust_note()] if self.results.trusted else [])]
+
+    def _trust_note(self) -> str:
+        trusted = self.results.trusted.values()
+        changes = {change for job, record in trusted for change in _since(job, record)}
+        first = sorted(changes, key=lambda change: (not change.endswith(" changed"), change))[:_NAMED]
+        more = f"; and {len(changes) - len(first)} more" if len(changes) > len(first) else ""
+        commits = ", ".join(sorted({record["commit"][:12] for _, record in trusted}))
+        return (
+            f"note: trust=code: {len(trusted)} results made by other code (commit {commits}) stand for today's;"
+            f" since then: {'; '.join(first) or 'no definition that they name'}{more}"
+        )
 
     def labels(self, folder: str, form: str) -> dict[str, str]:
         """What tells a figure's entries in the report apart."""

@@ -201,15 +201,21 @@ class _Progress:
 
 
 def _published_stems(root: Path, paths: list[Path]) -> dict[tuple[str, str, str], list[Path]]:
-    """The published files of each (scale, study, figure), all or those at or below some paths; "" for a stray's."""
+    """The published files of each (scale, study, figure), all or those that some paths select; "" for a stray's."""
     stems: dict[tuple[str, str, str], list[Path]] = {}
     for path in sorted((root / PUBLISHED).rglob("*")):
-        if path.is_file() and not _is_tmp(path.name) and (not paths or any(_is_below(path, each) for each in paths)):
+        is_selected = not paths or any(_is_below(path, each) or _is_sibling(path, each) for each in paths)
+        if path.is_file() and not _is_tmp(path.name) and is_selected:
             parts = path.relative_to(root / PUBLISHED).parts
             is_figure = len(parts) == 3 and f"figure{path.suffix}" in FILES["figure"]
             key = (parts[0], parts[1], path.stem) if is_figure else ("", "", str(path))
             stems.setdefault(key, []).append(path)
     return stems
+
+
+def _is_sibling(path: Path, other: Path) -> bool:
+    """Whether both are files of one published figure."""
+    return _is_below(path, other.parent) and (path.parent.name, path.stem) == (other.parent.name, other.stem)
 
 
 def _published(root: Path, stems: dict[tuple[str, str, str], list[Path]], report: Report) -> None:

@@ -46,8 +46,9 @@ def _label_run(group: str, role: str, model: str, alpha: float, seed: int) -> di
 
 
 def _student(teacher: dict[str, Any], temperature: float, weight: float, seed: int) -> dict[str, Any]:
+    how = f"kd-T{temperature:g}-w{weight:g}-from-{teacher['model']}-ls{teacher['label_smoothing']:g}"
     return teacher | {
-        "run": f"{teacher['run']}/kd/resnet8-w4/short/T{temperature:g}-w{weight:g}/seed{seed}",
+        "run": f"digits/resnet8-w4/short/{how}/seed{seed}",
         "group": "student",
         "role": "student",
         "model": "resnet8-w4",

@@ -17,6 +17,7 @@ from lskd.store import open_features, open_logits
 from tests import small
 from tests.inference.conftest import RUN, direct, network, predicted
 
+
 @pytest.mark.parametrize("split", SPLITS)
 def test_logits_and_features_are_the_networks(folders, split):
     data, weights, predictions = folders

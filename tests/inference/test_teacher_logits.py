@@ -30,7 +30,9 @@ def test_the_clean_image_in_half_precision(folders, tmp_path):
     student = small.student(RUN, how={"views": 1, "dtype": "float16"}, crop_padding=1)
     file = stored(student, tmp_path, data, weights)
     assert (file.views, file.dtype) == ((0,), "float16")
-    np.testing.assert_array_equal(file.read_view(0)[2], direct(data, weights / "model.safetensors", "train", 0).astype(np.float16))
+    np.testing.assert_array_equal(
+        file.read_view(0)[2], direct(data, weights / "model.safetensors", "train", 0).astype(np.float16)
+    )
 
 
 def test_the_file_says_what_it_is(folders, tmp_path):

@@ -107,5 +107,3 @@ def edit(patch: pytest.MonkeyPatch, *names: str, to: str = "edited") -> None:
 def files(root: Path) -> dict[str, bytes]:
     """Every file below the results, by its relative path."""
     return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
-
-

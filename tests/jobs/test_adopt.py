@@ -66,7 +66,9 @@ def test_only_what_changed_is_adopted_and_what_reads_it_is_found(results, monkey
 
 def test_targets_alone(results, monkeypatch):
     tiny.edit(monkeypatch, "lskd/metrics/accuracy.py:measure", "lskd/metrics/information.py:measure")
-    assert {record["title"] for record in proposal(results, targets=["grid"]).records.values()} == {"demo/tiny/grid/accuracy"}
+    assert {record["title"] for record in proposal(results, targets=["grid"]).records.values()} == {
+        "demo/tiny/grid/accuracy"
+    }
 
 
 def test_lineage_names_both_codes(results, monkeypatch):
@@ -137,10 +139,8 @@ def test_what_was_made_of_the_standing_inputs_is_preferred(results, monkeypatch)
     with monkeypatch.context() as patch:
         tiny.edit(patch, "lskd/train.py:Training", to="second")
         tiny.make(results, tiny.TINY, "grid")
-    for path in (results / "metrics/demo/tiny/grid").rglob(RECORD):
-        assert json.loads(path.read_text())["title"]
     tiny.edit(monkeypatch, "lskd/metrics/accuracy.py:measure")
-    (record, _) = proposal(results, targets=["grid"]).records.values()
+    (record,) = proposal(results, targets=["grid"]).records.values()
     assert record["stands"] == first
 
 

@@ -522,6 +522,186 @@ DIFFERENT: dict[str, Pair] = {
     "cast of our own": ("def cast(a, b): return a\ndef fit(x): return cast(int, x)", "cast(int, x)", "cast(str, x)"),
     "f-string's format": ("def fit(x): return f'{x:.2f}'", ".2f", ".3f"),
     "bytes": ("def fit(): return 'a'", "'a'", "b'a'"),
+    # Second round
+    "annotated registration": (f"{USE}{KD}x: object = register(kd)\n{LOSSES}", "22", "33"),
+    "registration in a star's module": (
+        f"from lskd.a import *\n{USE}{LOSSES}== a.py\nfrom lskd.losses import register\n{KD}_ = register(kd)\n",
+        "22",
+        "33",
+    ),
+    "registration in a package above": (
+        "from lskd.d.m import T\ndef fit(): return T\n"
+        "== d/__init__.py\nfrom lskd.d.m import T\nT.append(22)\n\n== d/m.py\nT = []\n",
+        "22",
+        "33",
+    ),
+    "registration by a loop": (f"{USE}{KD}for f in (kd,): register(f)\n{LOSSES}", "22", "33"),
+    "registration by an object's making": (
+        "T = []\nclass R:\n def __init__(self, f): T.append(f)\ndef g(): return 22\nx = R(g)\ndef fit(): return T",
+        "22",
+        "33",
+    ),
+    "registration by a dataclass's making": (
+        "from dataclasses import dataclass\nT = []\n@dataclass\nclass R:\n f: object\n"
+        " def __post_init__(self): T.append(self.f)\ndef g(): return 22\nx = R(g)\ndef fit(): return T",
+        "22",
+        "33",
+    ),
+    "registration by a default factory": (
+        "from dataclasses import dataclass, field\nT = []\ndef g(): T.append(22)\n@dataclass\nclass R:\n"
+        " f: object = field(default_factory=g)\nx = R()\ndef fit(): return T",
+        "22",
+        "33",
+    ),
+    "registration by a sort": (f"{USE}{KD}x = sorted([kd], key=register)\n{LOSSES}", "22", "33"),
+    "registration by a lambda that is called": (f"{USE}{KD}x = (lambda: register(kd))()\n{LOSSES}", "22", "33"),
+    "registration under a condition": (f"{USE}{KD}if TABLE: register(kd)\n{LOSSES}", "22", "33"),
+    "monkeypatch": ("import lskd.a\nlskd.a.f = 22\ndef fit(): return lskd.a.f\n== a.py\nf = 1\n", "22", "33"),
+    "decorator shadowed in a class": (
+        "T = []\nclass A:\n def property(f): T.append(f); return f\n @property\n def g(self): return 22\n"
+        "def fit(): return T",
+        "22",
+        "33",
+    ),
+    "decorator rebound": (
+        "T = []\ndef property(f): T.append(f)\n@property\ndef g(): return 22\ndef fit(): return T",
+        "22",
+        "33",
+    ),
+    "import tried within a function": (
+        "def fit():\n try: from lskd.a import f\n except ImportError: from lskd.b import f\n return f()\n"
+        "== a.py\ndef f(): return 1\n\n== b.py\ndef f(): return 22\n",
+        "22",
+        "33",
+    ),
+    "default of a lambda": ("def fit(x): return [lambda i=i: i for i in x]", "i=i", "i=0"),
+    "name of a nested function": (
+        "def fit():\n def g(): pass\n return g",
+        "g(): pass\n return g",
+        "h(): pass\n return h",
+    ),
+    "name of a nested class": ("def fit():\n class A: pass\n return A", "A: pass\n return A", "B: pass\n return B"),
+    "comprehension in a class": ("class A:\n x = [1]\n y = [x for x in x]\nfit = A", "x for x", "0 for x"),
+    "f-string that names its local": (
+        "def fit():\n a = 1\n return f'{a=}'",
+        "a = 1\n return f'{a=}'",
+        "b = 1\n return f'{b=}'",
+    ),
+    "local by its annotation alone, read by locals": ("def fit():\n x: int\n return len(locals()), x", " x: int\n", ""),
+    "nested function's local by its annotation": (
+        "def fit():\n x = 1\n def g():\n  x: int\n  return x\n return g()",
+        "  x: int\n",
+        "",
+    ),
+    "resource": (
+        "from importlib.resources import files\ndef fit(): return (files('lskd.d') / 'a.csv').read_text()\n"
+        "== d/a.csv\n22\n",
+        "22",
+        "33",
+    ),
+    "resources by a suffix": (
+        "from importlib.resources import files\ndef fit(n): return files('lskd.d') / f'{n}.csv'\n== d/a.csv\n22\n",
+        "22",
+        "33",
+    ),
+    "data beside another module": (
+        "from pathlib import Path\nfrom lskd.d import m\ndef fit(n): return Path(m.__file__).parent / f'{n}.csv'\n"
+        "== d/m.py\nX = 1\n\n== d/a.csv\n22\n",
+        "22",
+        "33",
+    ),
+    "data in a folder of the package": (
+        "from lskd.e.m import fit as f\ndef fit(n): return f(n)\n"
+        "== e/m.py\nfrom pathlib import Path\ndef fit(n): return Path(__file__).parent.parent / 'd' / f'{n}.csv'\n\n"
+        "== d/a.csv\n22\n",
+        "22",
+        "33",
+    ),
+    "data file named by a constant": ("P = 'a.yaml'\ndef fit(): return open(P)\n== a.yaml\n22\n", "22", "33"),
+    "module run as a process": (
+        "import subprocess, sys\ndef fit(): return subprocess.run([sys.executable, '-m', 'lskd.a'])\n"
+        "== a.py\ndef f(): return 22\n",
+        "22",
+        "33",
+    ),
+    "text read from sys": (
+        "import sys\ndef fit():\n try: raise ValueError('bad')\n except ValueError: return str(sys.exc_info()[1])",
+        "'bad'",
+        "'good'",
+    ),
+    "text read from a future": (
+        "def g(): raise ValueError('bad')\ndef fit(pool): return str(pool.submit(g).exception())",
+        "'bad'",
+        "'good'",
+    ),
+    "text put in a list within an assignment": (
+        "def fit(all):\n try: raise ValueError('bad')\n except ValueError as e:\n  x = all.append(str(e))",
+        "'bad'",
+        "'good'",
+    ),
+    "text read by a helper": (
+        "def is_bad(e): return 'bad' in str(e)\ndef fit():\n try: raise ValueError('bad')\n"
+        " except ValueError as e: return is_bad(e)",
+        "ValueError('bad')",
+        "ValueError('good')",
+    ),
+    "text decides on what is raised": (
+        "def kind(e): return KeyError if 'bad' in str(e) else OSError\ndef fit():\n try: raise ValueError('bad')\n"
+        " except ValueError as e: raise kind(e)('x')",
+        "ValueError('bad')",
+        "ValueError('good')",
+    ),
+    "text of a note": (
+        "def fit():\n try: raise ValueError('bad')\n except ValueError as e: return e.__notes__ or e",
+        "'bad'",
+        "'good'",
+    ),
+    "text of a group": (
+        "def fit():\n try: raise ValueError('bad')\n except* ValueError as e: fit.x = e.exceptions",
+        "'bad'",
+        "'good'",
+    ),
+    "exit's message caught": (
+        "import sys\ndef fit():\n try: sys.exit('a')\n except SystemExit as e: return e.code",
+        "'a'",
+        "'b'",
+    ),
+    "warning recorded": (
+        "import warnings\ndef g(): warnings.warn('a')\n"
+        "def fit():\n with warnings.catch_warnings(record=True) as w: g()\n return w",
+        "'a'",
+        "'b'",
+    ),
+    "print with a computed file": ("def fit(k): print('a', **k)", "'a'", "'b'"),
+    "index in a message": ("def fit(x): raise ValueError(x['a'])", "'a'", "'b'"),
+    "local exception class": (
+        "def fit(f):\n ValueError = f\n raise ValueError('a')",
+        "'a'",
+        "'b'",
+    ),
+    "log that is no logger": ("from lskd.a import log\ndef fit(): log.info('a')\n== a.py\nlog = []\n", "'a'", "'b'"),
+    "swapped except clauses": (
+        "def fit(f):\n try: f()\n except OSError as a: return 1\n except ValueError as b: return 2",
+        "return 1",
+        "return 3",
+    ),
+    "import in a function of two": (
+        "def fit():\n import numpy as a, math as b\n return a.sin(b.pi)",
+        "numpy as a, math as b",
+        "math as a, numpy as b",
+    ),
+    "order of two locals' definitions": ("def fit(f):\n a = f(1)\n b = f(2)\n return a, b", "a, b", "b, a"),
+    "class's keyword": (
+        "class B:\n def __init_subclass__(cls, n): cls.n = n\nclass A(B, n=22): pass\nfit = A",
+        "22",
+        "33",
+    ),
+    "inherited class elsewhere": (
+        "from lskd import a\nclass A(a.B): pass\ndef fit(): return A().f()\n"
+        "== a.py\nclass B:\n def f(self): return 22\n",
+        "22",
+        "33",
+    ),
     "True and 1": ("def fit(): return 1", "1", "True"),
     "1 and 1.0": ("def fit(): return 1", "1", "1.0"),
     "negative zero": ("def fit(): return 0.0", "0.0", "-0.0"),
@@ -754,6 +934,85 @@ EQUAL: dict[str, Pair] = {
         "if x: x()",
         "if x: x()\n else: tell.epoch(1)",
     ),
+    # Second round
+    "two locals": ("def fit(x):\n a, b = x\n return a - b", "a, b = x\n return a - b", "b, a = x\n return b - a"),
+    "local and comprehension": (
+        "def fit(x):\n a = x\n return [b for b in a]",
+        "a = x\n return [b for b in a]",
+        "b = x\n return [a for a in b]",
+    ),
+    "nested comprehension": (
+        "def fit(x): return [b for a in x for b in a]",
+        "b for a in x for b in a",
+        "a for b in x for a in b",
+    ),
+    "dict comprehension": ("def fit(x): return {k: v for k, v in x}", "k: v for k, v", "a: b for a, b"),
+    "lambda over a local": (
+        "def fit(x):\n k = x\n return sorted(x, key=lambda v: k[v])",
+        "k = x\n return sorted(x, key=lambda v: k",
+        "m = x\n return sorted(x, key=lambda v: m",
+    ),
+    "local in a nested class's method": (
+        "def fit(x):\n a = x\n class A:\n  def f(self): return a\n return A",
+        "a = x\n class A:\n  def f(self): return a",
+        "b = x\n class A:\n  def f(self): return b",
+    ),
+    "augmented local": (
+        "def fit(x):\n a = 0\n a += x\n return a",
+        "a = 0\n a += x\n return a",
+        "b = 0\n b += x\n return b",
+    ),
+    "deleted local": ("def fit(x):\n a = 0\n del a", "a = 0\n del a", "b = 0\n del b"),
+    "starred local": ("def fit(x):\n a, *b = x\n return b", "*b = x\n return b", "*c = x\n return c"),
+    "with two names": ("def fit(x):\n with x as a, a as b: return b", "a, a as b: return b", "c, c as d: return d"),
+    "async for": ("async def fit(x):\n async for a in x: x(a)", "a in x: x(a)", "b in x: x(b)"),
+    "text of a message over two lines": ("def fit(x): raise ValueError('a' 'b')", "'a' 'b'", "('a'\n  'c')"),
+    "text with a field's conversion": ("def fit(x): raise ValueError(f'a {x!r}')", "a {", "b: {"),
+    "text in assert with an f-string": ("def fit(x): assert x, f'a {x}'", "a {", "b: {"),
+    "text by a helper of this module": (
+        "def line(e): return ' '.join(str(e).split())\ndef fit(x):\n try: raise ValueError('a')\n"
+        " except ValueError as e: raise OSError(f'{line(e)}') from e",
+        "ValueError('a')",
+        "ValueError('b')",
+    ),
+    "text in two assignments": (
+        "def fit(x):\n try: raise ValueError('a')\n except ValueError as e:\n  n, why = 1, str(e)\n"
+        "  print(n, why)\n  raise",
+        "ValueError('a')",
+        "ValueError('b')",
+    ),
+    "text beside SystemExit": ("def fit(): raise SystemExit('a')", "'a'", "'b'"),
+    "doc of a nested function": ("def fit():\n def g():\n  return 1\n return g", "  return 1", "  'doc'\n  return 1"),
+    "comment in a class": ("class A:\n x = 1\nfit = A", "x = 1", "x = 1  # one"),
+    "unused enum": (
+        "import enum\ndef fit(): return 1",
+        "def fit",
+        "class E(enum.Enum):\n A = enum.auto()\ndef fit",
+    ),
+    "unused row of a table": (
+        "from typing import NamedTuple\nclass Row(NamedTuple):\n x: int\ndef fit(): return 1\nT = [Row(1)]",
+        "[Row(1)]",
+        "[Row(1), Row(2)]",
+    ),
+    "unused path": (
+        "from pathlib import Path\ndef fit(): return 1",
+        "def fit",
+        "HERE = Path('x').resolve()\ndef fit",
+    ),
+    "unused partial": (
+        "from functools import partial\ndef g(): pass\ndef fit(): return 1",
+        "def fit",
+        "H = partial(g, 1)\ndef fit",
+    ),
+    "unused array": ("import numpy as np\ndef fit(): return 1", "def fit", "X = np.array([1, 2])\ndef fit"),
+    "unused logger": ("import logging\ndef fit(): return 1", "def fit", "log = logging.getLogger('x')\ndef fit"),
+    "unused type": ("from typing import TypeVar\ndef fit(): return 1", "def fit", "T = TypeVar('T')\ndef fit"),
+    "unused alias of ours": (
+        "from lskd import a\ndef fit(): return 1\n== a.py\nX = 1\n",
+        "def fit",
+        "X = a.X\ndef fit",
+    ),
+    "test of another module": ("def fit(): return 1\n== test_x.py\nX = 22\n", "22", "33"),
     "help of a command": (
         "import argparse\n'a'\ndef fit(): argparse.ArgumentParser(description=__doc__)",
         "'a'",

@@ -18,13 +18,18 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from lskd import config, runs, stage, studyfile
+from lskd import config, runs, studies, studyfile
 from lskd.data import digits, prepare
 from lskd.data.prepared import load_split
 from lskd.distill import loss_options
+from lskd.jobs.catalogue import Catalogue, model_entry
+from lskd.jobs.execute import resolve
+from lskd.jobs.results import Results
+from lskd.jobs.work import Work
 from lskd.network import new_model
+from lskd.runtime import Runtime
 from lskd.schedule import epoch_batches
-from lskd.train import Job, Training
+from lskd.train import Training
 
 ROOT = Path(__file__).resolve().parents[2]
 TEACHERS = {"resnet8-w16": {"name": "resnet8", "width": 16}, "resnet20-w16": {"name": "resnet20", "width": 16}}
@@ -57,13 +62,15 @@ def steps(folder: Path, device: torch.device, rounds: int) -> None:
     tensors, metadata = prepare.prepare(digits.load, folder, **options)
     prepare.write(folder / "data.safetensors", tensors, metadata)
     split = load_split(folder / "data.safetensors", "train", str(device))
-    recipe = {"epochs": 1000, "batch_size": 64, "optimizer": "sgd", "lr": 0.01, "momentum": 0.9, "weight_decay": 0.0}
-    recipe |= {"schedule": "constant", "crop_padding": 1}
-    spec = {"data": {"dataset": "digits"}, "model": STUDENT, "recipe": recipe, "seed": 0}
-    job = Job(spec, "", {"data": folder / "data.safetensors"}, folder, device, config.Runtime())
-    kinds = {
-        name: (Training(job, split, resolve(STUDENT), None), loss) for name, loss in objectives(split, device).items()
+    recipe = {"epochs": 1000, "batch_size": 64, "lr": 0.01, "momentum": 0.9, "weight_decay": 0.0, "crop_padding": 1}
+    spec = {"model": STUDENT, "recipe": recipe, "seed": 0, "pixels": {"key": "digits", "seed": 0}}
+    functions = {
+        "model": builder(STUDENT),
+        "optimizer": resolve("lskd.optimizer:sgd"),
+        "schedule": resolve("lskd.schedule:constant"),
     }
+    work = Work("bench", "0" * 10, spec, folder, {"data": folder}, functions, Runtime())
+    kinds = {name: (Training(work, device, split, None), loss) for name, loss in objectives(split, device).items()}
     batches = [ids_n.to(device) for ids_n in epoch_batches(0, 0, len(split.labels_n), 64)]
     times: dict[str, list[float]] = {name: [] for name in kinds}
     for turn in range(rounds + 1):
@@ -86,8 +93,8 @@ def steps(folder: Path, device: torch.device, rounds: int) -> None:
 
 def objectives(split, device: torch.device) -> dict[str, Callable]:
     """The loss of a batch by kind of supervision."""
-    how = loss_options(config.Distill(temperature=3.0))
-    kd, hard = stage.resolve("lskd.losses:kd"), stage.resolve("lskd.losses:cross_entropy")
+    how = loss_options(config.spec(config.Distill(temperature=3.0)))
+    kd, hard = resolve("lskd.losses:kd"), resolve("lskd.losses:cross_entropy")
     stored_nk = torch.randn(len(split.labels_n), len(split.classes), device=device)
     made = {
         "labels, cross-entropy": lambda logits_nk, labels_n, ids_n, pixels: hard(logits_nk, labels_n),
@@ -96,26 +103,41 @@ def objectives(split, device: torch.device) -> dict[str, Callable]:
         ),
     }
     for name, model in TEACHERS.items():
-        teacher = new_model(resolve(model), model, split, device).eval().requires_grad_(False)
+        teacher = new_model(builder(model), model, split, device).eval().requires_grad_(False)
         made[f"teacher {name} in the loop"] = lambda logits_nk, labels_n, ids_n, pixels, teacher=teacher: kd(
             logits_nk, teacher(pixels), labels_n, **how
         )
     return made
 
 
-def resolve(model: dict) -> Callable:
+def builder(model: dict) -> Callable:
     """The builder of a model."""
-    return stage.resolve(runs.model_entry(model))
+    return resolve(model_entry(config.Model.model_validate(model)))
 
 
 def planning(folder: Path) -> None:
-    """Seconds of a dry run of a study of 2,000 runs, none of them done: planning alone, and with each job listed."""
+    """Seconds of a dry run of a study of 2,000 runs, with nothing made and with everything made."""
     tree = folder / "tree"
     tree.mkdir()
     for part in ("Snakefile", "envs", "lskd", "workflow"):
         source = ROOT / part
         (shutil.copytree if source.is_dir() else shutil.copy2)(source, tree / part)
     (tree / "profiles").symlink_to("workflow/profiles")
+    study = large_study()
+    (tree / "config.yaml").write_text(yaml.safe_dump(study))
+    count = len(runs.members(studyfile.parse(study)))
+    print(f"Dry run of a study of {count} runs and the default study's figures, every output declared, s")
+    for state in ("nothing made", "everything made"):
+        if state == "everything made":
+            pretend_made(tree, study)
+        command = [sys.executable, "-m", "snakemake", "--dry-run"]
+        times = [seconds_of(command, tree) for _ in range(4)][1:]  # one to warm up
+        each = ", ".join(f"{seconds:.2f}" for seconds in times)
+        print(f"  {state:32} median {statistics.median(times):.2f} ({each})")
+
+
+def large_study() -> dict:
+    """A study of 2,000 runs."""
     alphas, degrees = [round(0.05 * i, 2) for i in range(10)], list(range(1, 40))
     study = {
         "study": "large",
@@ -129,15 +151,17 @@ def planning(folder: Path) -> None:
         figure["groups"] = [
             {"teacher": "t", "student": "s"}[name] for name in figure.get("groups", ["teacher", "student"])
         ]
-    (tree / "config.yaml").write_text(yaml.safe_dump(study))
-    count = len(runs.members(studyfile.parse(study)))
-    print(f"Dry run of a study of {count} runs, none of them done, and the default study's figures, s")
-    for options in (["--dry-run", "--quiet"], ["--dry-run"]):
-        found = [seconds_of([sys.executable, "-m", "snakemake", *options], tree) for _ in range(4)][
-            1:
-        ]  # one to warm up
-        each = ", ".join(f"{seconds:.2f}" for seconds in found)
-        print(f"  {'snakemake ' + ' '.join(options):32} median {statistics.median(found):.2f} ({each})")
+    return study
+
+
+def pretend_made(tree: Path, study: dict) -> None:
+    """Put an empty file in the place of every output: planning looks whether they are there."""
+    main, all_studies = studies.read_all(study, {}, [])
+    catalogue = Catalogue({main.study: all_studies[main.study]}, Results(tree / "results"))
+    for job in catalogue.everything():
+        job.folder.mkdir(parents=True, exist_ok=True)
+        for path in job.paths:
+            path.touch()
 
 
 def seconds_of(command: list[str], folder: Path) -> float:
