@@ -13,6 +13,7 @@ if not workflow.overwrite_configfiles:
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/output.smk"
 
 
 report: "workflow/report/workflow.rst"
@@ -37,7 +38,7 @@ onerror:
 rule all:
     default_target: True
     input:
-        lambda wildcards: told(asked().figures, PLAN.main.study),
+        lambda wildcards: or_end(asked().figures, PLAN.main.study),
 
 
 include: "workflow/rules/data.smk"

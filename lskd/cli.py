@@ -81,12 +81,8 @@ def _parser() -> argparse.ArgumentParser:
         "watch": lambda _: None,
     }
     for name, (text, example) in HELP.items():
-        part = commands.add_parser(
-            name,
-            parents=[common],
-            description=text,
-            epilog=f"example: python -m lskd {example}",
-        )
+        prog, epilog = f"python -m lskd {name}", f"example: python -m lskd {example}"
+        part = commands.add_parser(name, prog=prog, parents=[common], description=text, epilog=epilog)
         part.set_defaults(command=globals()[f"_{name}"])
         adders[name](part)
     return parser
@@ -214,7 +210,7 @@ def _adopt(options: argparse.Namespace) -> int:
     if options.list:
         _say(adopt.listed(root))
     elif options.undo:
-        _say([f"{adopt.undo(root, options.undo)} adopted records removed"])
+        _say([f"adopted records removed: {adopt.undo(root, options.undo)}"])
     else:
         names = _targets(_plan(options), options.targets)
         proposal = adopt.Proposal(lambda records: _plan(options, records), names)
@@ -288,9 +284,10 @@ def _named(options: argparse.Namespace, keep: Iterable[str] = ()) -> "Named":
     config, overrides, files = _configuration(options)
     trust, plain, rest = studies.trust_code(config, overrides)
     sources: list[gc.Source] = [(", ".join(files), plain, rest)]
-    others = {DEFAULT_CONFIG, *files} if Path(DEFAULT_CONFIG).exists() else set(files)
-    if not rest and len(files) == 1:
-        others.discard(files[0])
+    if rest:
+        bare, _, _ = _configuration(argparse.Namespace(**vars(options) | {"config": []}))
+        sources.append((", ".join(files), studies.trust_code(bare, {})[1], {}))
+    others = {DEFAULT_CONFIG} if Path(DEFAULT_CONFIG).exists() and files != [DEFAULT_CONFIG] else set()
     sources += [(path, studyfile.read(path), {}) for path in sorted(others | set(keep))]
     return gc.named(sources, Results(options.results, trust))
 

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from lskd.config import Section, Study, data_keys, folder_name
+from lskd.config import Study, data_keys, folder_name
 from lskd.errors import UserError
 
 LAID_OVER = {"scales", "pictures"}  # keys of a config file that hold other values for the rest
@@ -176,7 +176,7 @@ def _fields_at(section: type[BaseModel], steps: list[str]) -> set[str]:
     return set()
 
 
-def _sections_in(annotation: Any) -> list[type[Section]]:
-    if isinstance(annotation, type) and issubclass(annotation, Section):
+def _sections_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [found for part in getattr(annotation, "__args__", ()) for found in _sections_in(part)]

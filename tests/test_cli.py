@@ -34,7 +34,7 @@ def lskd(results, capsys):
         with pytest.raises(SystemExit) as ended:
             cli.main(list(arguments))
         captured = capsys.readouterr()
-        assert captured.err == ""
+        assert not [line for line in captured.err.splitlines() if " epoch 1/1 " not in line]  # a test's own training
         return ended.value.code, captured.out.splitlines()
 
     return run
@@ -136,7 +136,7 @@ def test_adopt(lskd, results, monkeypatch):
     before = tiny.files(results)
     code, lines = lskd("adopt", "grid")
     assert (code, lines[-1]) == (0, "nothing written; adopt them: the same with --yes")
-    assert lines[0] == "1 results of other code can stand for today's"
+    assert lines[0] == "results of other code that can stand for today's: 1"
     assert lines[1].startswith("  1 metric of commit ") and lines[1].endswith(
         ": lskd/metrics/accuracy.py:measure changed"
     )
@@ -148,7 +148,7 @@ def test_adopt(lskd, results, monkeypatch):
     assert "code since: lskd/metrics/accuracy.py:measure changed" in "\n".join(
         lskd("lineage", "results/figures/demo/tiny/grid.csv")[1]
     )
-    assert lskd("adopt", "--undo", lines[0][:10]) == (0, ["1 adopted records removed"])
+    assert lskd("adopt", "--undo", lines[0][:10]) == (0, ["adopted records removed: 1"])
     assert tiny.files(results) == before
     assert lskd("why", "grid")[1][0] == "2 jobs to do"
 
@@ -157,15 +157,15 @@ def test_gc(lskd, results):
     for path in (results / ".jobs").iterdir():
         path.unlink()
     before = tiny.files(results)
-    assert lskd("gc")[1][-1] == "0 of no use, 0 B"
+    assert lskd("gc")[1][-1] == "of no use: 0, 0 B"
     other = tiny.study(study="second", seeds=[1], figures={"grid": {"kind": "grid"}})
     Path("other.yaml").write_text(yaml.safe_dump(other))
     tiny.make(results, other)
     for path in (results / ".jobs").iterdir():
         path.unlink()
-    assert lskd("gc", "--keep", "other.yaml")[1][-1] == "0 of no use, 0 B"
-    assert lskd("gc", "--configfile", "other.yaml")[1][-1] == "0 of no use, 0 B"  # config.yaml's is named too
-    assert lskd("gc", "--config", "seeds=[0,1]", "study=second")[1][-1] != "0 of no use, 0 B"
+    assert lskd("gc", "--keep", "other.yaml")[1][-1] == "of no use: 0, 0 B"
+    assert lskd("gc", "--configfile", "other.yaml")[1][-1] == "of no use: 0, 0 B"  # config.yaml's is named too
+    assert lskd("gc", "--config", "seeds=[0,1]", "study=second")[1][-1] != "of no use: 0, 0 B"
     code, lines = lskd("gc")
     assert "other checkouts may share this folder" in lines[-1]
     assert any("runs/digits/mlp-w8/one/ls0/seed1-" in line and "no study names it" in line for line in lines)

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from lskd import config, runs, studyfile, tables
+from lskd import runs, studyfile, tables
+from lskd.jobs.catalogue import Catalogue
+from lskd.jobs.results import Results
 from lskd.papers.read import PAPERS, paper
 
 ROOT = Path(__file__).parents[1]
@@ -29,10 +31,10 @@ def needed(one):
     found = {}
     for figure in one.figures.values():
         if set(tables.FIGURES[figure.kind].families) & set(tables.METRICS):
-            for member in runs.shown(members, figure):
+            for member in runs.select(members, figure):
                 run = member.run
                 while run is not None:
-                    found[run.path] = run
+                    found[run.title] = run
                     run = run.teacher
     return found
 
@@ -55,21 +57,27 @@ def test_targets_are_those_of_the_papers(scale):
         assert set(one.figures) <= set(paper(name).targets)
 
 
-def test_no_two_runs_share_a_folder_in_any_study_or_scale():
-    found = [member.run for name in FILES for scale in SCALES for member in runs.members(study(name, scale))]
-    runs.check_paths(found)
+@pytest.mark.parametrize("scale", SCALES)
+def test_no_two_jobs_share_a_folder_and_each_has_one_title_in_its_room(scale, tmp_path, monkeypatch):
+    """All studies of a scale together: a folder is a job's alone, and reads as what it holds."""
+    monkeypatch.setattr("lskd.jobs.catalogue.content", lambda *_: {"digest": "0"})  # ImageNet is not here
+    studies = {name: study(name, scale) for name in FILES}
+    jobs = set(Catalogue({one.study: one for one in studies.values()}, Results(tmp_path)).everything())
     specs = {}
-    for run in found:
-        if run.teacher and run.supervision.views != "online":
-            views = config.canonical(runs.views_spec(run))
-            assert specs.setdefault(runs.views_file(run), views) == views
+    for job in jobs:
+        described = job.described() | {"place": ""}
+        assert specs.setdefault(job.folder, described) == described
+        assert job.folder.name == f"{job.title.rpartition('/')[2]}-{job.address}"
+        assert len(str(job.folder.name)) < 250
+    titles = {(job.stage, job.title, job.plain) for job in jobs}
+    assert len({(stage, title) for stage, title, _ in titles}) == len(titles)
 
 
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("name", FILES)
 def test_no_group_is_idle(name, scale):
     one = study(name, scale)
-    shown = {member.group for figure in one.figures.values() for member in runs.shown(runs.members(one), figure)}
+    shown = {member.group for figure in one.figures.values() for member in runs.select(runs.members(one), figure)}
     teaching = {student.teacher for student in one.students.values()}
     assert {*one.teachers, *one.baselines, *one.students} <= shown | teaching
     groups = [*one.teachers.values(), *one.baselines.values(), *one.students.values()]
@@ -81,7 +89,7 @@ def test_no_group_is_idle(name, scale):
 def test_figures_find_what_they_measure(name, scale):
     one = study(name, scale)
     for figure in one.figures.values():
-        shown = [member.run for member in runs.shown(runs.members(one), figure)]
+        shown = [member.run for member in runs.select(runs.members(one), figure)]
         degrees = {run.supervision.temperature for run in shown if run.teacher}
         if figure.kind == "information":
             assert len(figure.classes) == 2
@@ -96,7 +104,7 @@ def test_figures_find_what_they_measure(name, scale):
 
 
 def test_demo_is_small():
-    found = {path: run for name in FILES for path, run in needed(study(name, "demo")).items()}
+    found = {title: run for name in FILES for title, run in needed(study(name, "demo")).items()}
     assert {run.data.dataset for run in found.values()} == {"digits"}
     assert len(found) <= DEMO_RUNS
 
@@ -105,5 +113,7 @@ def test_demo_is_small():
 def test_the_default_study_is_shared(scale):
     """The papers' grids cost nothing where the default study has been run."""
     default = set(needed(study("config", scale)))
-    grid = {member.run.path for member in runs.members(study("chandrasegaran2022", scale)) if member.group == "student"}
+    grid = {
+        member.run.title for member in runs.members(study("chandrasegaran2022", scale)) if member.group == "student"
+    }
     assert grid <= default

@@ -89,6 +89,9 @@ def test_smallest_config_has_the_defaults():
         ("figures/grid/groups", ["x"], "figures.grid.groups: 'x' is not defined"),
         ("runtime/device", "gpu", "'auto', 'cpu' or 'cuda'"),
         ("runtime/threads", 0, "runtime.threads: found 0"),
+        ("runtime/thread", 1, "runtime.thread: unknown key; allowed: channels_last, .* did you mean threads"),
+        ("runtime/amp", "bfloat16", "runtime.amp: unknown key; allowed: channels_last, .*; it is recipes.<name>.amp"),
+        ("recipes/r/amp", "float8", "'none', 'bfloat16' or 'float16'"),
     ],
 )
 def test_a_bad_value_gets_one_line(path, value, said):
@@ -127,17 +130,17 @@ def test_the_command_line_holds_over_a_scale():
 def test_numbers_in_a_list_or_mapping_on_the_command_line_are_numbers():
     told = {
         "seeds": ["0", "3"],
-        "runtime": {"threads": "2", "channels_last": "true", "amp": "bfloat16"},
+        "runtime": {"threads": "2", "channels_last": "true"},
         "teachers": {"t": {"label_smoothing": ["0", "0.2"]}},
         "data": {"dataset": "imagefolder", "root": "2024", "val_fraction": "0.2"},
         "figures": {"one": {"kind": "projection", "classes": ["3", "9", "6"], "temperatures": ["1", "3"]}},
-        "recipes": {"r": {"lr": "1e-2", "flip": "true"}},
+        "recipes": {"r": {"lr": "1e-2", "flip": "true", "amp": "bfloat16"}},
         "pictures": {"recipes": {"r": {"crop_padding": "2"}}},
         "name": "2024",
     }
     study = studyfile.parse(studyfile.merge(OWN, told), told=told)
     assert study.seeds == [0, 3]
-    assert (study.runtime.threads, study.runtime.channels_last, study.runtime.amp) == (2, True, "bfloat16")
+    assert (study.runtime.threads, study.runtime.channels_last, study.recipes["r"].amp) == (2, True, "bfloat16")
     assert study.teachers["t"].label_smoothing == [0.0, 0.2]
     assert (study.data.root, study.data.val_fraction) == ("2024", 0.2)
     assert (study.figures["one"].classes, study.figures["one"].temperatures) == (["3", "9", "6"], [1.0, 3.0])

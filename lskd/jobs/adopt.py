@@ -73,8 +73,8 @@ class Proposal:
             kinds.setdefault(key, Counter())[why.kind(self.jobs[address])] += 1
         lines = [f"  {why.counted(several)} of commit {of}: {changes}" for (changes, of), several in kinds.items()]
         count = len(self.records)
-        head = f"{count} results of other code can stand for today's" if count else "nothing to adopt"
-        left = f"; {len(self.left)} jobs have none and stay to do" if self.left else ""
+        head = f"results of other code that can stand for today's: {count}" if count else "nothing to adopt"
+        left = f"; jobs that have none and stay to do: {len(self.left)}" if self.left else ""
         return [*(f"note: not adopted: {line}" for line in self.damaged), head + left, *lines]
 
     def write(self, root: Path) -> None:
@@ -116,7 +116,7 @@ def listed(root: Path) -> list[str]:
         f"{record['adopted'][:16].replace('T', ' ')} by {record['by']}: {_changes(record)}"
         for record in records
     ]
-    return [*lines, f"{len(lines)} adopted"]
+    return [*lines, f"adopted: {len(lines)}"]
 
 
 def undo(root: Path, address: str) -> int:

@@ -198,8 +198,8 @@ class Catalogue:
         self, stage: str, title: str, spec: dict[str, Any], inputs: dict[str, Job], functions: dict[str, str]
     ) -> Job:
         job = Job(stage, title, spec, inputs, functions, self.results)
-        self.by_folder[str(job.folder.relative_to(self.results.root))] = job
-        return job
+        # two studies that ask for one run share it
+        return self.by_folder.setdefault(str(job.folder.relative_to(self.results.root)), job)
 
 
 def ancestors(job: Job) -> list[Job]:

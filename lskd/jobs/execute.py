@@ -44,6 +44,8 @@ def _guarded(folder: Path) -> int:
     try:
         results = results_of(folder)
         path = results / JOBS / f"{folder.name[-10:]}.json"
+        if not path.exists() and is_whole(folder):  # another process made it, and took its job file away
+            return 0
         described = read_job(path)
         name = described["title"]
         execute(described, results)
@@ -82,21 +84,21 @@ def read_job(path: Path) -> Described:
 
 def execute(described: Described, results: Path) -> None:
     """Make a job's result and seal it; where another process makes it, wait, and find it made."""
-    rooms = results / described["folder"]
-    rooms.mkdir(parents=True, exist_ok=True)
-    with alone(rooms) as is_alone:
-        if is_made(rooms, described):
+    folder = results / described["folder"]
+    folder.mkdir(parents=True, exist_ok=True)
+    with alone(folder) as is_alone:
+        if is_whole(folder):
             print(f"{described['title']}: is there", file=sys.stderr)
             return
         check_code(described)
-        sweep(rooms, alone=is_alone)
-        (rooms / RECORD).unlink(missing_ok=True)  # a new set begins; a folder with a record is whole
-        inputs = {role: results / folder for role, folder in described["inputs"].items()}
+        sweep(folder, alone=is_alone)
+        (folder / RECORD).unlink(missing_ok=True)  # a new set begins; a folder with a record is whole
+        inputs = {role: results / above for role, above in described["inputs"].items()}
         work = Work(
             title=described["title"],
             address=described["address"],
             spec=described["spec"],
-            folder=rooms,
+            folder=folder,
             inputs=inputs,
             functions={role: resolve(entry) for role, entry in described["functions"].items()},
             runtime=runtime(),
@@ -105,16 +107,16 @@ def execute(described: Described, results: Path) -> None:
         clock = Clock()
         with running(work.title, work.address):
             work.functions["run"](work)
-        seal(rooms, described["files"], record(described, work, clock))
+        seal(folder, described["files"], record(described, work, clock))
 
 
-def is_made(folder: Path, described: Described) -> bool:
-    """Whether the folder holds the job's whole result; one with a damaged record counts as none."""
+def is_whole(folder: Path) -> bool:
+    """Whether a folder holds a whole result, which is that of its address; one with a damaged record counts as none."""
     try:
         names = read_record(folder)["files"]
     except UserError:
         return False
-    return set(names) == set(described["files"]) and all((folder / name).exists() for name in names)
+    return all((folder / name).exists() for name in names)
 
 
 def check_code(described: Described) -> None:

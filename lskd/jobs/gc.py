@@ -1,6 +1,7 @@
 """What lies in a folder of results that no study of the tree names at any scale. No torch."""
 
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -35,15 +36,20 @@ class Named:
     addresses: set[str] = field(default_factory=set)  # of the jobs themselves, whatever stands for them
     figures: set[tuple[str, str, str]] = field(default_factory=set)  # scale, study, figure
     titles: set[str] = field(default_factory=set)
+    data: set[str] = field(default_factory=set)  # titles of data sets, under which those of runs begin
     roots: set[str] = field(default_factory=set)
     studies: dict[str, list[str]] = field(default_factory=dict)  # name -> scales
     notes: list[str] = field(default_factory=list)
 
     def names(self, entry: Entry) -> bool:
         """Whether a study names a result, by its folder or by its title."""
-        return entry.below in self.jobs or any(
-            entry.title == title or entry.title.startswith(f"{title}/") for title in self.titles
-        )
+        return entry.below in self.jobs or self.has_title(entry.stage, entry.title)
+
+    def has_title(self, stage: str, title: str) -> bool:
+        """Whether all results of a title are named."""
+        if stage == "data":
+            return title in self.data
+        return any(title == each or title.startswith(f"{each}/") for each in self.titles)
 
 
 def named(sources: Iterable[Source], results: Results) -> Named:
@@ -76,17 +82,17 @@ def _add(study: Study, results: Results, all_named: Named) -> None:
         except UserError as error:
             problem = problem or str(error)
     if problem:
-        all_named.titles |= {f"{study.scale}/{study.study}", *_titles(members)}
+        behind = [run for member in members for run in _behind(member.run)]
+        all_named.titles |= {f"{study.scale}/{study.study}", *(run.title for run in behind)}
+        all_named.data |= {run.data.folder for run in behind}
         all_named.notes.append(f"note: {study.study} at scale {study.scale}: kept by name, not planned ({problem})")
 
 
-def _titles(members: list[runs.Member]) -> Iterator[str]:
-    for member in members:
-        run: runs.Run | None = member.run
-        while run:
-            yield run.title
-            yield run.data.folder
-            run = run.teacher
+def _behind(run: runs.Run | None) -> Iterator[runs.Run]:
+    """A run, its teacher, and so on."""
+    while run:
+        yield run
+        run = run.teacher
 
 
 @dataclass(frozen=True)
@@ -110,8 +116,9 @@ def garbage(root: Path, all_named: Named) -> list[Garbage]:
             pairs.append((entry.folder, "other spec or code" if is_namesake else "no study names it"))
     gone = {path for path, _ in pairs}
     pairs += [(path, "published of no study") for path in _unnamed_figures(root, all_named)]
-    adopted = [path for path in _plain_files(root / ADOPTED) if path.stem not in all_named.addresses]
-    pairs += [(path, "adopted for no job") for path in adopted if not all_named.titles]
+    for path in _plain_files(root / ADOPTED):
+        if path.stem not in all_named.addresses and not all_named.has_title(*_title_in(path)):
+            pairs.append((path, "adopted for no job"))
     pairs += [(path, "no pending job") for path in _idle_job_files(root, all_named)]
     pairs += [(path, "digests of images that are gone") for path in _old_caches(root, all_named)]
     pairs += [(path, "lock of no process") for path in _free_locks(root)]
@@ -152,8 +159,17 @@ def _idle_job_files(root: Path, all_named: Named) -> Iterator[Path]:
     """Files that tell a process its job, where the job has its result or no study names it."""
     pending = {job.address for job in all_named.jobs.values() if not job.results.is_complete(job)}
     for path in _plain_files(root / JOBS):
-        if path.stem not in pending and not all_named.titles:  # with titles, some jobs could not be planned
+        if path.stem not in pending and not all_named.has_title(*_title_in(path)):
             yield path
+
+
+def _title_in(path: Path) -> tuple[str, str]:
+    """The stage and title that a job file or an adopted record holds; "" where it is damaged."""
+    try:
+        content = json.loads(path.read_text())
+        return str(content["stage"]), str(content["title"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "", ""
 
 
 def _old_caches(root: Path, all_named: Named) -> Iterator[Path]:
@@ -182,7 +198,7 @@ def lines(listed: list[Garbage], all_named: Named) -> list[str]:
         *aligned(rows, right={1}),
         f"kept: what these studies name: {needed}; results of another config or of --config count as unused unless"
         " these are given here",
-        f"{len(listed)} of no use, {total}",
+        f"of no use: {len(listed)}, {total}",
     ]
 
 

@@ -56,11 +56,8 @@ class Lineage:
         """The definitions of a result that are not today's."""
         entries = frozenset([PROCESS, *record["functions"].values()])
         if entries not in self._today:
-            today: dict[str, str] = {}
             try:
-                for each in entries:
-                    today |= fingerprint.definitions([each])
-                self._today[entries] = today
+                self._today[entries] = fingerprint.definitions(entries)
             except UserError as error:
                 self._today[entries] = f"this tree has not all of it ({error})"
         now = self._today[entries]

@@ -76,7 +76,7 @@ def _addressed(folder: Path, through_links: bool, above: frozenset[str]) -> Iter
 
 def _holds_only_folders(folder: Path) -> bool:
     children = _children(folder)
-    return bool(children) and all(child.is_dir() for child in children)
+    return bool(children) and all(child.is_dir(follow_symlinks=False) for child in children)
 
 
 def _children(folder: Path) -> list[os.DirEntry[str]]:

@@ -44,10 +44,13 @@ class Plan:
         return [str(path) for pair in self.names[name] for path in self.catalogue.figure(*pair).paths]
 
     def waits_for(self, folder: str) -> list[str]:
-        """The records of what a job reads and is not there yet, but for what these wait for themselves."""
-        missing = [above for above in self.job(folder).inputs.values() if not self.results.is_complete(above)]
+        """A missing file of each job that is read and not made yet, but for what these wait for themselves."""
+        missing = {above for above in self.job(folder).inputs.values() if not self.results.is_complete(above)}
         waited = {deeper for above in missing for deeper in above.inputs.values()}
-        return [str(above.paths[-1]) for above in missing if above not in waited]
+        first_missing = [
+            next((path for path in above.paths if not path.exists()), above.paths[-1]) for above in missing - waited
+        ]
+        return sorted(map(str, first_missing))
 
     def job(self, folder: str) -> Job:
         """The job of a folder below results/; UserError where no study has it."""

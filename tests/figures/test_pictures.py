@@ -18,9 +18,10 @@ from matplotlib.text import Text
 from lskd import tables
 from lskd.errors import UserError
 from lskd.figures import style
-from lskd.figures.render import mixed, render, run
+from lskd.figures.render import render, run
 from lskd.io.seal import seal
 from lskd.io.tables import read_table, write_table
+from lskd.jobs.environment import mixed
 from lskd.jobs.work import Work
 from tests.figures.synthetic import frames_for
 

@@ -124,7 +124,7 @@ def test_a_damaged_result_is_not_adopted(results, monkeypatch):
     for drawn in (results / "drawn/demo/tiny").glob("grid-*"):
         shutil.rmtree(drawn)
     proposed = proposal(results, targets=["grid"])
-    assert proposed.lines()[1:] == ["nothing to adopt; 2 jobs have none and stay to do"]
+    assert proposed.lines()[1:] == ["nothing to adopt; jobs that have none and stay to do: 2"]
 
 
 def test_another_spec_is_not_adopted(results, monkeypatch):

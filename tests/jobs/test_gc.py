@@ -13,6 +13,7 @@ import xxhash
 
 from lskd.errors import UserError
 from lskd.jobs import gc, listing
+from lskd.jobs.catalogue import ancestors
 from lskd.jobs.results import Results
 from tests.jobs import finished as tiny
 from tests.jobs.test_adopt import proposal
@@ -60,7 +61,7 @@ def test_a_second_config(results):
     everything = named(results)
     items = gc.garbage(results, everything)
     text = gc.lines(items, everything)
-    assert text[-1] == f"{len(listed)} of no use, {listing.bytes_of(sum(each.size for each in items))}"
+    assert text[-1] == f"of no use: {len(listed)}, {listing.bytes_of(sum(each.size for each in items))}"
     assert tiny.files(results) == with_all  # listing removes nothing
     gc.delete(results, items)
     assert tiny.files(results) == before
@@ -89,25 +90,14 @@ def test_what_stands_by_adoption_is_kept(results, monkeypatch):
     assert set(garbage(results).values()) == {"adopted for no job"}
 
 
-def test_what_a_kept_result_was_made_of_is_kept(results, monkeypatch):
-    """A metric that stands names the predictions of other code in its record."""
-    with monkeypatch.context() as patch:
-        tiny.edit(patch, "lskd/train.py:Training")
-        changed = tiny.planned(results, tiny.TINY, "grid")
-        metric = changed.catalogue.metrics("tiny", "grid", "accuracy")
-        figure = changed.catalogue.figure("tiny", "grid")
-        stands = {metric.address: tiny.planned(tiny.finished()).catalogue.metrics("tiny", "grid", "accuracy").address}
-        proposed = proposal(results, targets=["grid"])
-        assert metric.address not in proposed.records  # its trainings are adopted first
-        assert figure.address not in stands
-    only_metrics = Results(results)
-    everything = gc.Named(titles=set())
-    kept = next(entry for entry in listing.entries(results) if entry.title == "demo/tiny/grid/accuracy")
-    everything.jobs[kept.below] = only_metrics  # any value: it is named
-    everything.jobs.pop("none", None)
-    left = gc._kept(listing.entries(results), everything)
-    assert {below.partition("/")[0] for below in left} == {"metrics", "predictions", "runs", "teacher_logits", "data"}
-    assert len([below for below in left if below.startswith("predictions/")]) == 6
+def test_what_a_kept_result_was_made_of_is_kept(results):
+    """A metric's record names its predictions, and so on up, whether or not today's plan does."""
+    metric = next(entry for entry in listing.entries(results) if entry.title == "demo/tiny/grid/accuracy")
+    job = tiny.planned(results).catalogue.metrics("tiny", "grid", "accuracy")
+    kept = gc._kept(listing.entries(results), gc.Named(jobs={metric.below: job}))
+    behind = {str(each.folder.relative_to(results)) for each in ancestors(job)}
+    assert kept == behind
+    assert len(behind) == 1 + 6 + 6 + 2 + 1
 
 
 def test_a_scale_that_cannot_be_planned_keeps_what_its_study_names(results, tmp_path):

@@ -1,11 +1,14 @@
-"""A copy of the tree with a tiny finished study, and how to ask Snakemake what it would do there."""
+"""A copy of the tree with a tiny finished study, and how to ask what there would be to do there."""
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import venv
+from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ from lskd import tables
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("Snakefile", "config.yaml", "envs", "lskd", "profiles", "workflow")
+ENVIRONMENT = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
 TINY = {
     "study": "tiny",
     "name": "A tiny study",
@@ -30,6 +34,11 @@ TINY = {
     },
     "figures": {"grid": {"kind": "grid"}, "stability": {"kind": "stability", "groups": ["t"]}},
     "runtime": {"device": "cpu"},
+}
+SHORT = TINY | {  # one teacher, one student, one figure: 8 jobs, which `finished` has but for the last two
+    "teachers": {"t": TINY["teachers"]["t"] | {"label_smoothing": [0.1]}},
+    "students": {"s": TINY["students"]["s"] | {"temperature": [3]}},
+    "figures": {"short": {"kind": "grid"}},
 }
 LOOKS = {  # what a kind needs beside its name
     "clusters": {"groups": ["t"], "classes": ["3", "9", "6"]},
@@ -69,16 +78,22 @@ class Tree:
     def configure(self, study: dict) -> None:
         (self.folder / "config.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
 
-    def snakemake(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "snakemake", *arguments]
-        return subprocess.run(
-            command,
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        """A `snakemake` that runs; it and all that it starts are a session of their own."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "snakemake", *arguments],
             cwd=self.folder,
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "", **environment},
+            env={**ENVIRONMENT, **environment},
+            start_new_session=True,
         )
+
+    def snakemake(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        process = self.start(*arguments, **environment)
+        output, _ = process.communicate()
+        return subprocess.CompletedProcess(process.args, process.returncode, output)
 
     def run(self, *arguments: str, **environment: str) -> str:
         done = self.snakemake(*arguments, **environment)
@@ -86,33 +101,91 @@ class Tree:
         return done.stdout
 
     def planned(self, *arguments: str) -> set[str]:
-        """The jobs that a dry run plans, each as "rule run-or-figure"; targets without output are left out."""
-        text = self.run("--dry-run", *arguments)
-        jobs = re.findall(r"^(?:local)?rule (\w+):\n(?:    input:.*\n)?    output: ([^\n]+)$", text, re.MULTILINE)
-        return {f"{rule} {_short(output.split(', ')[0])}".strip() for rule, output in jobs}
+        """The jobs that a dry run of Snakemake's plans, by their short names."""
+        text = self.run("--dry-run", "--quiet", "host", "--", *arguments)  # else `--quiet` takes targets for its own
+        return jobs_of(text)
+
+    def pending(self, *targets: str, config: dict | None = None) -> set[str]:
+        """The same jobs planned without Snakemake, in a fraction of the time."""
+        return {short(stage, title) for stage, title, _ in self._planned(targets, config or {}, False)}
+
+    def tell_jobs(self, *targets: str) -> dict[str, Path]:
+        """Tell each job that is to do what to make, as a run does first; where its result lies, by short name."""
+        jobs = self._planned(targets, {}, True)
+        return {short(stage, title): self.folder / folder for stage, title, folder in jobs}
+
+    def _planned(self, targets: tuple[str, ...], config: dict, write: bool) -> list[tuple[str, str, str]]:
+        assert self._planner.stdin and self._planner.stdout
+        print(json.dumps({"targets": targets, "config": config, "write": write}), file=self._planner.stdin, flush=True)
+        answer = json.loads(self._planner.stdout.readline())
+        assert "error" not in answer, answer["error"]
+        return answer["jobs"]
+
+    @cached_property
+    def _planner(self) -> subprocess.Popen[str]:
+        command = [sys.executable, Path(__file__).with_name("pending.py")]
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(command, cwd=self.folder, text=True, stdin=pipe, stdout=pipe, env=ENVIRONMENT)
+        return process
+
+    def close(self) -> None:
+        """End the process that plans, if there is one."""
+        if "_planner" in vars(self):
+            self._planner.communicate()
+
+    def results(self, pattern: str) -> list[Path]:
+        """The files or folders of results that match, of which there must be one at least."""
+        paths = sorted((self.folder / "results").glob(pattern))
+        assert paths, f"results/{pattern}: none"
+        return paths
 
 
-def _short(output: str) -> str:
-    """results/digits/mlp-w8/one/ls0.1/seed0/kd/plain_cnn-w2/two/T3/seed0/model.safetensors -> ls0.1/0 T3."""
-    run = re.search(r"/(ls[^/]+)/seed(\d+)(?:/kd/.*/(T[^/]+)/seed\d+)?/", output)
-    if run:
-        alpha, seed, temperature = run.groups()
-        return f"{alpha}/{seed}" + (f" {temperature}" if temperature else "")
-    measured = re.search(r"results/metrics/\w+/[^/]+/([^/]+)/(\w+)\.parquet", output)
-    if measured:
-        return " ".join(measured.groups())
-    drawn = re.search(r"results/(?:figures|metrics)/\w+/[^/]+/([^/.]+)", output)
-    return drawn.group(1) if drawn else ""
+def jobs_of(text: str) -> set[str]:
+    """The short names of the jobs that Snakemake lists in full."""
+    jobs = re.findall(r"^(?:local)?rule (\w+):\n(?:    .*\n)*?    wildcards: job=(\S+)-[0-9a-f]{10}$", text, re.MULTILINE)
+    return {short(rule, title) for rule, title in jobs}
+
+
+def short(stage: str, title: str) -> str:
+    """A job in few words: "train ls0.1/0", "train ls0.1/0 T3" for a student, "metrics grid accuracy", "data"."""
+    if stage == "data":
+        return "data"
+    if stage in ("metrics", "figure"):
+        return " ".join([stage, *title.split("/")[2:]])
+    how, seed = title.split("/")[3:5]
+    student = re.fullmatch(r"kd-(T.+?)-from-.+?-(ls[^/]+)", how)
+    name = f"{student.group(2) if student else how}/{seed.removeprefix('seed')}"
+    return f"{stage} {name} {student.group(1)}" if student else f"{stage} {name}"
+
+
+def published(tree: Tree, study: str = "tiny") -> dict[str, bytes]:
+    """The figures that people open by name, but for PDFs and PNGs, which no one compares by eye either."""
+    folder = tree.folder / f"results/figures/demo/{study}"
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix not in (".pdf", ".png")}
+
+
+def measured(tree: Tree) -> dict[str, bytes]:
+    """Every file of metrics, by where it lies."""
+    paths = tree.results("metrics/**/metrics.parquet")
+    return {str(path.relative_to(tree.folder)): path.read_bytes() for path in paths}
+
+
+def leftovers(tree: Tree) -> list[str]:
+    """What no run that came to its end leaves in its results."""
+    results = tree.folder / "results"
+    patterns = ("**/.*.tmp", "**/checkpoint.pt*", ".jobs/*", ".running/*", ".running/.*")
+    return sorted(str(path.relative_to(results)) for pattern in patterns for path in results.glob(pattern))
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory) -> Tree:
+def finished(tmp_path_factory) -> Iterator[Tree]:
     """The tiny study, run to its end. Tests that edit it put everything back."""
     tree = Tree(tmp_path_factory.mktemp("finished"))
     tree.configure(TINY)
-    tree.run()
+    (tree.folder / "output.txt").write_text(tree.run())
     assert tree.planned() == set()
-    return tree
+    yield tree
+    tree.close()
 
 
 @pytest.fixture(scope="session")
@@ -128,9 +201,10 @@ def laptop(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def every_kind(tmp_path_factory) -> Tree:
+def every_kind(tmp_path_factory) -> Iterator[Tree]:
     """A tiny study with one figure of each kind, run to its end."""
     tree = Tree(tmp_path_factory.mktemp("kinds"))
     tree.configure(KINDS)
     tree.run()
-    return tree
+    yield tree
+    tree.close()

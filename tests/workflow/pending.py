@@ -1,7 +1,8 @@
-"""What trees have to do, planned in a process of its own for each: lines of JSON in, lines of JSON out.
+"""What a tree has to do, planned without Snakemake: a line of JSON in, a line out, each planned in a fork of its own.
 
-A line in: {"root": a tree, "targets": names}; a line out: {"jobs": [[stage, title], ...]} or {"error": text}. Each is
-planned in a fork, which imports that tree's own `lskd` as the edit left it; what all need of others is imported once.
+Started in a tree's root before anything is edited. In: {"targets": names, "config": what --config says, "write": whether
+each job's process is told too}. Out: {"jobs": [[stage, title, folder], ...]} or {"error": text}. The parent has planned
+once, so a fork parses again only what an edit touched; where this is code that plans, it imports all of `lskd` anew.
 """
 
 import json
@@ -9,41 +10,53 @@ import os
 import sys
 from pathlib import Path
 
-import pydantic  # noqa: F401, for the forks
-import safetensors  # noqa: F401
-import xxhash  # noqa: F401
 import yaml
 
+Request = dict[str, object]
 
-def plan(root: str, targets: list[str]) -> list[tuple[str, str]]:
-    """The stage and title of each job that has no result, as `workflow/rules/common.smk` plans them."""
-    os.chdir(root)
-    sys.path.insert(0, root)
-    from lskd import studies
+
+def plan(request: Request) -> list[tuple[str, str, str]]:
+    """Each job that has no result, planned as `workflow/rules/common.smk` does it."""
+    from lskd import studies, studyfile
     from lskd.jobs.catalogue import Catalogue
     from lskd.jobs.plan import Plan
     from lskd.jobs.results import Results
 
-    config = yaml.safe_load(Path("config.yaml").read_text())
-    main, everything = studies.read_all(config, {}, ["config.yaml"])
-    planned = Plan(main, Catalogue(everything, Results()), {})
-    planned.ask(targets)
-    return [(job.stage, job.title) for job in planned.pending or []]
+    overrides = request["config"]
+    config = studyfile.merge(yaml.safe_load(Path("config.yaml").read_text()), overrides)
+    main, everything = studies.read_all(config, overrides, ["config.yaml"])
+    planned = Plan(main, Catalogue(everything, Results()), overrides)
+    planned.ask(request["targets"])
+    if request["write"]:
+        planned.write_jobs()
+    return [(job.stage, job.title, str(job.folder)) for job in planned.pending or []]
 
 
-def answer(root: str, targets: list[str]) -> str:
+def loaded() -> dict[str, bytes | None]:
+    """The sources of `lskd` that this process has imported."""
+    paths = [Path(module.__file__) for name, module in sys.modules.items() if name.startswith("lskd.")]
+    return {str(path): path.read_bytes() if path.exists() else None for path in paths}
+
+
+def answer(request: Request, before: dict[str, bytes | None]) -> str:
+    if loaded() != before:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "lskd"]:
+            del sys.modules[name]
     try:
-        return json.dumps({"jobs": plan(root, targets)})
+        return json.dumps({"jobs": plan(request)})
     except Exception as error:
         return json.dumps({"error": f"{type(error).__name__}: {error}"})
 
 
 def main() -> None:
     sys.dont_write_bytecode = True
+    sys.path.insert(0, os.getcwd())
+    plan({"targets": [], "config": {}, "write": False})
+    before = loaded()
     for line in sys.stdin:
         pid = os.fork()
         if not pid:
-            print(answer(**json.loads(line)), flush=True)
+            print(answer(json.loads(line), before), flush=True)
             os._exit(0)
         os.waitpid(pid, 0)
 

@@ -1,335 +1,568 @@
-"""What makes a job stale, and nothing else does: each edit with the exact set of jobs that Snakemake then plans."""
+"""What an edit makes anew, and that nothing else does: each edit with the exact set of jobs that is planned after it.
 
-import ast
+All are planned without Snakemake, in a fraction of its time; those in SAMPLE by Snakemake itself too.
+"""
+
 import copy
-import json
-import os
 import shutil
-from contextlib import contextmanager
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
-import xxhash
 import yaml
 
-from tests.workflow.conftest import TINY
+from lskd import tables
+from tests.workflow.conftest import KINDS, TINY
+from tests.workflow.edits import (
+    BRANCH,
+    appended,
+    configured,
+    deleted,
+    each,
+    inserted,
+    put,
+    put_back,
+    reformatted,
+    renamed,
+    reordered,
+    replaced,
+    shell,
+    touched,
+)
 
-FIGURES = {"metrics grid accuracy", "figure grid", "metrics stability stability", "metrics stability accuracy"}
-FIGURES |= {"figure stability"}
+NOTHING: set[str] = set()
 GRID = {"metrics grid accuracy", "figure grid"}
-SPLITS = ("train", "test")  # of which stability is measured
-PLANS = {"plan grid", "plan stability"}
+STABILITY = {"metrics stability stability", "metrics stability accuracy", "figure stability"}
+FIGURES = GRID | STABILITY
 
 
 def teacher(alpha, seed=0):
-    """A teacher, its dump and the views that its students read."""
-    return {f"{rule} ls{alpha}/{seed}" for rule in ("train", "dump", "views")}
+    """A teacher, what it says of clean images, and its logits for its students."""
+    return {f"{stage} ls{alpha}/{seed}" for stage in ("train", "predict", "teacher_logits")}
 
 
-def student(alpha, temperature, seed=0):
-    """A student and its dump."""
-    return {f"{rule} ls{alpha}/{seed} T{temperature}" for rule in ("distill", "dump")}
+def student(alpha, slug, seed=0):
+    """A student and what it says of clean images."""
+    return {f"{stage} ls{alpha}/{seed} {slug}" for stage in ("train", "predict")}
 
 
-ALL_STUDENTS = student("0", 1) | student("0", 3) | student("0.1", 1) | student("0.1", 3)
-SMOOTHED = teacher("0.1") | student("0.1", 1) | student("0.1", 3)
-EVERYTHING = teacher("0") | SMOOTHED | student("0", 1) | student("0", 3) | FIGURES
+def students(*slugs):
+    """The students of both teachers, and the figure that shows them."""
+    return GRID.union(*(student(alpha, slug) for alpha in ("0", "0.1") for slug in slugs))
 
 
-def replaced(path, old, new):
-    """An edit of one file's text, which must stand there exactly once."""
-
-    def edit(root: Path):
-        text = (root / path).read_text()
-        assert text.count(old) == 1, f"{path}: {old!r} stands {text.count(old)} times"
-        (root / path).write_text(text.replace(old, new))
-
-    return edit
+def at(stage, jobs):
+    """Those of one stage."""
+    return {job for job in jobs if job.split()[0] == stage}
 
 
-def inserted(path, function, line):
-    """An edit that puts a statement first in a function's body."""
+STUDENTS = students("T1", "T3")
+SMOOTHED = teacher("0.1") | student("0.1", "T1") | student("0.1", "T3") | FIGURES
+UNSMOOTHED = teacher("0") | student("0", "T1") | student("0", "T3") | FIGURES
+TRAINED = SMOOTHED | UNSMOOTHED
+ALL = TRAINED | {"data"}
+LOGITS = at("teacher_logits", TRAINED) | STUDENTS  # and what is made of them
+PREDICTED = at("predict", TRAINED) | FIGURES
+FORWARDED = LOGITS | PREDICTED  # what runs a trained network, and what is made of that
+DRAWN = {"figure grid", "figure stability"}
 
-    def edit(root: Path):
-        tree = ast.parse((root / path).read_text())
-        found = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == function)
-        found.body[1:1] = ast.parse(line).body  # after the docstring
-        (root / path).write_text(ast.unparse(tree))
+# The body of a function or method gets another branch.
+BODIES = {
+    "lskd/train.py:run": TRAINED,
+    "lskd/train.py:train": TRAINED,
+    "lskd/train.py:Training.__init__": TRAINED,
+    "lskd/train.py:Training.run": TRAINED,
+    "lskd/train.py:Training._epoch": TRAINED,
+    "lskd/train.py:Training._step": TRAINED,
+    "lskd/train.py:Training._end_epoch": TRAINED,
+    "lskd/train.py:Training.restore": TRAINED,
+    "lskd/train.py:seed_dropout": TRAINED,
+    "lskd/checkpoint.py:load": TRAINED,
+    "lskd/distill.py:run": STUDENTS,
+    "lskd/distill.py:distill": STUDENTS,
+    "lskd/distill.py:stored": STUDENTS,
+    "lskd/distill.py:read_table": STUDENTS,
+    "lskd/distill.py:draws_at": STUDENTS,
+    "lskd/distill.py:loss_options": STUDENTS,
+    "lskd/distill.py:run_online": NOTHING,
+    "lskd/distill.py:forwarded": NOTHING,
+    "lskd/optimizer.py:sgd": TRAINED,
+    "lskd/optimizer.py:_Sgd.step": TRAINED,
+    "lskd/optimizer.py:Optimizer.zero_grad": TRAINED,
+    "lskd/optimizer.py:_zeros": TRAINED,
+    "lskd/optimizer.py:adam": NOTHING,
+    "lskd/optimizer.py:_Adam.step": NOTHING,
+    "lskd/schedule.py:cosine": TRAINED,
+    "lskd/schedule.py:lr_factor": TRAINED,
+    "lskd/schedule.py:epoch_batches": TRAINED,
+    "lskd/schedule.py:constant": NOTHING,
+    "lskd/schedule.py:multistep": NOTHING,
+    "lskd/losses.py:kd": STUDENTS,
+    "lskd/losses.py:smoothed_cross_entropy": SMOOTHED,
+    "lskd/losses.py:cross_entropy": UNSMOOTHED,
+    "lskd/losses.py:_precise": TRAINED,
+    "lskd/losses.py:logit_mse": NOTHING,
+    "lskd/models/mlp.py:mlp": TRAINED,
+    "lskd/models/mlp.py:MLP.features": TRAINED,
+    "lskd/models/plain_cnn.py:plain_cnn": STUDENTS,
+    "lskd/models/resnet_cifar.py:resnet8": NOTHING,
+    "lskd/models/torchvision_models.py:torchvision_model": NOTHING,
+    "lskd/network.py:new_model": TRAINED,
+    "lskd/network.py:evaluate": TRAINED,
+    "lskd/network.py:be_deterministic": TRAINED,
+    "lskd/network.py:load_model": FORWARDED,
+    "lskd/network.py:all_logits": LOGITS,
+    "lskd/device.py:device_of": TRAINED,
+    "lskd/device.py:lease": TRAINED,
+    "lskd/data/augment.py:augment": TRAINED,
+    "lskd/data/prepared.py:load_split": TRAINED,
+    "lskd/data/digits.py:load": ALL,
+    "lskd/data/split.py:stratified_mask": ALL,
+    "lskd/data/prepare.py:run": ALL,
+    "lskd/data/prepare.py:prepare": ALL,
+    "lskd/data/prepare.py:channel_statistics": ALL,
+    "lskd/data/content.py:check_same": ALL,
+    "lskd/data/imagefolder.py:load": NOTHING,
+    "lskd/data/torchvision_sets.py:load_cifar10": NOTHING,
+    "lskd/jobs/execute.py:main": ALL,
+    "lskd/jobs/execute.py:execute": ALL,
+    "lskd/jobs/execute.py:resolve": ALL,
+    "lskd/jobs/execute.py:is_made": ALL,
+    "lskd/jobs/work.py:Work.read": ALL,
+    "lskd/io/seal.py:checked": ALL,
+    "lskd/io/seal.py:read_record": ALL,
+    "lskd/io/seal.py:seal": ALL,
+    "lskd/io/atomic.py:atomic": ALL,
+    "lskd/inference/predict.py:predict": PREDICTED,
+    "lskd/inference/predict.py:_passes": PREDICTED,
+    "lskd/inference/teacher_logits.py:store": LOGITS,
+    "lskd/inference/snapshots.py:run": NOTHING,
+    "lskd/store.py:write_logits": FORWARDED,
+    "lskd/store.py:LogitsFile.read_view": STUDENTS | FIGURES,
+    "lskd/store.py:quantisation_error": NOTHING,
+    "lskd/metrics/measure.py:run": FIGURES,
+    "lskd/metrics/inputs.py:RunData.logits": FIGURES,
+    "lskd/metrics/accuracy.py:measure": FIGURES - {"metrics stability stability"},
+    "lskd/metrics/accuracy.py:top_k_accuracy": FIGURES - {"metrics stability stability"},
+    "lskd/metrics/stability.py:measure": {"metrics stability stability", "figure stability"},
+    "lskd/metrics/stability.py:stability_eq2": {"metrics stability stability", "figure stability"},
+    "lskd/metrics/classwise.py:class_moments": {"metrics stability stability", "figure stability"},
+    "lskd/metrics/diffusion.py:measure": NOTHING,
+    "lskd/complexity.py:run": NOTHING,
+    "lskd/figures/grid.py:table": {"figure grid"},
+    "lskd/figures/grid.py:draw": {"figure grid"},
+    "lskd/figures/stability.py:draw": {"figure stability"},
+    "lskd/figures/style.py:alpha_colour": DRAWN,
+    "lskd/figures/page.py:page": DRAWN,
+    "lskd/figures/text_table.py:latex": DRAWN,
+    "lskd/figures/render.py:run": DRAWN,
+    "lskd/figures/render.py:render": DRAWN,
+    "lskd/figures/rows.py:over_seeds": DRAWN,
+    "lskd/figures/curves.py:draw": NOTHING,
+    "lskd/io/tables.py:read_table": DRAWN,
+    "lskd/verdict.py:sentences": NOTHING,
+    # what plans, shows and keeps records makes nothing
+    "lskd/cli.py:main": NOTHING,
+    "lskd/live.py:jobs": NOTHING,
+    "lskd/progress.py:running": NOTHING,
+    "lskd/tracking.py:tracker": NOTHING,
+    "lskd/runtime.py:runtime": NOTHING,
+    "lskd/jobs/provenance.py:record": NOTHING,
+    "lskd/jobs/why.py:told": NOTHING,
+    "lskd/jobs/plan.py:Plan.announcement": NOTHING,
+    "lskd/jobs/checks.py:images": NOTHING,
+    "lskd/jobs/fingerprint.py:reached_through": NOTHING,
+    "lskd/studyfile.py:_one_line": NOTHING,
+}
 
-    return edit
+KD = "lskd/losses.py"
+TRAIN = "lskd/train.py"
+OPTIONS = "lskd/config.py"
+CODE = {
+    "a default argument": (replaced(KD, "    temperature: float,\n    soft_weight: float = 1.0,", "    temperature: float,\n    soft_weight: float = 0.9,"), STUDENTS),
+    "a default argument of a loss not used": (replaced(KD, "    *,\n    soft_weight: float = 1.0,", "    *,\n    soft_weight: float = 0.9,"), NOTHING),
+    "a constant of the loader": (replaced("lskd/data/digits.py", "_SPLIT_SEED = 20200", "_SPLIT_SEED = 20202"), ALL),
+    "a constant of the augmentation": (replaced("lskd/data/augment.py", "_GAMMA = -0x61", "_GAMMA = -0x62"), TRAINED),
+    "a constant of a network's passes": (replaced("lskd/network.py", "BLOCK = 512", "BLOCK = 256"), TRAINED),
+    "a constant of an optimiser not used": (replaced("lskd/optimizer.py", "0.999, 1e-8", "0.99, 1e-8"), NOTHING),
+    "a constant of the page": (replaced("lskd/figures/page.py", "margin: 1.5rem; }", "margin: 2rem; }"), DRAWN),
+    "a constant of the look": (replaced("lskd/figures/style.py", '"font.size": 8', '"font.size": 9'), DRAWN),
+    "a constant of the snapshots": (replaced("lskd/jobs/catalogue.py", "PROBE_DRAWS = 600, 5", "PROBE_DRAWS = 600, 6"), NOTHING),
+    "a decorator gone": (replaced("lskd/network.py", "@torch.no_grad()\ndef evaluate", "def evaluate"), TRAINED),
+    "a decorator of an optimiser not used": (replaced("lskd/optimizer.py", "class _Adam(Optimizer):\n    @torch.no_grad()", "class _Adam(Optimizer):"), NOTHING),
+    "a method beside the others": (appended("lskd/models/mlp.py", "\n\nMLP.extra = lambda self: 1\n"), TRAINED),
+    "a base class": (replaced("lskd/optimizer.py", "class Optimizer:", "class Optimizer(dict):"), TRAINED),
+    "a statement of a module": (appended("lskd/models/plain_cnn.py", "\ntorch.manual_seed(3)\n"), STUDENTS),
+    "a formula's sign": (replaced(KD, "soft = soft * temperature**2", "soft = soft / temperature**2"), STUDENTS),
+    "an entry of the table": (replaced("lskd/tables.py", '"kd": "lskd.losses:kd"', '"kd": "lskd.losses:logit_mse"'), STUDENTS),
+    "another family shown by a figure": (replaced("lskd/tables.py", '"lskd.figures.grid", ("accuracy",)', '"lskd.figures.grid", ("accuracy", "calibration")'), {"metrics grid calibration", "figure grid"}),
+    "a stage's name of its file": (replaced("lskd/inference/predict.py", '"head.safetensors"', '"heads.safetensors"'), PREDICTED),
+    # nothing of these can change a result
+    "a comment": (replaced(KD, "def kd(", "# a comment\ndef kd("), NOTHING),
+    "a comment within": (replaced(KD, "    if t_squared:", "    # a comment\n    if t_squared:"), NOTHING),
+    "a docstring": (replaced(KD, '"""-log softmax(z)[y], the loss of hard labels."""', '"""Other words."""'), NOTHING),
+    "a module's docstring": (replaced(TRAIN, '"""The one training loop', '"""That training loop'), NOTHING),
+    "a class's docstring": (replaced(TRAIN, '"""A run in training:', '"""That run in training:'), NOTHING),
+    "all code reformatted": (reformatted("lskd/**/*.py"), NOTHING),
+    "an annotation": (replaced(KD, "    temperature: float,", "    temperature: float | int,"), NOTHING),
+    "a returned annotation": (replaced("lskd/network.py", "split: Split) -> tuple[float, float]:", "split: Split) -> object:"), NOTHING),
+    "a local's annotation": (replaced(TRAIN, "options: dict[str, Any] = {}", "options: dict[str, object] = {}"), NOTHING),
+    "an error's text": (replaced(TRAIN, "; lower recipes.", "; please lower recipes."), NOTHING),
+    "an error's text in the store": (replaced("lskd/store.py", "have changed since they were written", "are others now"), NOTHING),
+    "an error's text in the seal": (replaced("lskd/io/seal.py", "damaged, its bytes are not those that were written", "damaged"), NOTHING),
+    "a log line's text": (replaced("lskd/checkpoint.py", "the run starts afresh", "the run begins again"), NOTHING),
+    "another log line": (inserted(TRAIN, "Training.write", "print('about to write', file=sys.stderr)"), NOTHING),
+    "a local's name": (renamed(KD, "kd", "soft", "part"), NOTHING),
+    "a local's name in a figure": (renamed("lskd/figures/grid.py", "_panel", "smoothings", "several"), NOTHING),
+    "the order of functions": (reordered(KD), NOTHING),
+    "the order of functions with constants": (reordered("lskd/schedule.py"), NOTHING),
+    "imports in another order": (replaced("lskd/distill.py", "from lskd.device import device_of\nfrom lskd.errors import UserError", "from lskd.errors import UserError\nfrom lskd.device import device_of"), NOTHING),
+    "an unused import": (replaced(KD, "import torch\n", "import math\nimport torch\n"), NOTHING),
+    "a new unused function": (appended(KD, "\n\ndef unused(logits_nk):\n    return logits_nk\n"), NOTHING),
+    "a new unused constant": (appended("lskd/network.py", "\n\nUNUSED = 3\n"), NOTHING),
+    "a type's alias": (replaced("lskd/schedule.py", "Recipe = dict[str, Any]", "Recipe = dict[str, object]"), NOTHING),
+    "a new loss": (each(appended(KD, "\n\ndef mine(a, b, c):\n    return a\n"), replaced("lskd/tables.py", '    "kd": ', '    "mine": "lskd.losses:mine",\n    "kd": ')), NOTHING),
+    "a new metric": (each(appended("lskd/metrics/mine.py", "def measure(runs, options):\n    return []\n"), replaced("lskd/tables.py", '    "history": ', '    "mine": Metric("lskd.metrics.mine:measure"),\n    "history": ')), NOTHING),
+    "a new figure": (each(appended("lskd/figures/mine.py", "def table(frames, options): ...\n\ndef draw(table, frames, options): ...\n"), replaced("lskd/tables.py", '    "grid": Figure', '    "mine": Figure("lskd.figures.mine", ()),\n    "grid": Figure')), NOTHING),
+    "a new model": (each(appended("lskd/models/mine.py", "def mine(num_classes, image_shape): ...\n"), replaced("lskd/tables.py", '    "mlp": ', '    "mine": "lskd.models.mine:mine",\n    "mlp": ')), NOTHING),
+    "a new schedule": (each(appended("lskd/schedule.py", "\n\ndef mine(recipe, done, epoch):\n    return 1.0\n"), replaced("lskd/tables.py", '("constant", "step"', '("constant", "mine", "step"'), replaced(OPTIONS, '"cosine", "linear"]', '"cosine", "linear", "mine"]')), NOTHING),
+    "a new optimiser": (each(appended("lskd/optimizer.py", "\n\ndef mine(recipe, parameters):\n    return sgd(recipe, parameters)\n"), replaced("lskd/tables.py", '{"sgd": ', '{"mine": "lskd.optimizer:mine", "sgd": '), replaced(OPTIONS, 'Literal["sgd", "adam"]', 'Literal["sgd", "adam", "mine"]')), NOTHING),
+    "a new data set": (each(appended("lskd/data/mine.py", "def load(root, **options): ...\n"), replaced("lskd/tables.py", '    "digits": ', '    "mine": "lskd.data.mine:load",\n    "digits": ')), NOTHING),
+    "a new option that is off": (replaced(OPTIONS, "    grad_clip: float = off(", "    clip_value: float = off(0.0, 0.0, ge=0)\n    grad_clip: float = off("), NOTHING),
+    "a new option of a model that is off": (replaced(OPTIONS, "    dropout: float = off(", "    depth: int = off(0, 0)\n    dropout: float = off("), NOTHING),
+    "a new option of distillation that is off": (replaced(OPTIONS, "    t_squared: bool", "    margin: float = off(0.0, 0.0)\n    t_squared: bool"), NOTHING),
+    "a new option of an optimiser not used": (replaced(OPTIONS, "    nesterov: bool = ", '    beta2: float = used_with(0.999, {"optimizer": ["adam"]})\n    nesterov: bool = '), NOTHING),
+    "a new field of the runtime": (replaced("lskd/runtime.py", "    compile: bool = False", "    compile: bool = False\n    pin: bool = False"), NOTHING),
+    "another range of an option": (replaced(OPTIONS, "epochs: int = Field(30, ge=1, le=10000)", "epochs: int = Field(30, ge=1, le=20000)"), NOTHING),
+    "an option's description": (replaced(OPTIONS, 'description="adam: beta 1"', 'description="adam: its beta 1"'), NOTHING),
+    "a message": (replaced("lskd/errors.py", "the user can mend this", "a user can mend this"), NOTHING),
+    "a rule's spaces": (replaced("workflow/rules/train.smk", '"python -m lskd.jobs.execute {log:q}"', '"python  -m  lskd.jobs.execute  {log:q}"'), NOTHING),
+    "a rule's comment": (replaced("workflow/rules/train.smk", "rule train:\n", "# a comment\nrule train:\n\n"), NOTHING),
+    "a rule's threads": (replaced("workflow/rules/metrics.smk", "    shell:\n", "    threads: 2\n    shell:\n"), NOTHING),
+    "how the rules are written": (replaced("workflow/rules/common.smk", "IS_MAIN = (\n    workflow", "IS_MAIN = (  # a comment\n        workflow"), NOTHING),
+    "a caption": (appended("workflow/report/figure.rst", "\nOther words.\n"), NOTHING),
+    "a locked environment": (appended("envs/train.yaml", "# a comment\n"), NOTHING),
+    "the profile": (appended("workflow/profiles/default/profile.yaml", "# a comment\n"), NOTHING),
+    "the readme and the tests": (each(appended("README.md", "# lskd\n"), appended("tests/test_x.py", "X = 1\n")), NOTHING),
+    "a paper's study": (appended("workflow/studies/muller2019.yaml", "# a comment\n"), NOTHING),
+}  # fmt: skip
+
+ONE, TWO = ("recipes", "one"), ("recipes", "two")
 
 
-def reformatted(path):
-    """An edit that drops all comments and changes the layout: what ast.unparse makes of the file."""
-    return lambda root: (root / path).write_text(ast.unparse(ast.parse((root / path).read_text())))
+def seeded(seed):
+    """All jobs of both teachers and their students at a seed, and the figures."""
+    jobs = teacher("0", seed) | teacher("0.1", seed) | FIGURES
+    return jobs.union(*(student(alpha, slug, seed) for alpha in ("0", "0.1") for slug in ("T1", "T3")))
 
 
-def configured(change):
-    """An edit of the config."""
-
-    def edit(root: Path):
-        study = copy.deepcopy(TINY)
-        study = change(study) or study
-        (root / "config.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
-
-    return edit
-
-
-def put(*path_and_value):
-    """A config edit: put(key, key, ..., value)."""
-    *path, last, value = path_and_value
-
-    def change(study):
-        place = study
-        for key in path:
-            place = place[key]
-        place[last] = value
-
-    return configured(change)
-
-
-def touched(pattern):
-    """An edit that gives files a new time."""
-    return lambda root: [os.utime(path) for path in root.glob(pattern)]
-
-
-def copied_in(pattern):
-    """An edit that replaces files by copies of themselves."""
-
-    def edit(root: Path):
-        for path in root.glob(pattern):
-            shutil.copyfile(path, path.with_suffix(".copy"))
-            path.with_suffix(".copy").replace(path)
-
-    return edit
-
-
-def byte_changed(pattern):
-    """An edit that flips one bit in the middle of each file."""
-
-    def edit(root: Path):
-        for path in root.glob(pattern):
-            content = bytearray(path.read_bytes())
-            content[len(content) // 2] ^= 1
-            path.write_bytes(content)
-
-    return edit
-
-
-RUN = "results/digits/mlp-w8/one/ls0.1/seed0"
-LOGITS = f"{RUN}/logits/test.parquet"
-VIEWS = f"{RUN}/logits/views2-*.parquet"
-
-
-def reordered(study):
-    """The same study, told in another order."""
+def told_otherwise(study):
+    """The same study, its keys and lists in another order."""
     study = dict(reversed(study.items()))
+    study["recipes"] = {name: dict(reversed(recipe.items())) for name, recipe in reversed(study["recipes"].items())}
     study["teachers"]["t"] = dict(reversed(study["teachers"]["t"].items())) | {"label_smoothing": [0.1, 0.0]}
     study["students"]["s"]["temperature"] = [3, 1]
     return study
 
 
-EDITS = {
-    "a comment": (replaced("lskd/losses.py", "def kd(", "# said\ndef kd("), set()),
-    "a docstring": (replaced("lskd/train.py", '"""The one training loop', '"""One loop'), set()),
-    "a touch of code": (touched("lskd/**/*.py"), set()),
-    "a touch of rules": (touched("workflow/rules/*.smk"), set()),
-    "a reformat of the losses": (reformatted("lskd/losses.py"), set()),
-    "a reformat of the training": (reformatted("lskd/train.py"), set()),
-    "another order of keys and lists": (configured(reordered), set()),
-    "another name of the study": (put("name", "Renamed"), set()),
-    "another number of workers": (put("runtime", {"device": "cpu", "workers": 7}), set()),
-    "another number of threads": (put("runtime", {"device": "cpu", "threads": 2}), set()),
-    "a new option left at its default": (
-        replaced(
-            "lskd/config.py", "    nesterov: bool = False\n", "    nesterov: bool = False\n    new: bool = False\n"
-        ),
-        set(),
+def with_every_default(study):
+    """The same study with what it leaves out said."""
+    study["data"] = {"dataset": "digits", "val_fraction": 0.15, "test_fraction": 0.2}
+    recipe = {"batch_size": 128, "optimizer": "sgd", "lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4}
+    recipe |= {"schedule": "cosine", "nesterov": False, "warmup_epochs": 0, "grad_clip": 0.0, "amp": "none"}
+    recipe |= {"flip": False, "select": "last", "snapshot_epochs": [], "loss_scale": 1.0, "milestones": []}
+    for name in study["recipes"]:
+        study["recipes"][name] |= recipe
+    study["teachers"]["t"] |= {"smoothing": "uniform"}
+    study["teachers"]["t"]["model"] |= {"dropout": 0.0}
+    variant = {"loss": "kd", "t_squared": True, "soften_student": True, "reduction": "batchmean", "views": "epochs"}
+    study["students"]["s"] |= variant | {"dtype": "float32", "soft_weight": [1.0], "label_smoothing": [0.0, 0.1]}
+    study["figures"]["grid"] |= {"groups": [], "classes": [], "temperatures": []}
+
+
+def numbers_written(pairs):
+    """The numbers of config.yaml in another way of writing them."""
+
+    def edit(root: Path):
+        text = (root / "config.yaml").read_text()
+        for old, new in pairs.items():
+            assert old in text
+            text = text.replace(old, new)
+        (root / "config.yaml").write_text(text)
+
+    return edit
+
+
+def matched(temperatures, **options):
+    """Students with other options, at some temperatures."""
+
+    def change(study):
+        study["students"]["s"] |= options | {"temperature": temperatures}
+
+    return configured(change)
+
+
+def default(field, old, new):
+    """A field's default in lskd/config.py, which the study leaves out."""
+    return replaced(OPTIONS, f"    {field} = {old}", f"    {field} = {new}")
+
+
+NAMED_OTHERWISE = {job.replace("ls0.1/", "ls0.1-others/") for job in SMOOTHED}
+STUDENTS_OF_BEST = at("predict", STUDENTS) | GRID
+CONFIG = {
+    "the split": (put("data", {"dataset": "digits", "val_fraction": 0.2}), ALL),
+    "the test split": (put("data", {"dataset": "digits", "test_fraction": 0.25}), ALL),
+    "the data's name": (put("data", {"dataset": "digits", "name": "mine"}), ALL),
+    "the teachers' width": (put("teachers", "t", "model", "width", 9), TRAINED),
+    "the teachers' dropout": (put("teachers", "t", "model", "dropout", 0.1), TRAINED),
+    "the students' width": (put("students", "s", "model", "width", 3), STUDENTS),
+    "another network": (put("students", "s", "model", "mlp"), STUDENTS),
+    "epochs of the teachers": (put(*ONE, "epochs", 2), TRAINED),
+    "batch_size": (put(*ONE, "batch_size", 64), TRAINED),
+    "optimizer": (put(*ONE, "optimizer", "adam"), TRAINED),
+    "lr": (put(*ONE, "lr", 0.05), TRAINED),
+    "momentum": (put(*ONE, "momentum", 0.8), TRAINED),
+    "weight_decay": (put(*ONE, "weight_decay", 0.0), TRAINED),
+    "schedule": (put(*ONE, "schedule", "linear"), TRAINED),
+    "nesterov": (put(*ONE, "nesterov", True), TRAINED),
+    "grad_clip": (put(*ONE, "grad_clip", 1.0), TRAINED),
+    "loss_scale": (put(*ONE, "loss_scale", 3.0), TRAINED),
+    "amp": (put(*ONE, "amp", "bfloat16"), TRAINED),
+    "crop_padding of the teachers": (put(*ONE, "crop_padding", 2), TRAINED),
+    "flip": (put(*ONE, "flip", True), TRAINED),
+    "snapshot_epochs": (put(*ONE, "snapshot_epochs", [1]), TRAINED),
+    "warmup_epochs": (put(*TWO, "warmup_epochs", 1), STUDENTS),
+    "lr of the students": (put(*TWO, "lr", 0.05), STUDENTS),
+    "amp of the students": (put(*TWO, "amp", "bfloat16"), STUDENTS),
+    "epochs of the students": (put(*TWO, "epochs", 3), LOGITS),
+    "crop_padding of the students": (put(*TWO, "crop_padding", 2), LOGITS),
+    "the students' best": (put(*TWO, "select", "best"), STUDENTS_OF_BEST),
+    "the teachers' best": (put(*ONE, "select", "best"), FORWARDED),
+    "one more seed": (put("seeds", [0, 1]), seeded(1)),
+    "another seed": (put("seeds", [7]), seeded(7)),
+    "a new alpha": (put("teachers", "t", "label_smoothing", [0.0, 0.1, 0.2]), teacher("0.2") | student("0.2", "T1") | student("0.2", "T3") | FIGURES),
+    "an alpha less": (put("teachers", "t", "label_smoothing", [0.1]), FIGURES),
+    "the form of smoothing": (put("teachers", "t", "smoothing", "others"), NAMED_OTHERWISE),
+    "a new T": (put("students", "s", "temperature", [1, 2, 3]), students("T2")),
+    "a T less": (put("students", "s", "temperature", [3]), GRID),
+    "a weight": (put("students", "s", "soft_weight", [0.5]), students("T1-w0.5", "T3-w0.5")),
+    "students of some teachers": (put("students", "s", "label_smoothing", [0.1]), GRID),
+    "without T squared": (matched([1, 3], t_squared=False), students("T1-noT2", "T3-noT2")),
+    "the student not softened": (matched([3], soften_student=False), students("T3-hardstudent")),
+    "another reduction": (matched([3], reduction="mean"), students("T3-mean")),
+    "logits matched": (matched([1], loss="logit_mse"), students("T1-logit_mse")),
+    "the clean image's logits": (matched([3], views=1), students("T3-v1") | at("teacher_logits", TRAINED)),
+    "as many draws as epochs": (matched([3], views=2), students("T3-v2")),
+    "one draw more": (matched([3], views=3), students("T3-v3") | at("teacher_logits", TRAINED)),
+    "the teacher in the loop": (matched([3], views="online"), students("T3-online")),
+    "half precision of the store": (matched([3], dtype="float16"), students("T3-float16") | at("teacher_logits", TRAINED)),
+    "a recipe of another name": (configured(lambda study: study["recipes"].update(three=study["recipes"]["two"]) or study["students"]["s"].update(recipe="three")), STUDENTS),
+    "a group of another name": (configured(lambda study: study.update(students={"pupils": study["students"]["s"]})), GRID),
+    "the study's name": (put("study", "other"), FIGURES),
+    "the scale": (put("scale", "small"), FIGURES),
+    "a new figure": (put("figures", "size", {"kind": "complexity"}), {"metrics size complexity", "figure size"}),
+    "a new figure of known numbers": (put("figures", "again", {"kind": "grid"}), {"metrics again accuracy", "figure again"}),
+    "a new kind of figure": (put("figures", "courses", {"kind": "curves"}), {"metrics courses history", "figure courses"}),
+    "a figure's groups": (put("figures", "stability", "groups", ["s"]), STABILITY),
+    "a figure's temperatures": (put("figures", "grid", "temperatures", [1]), GRID),
+    "what a figure alone looks at": (put("figures", "grid", "classes", ["3"]), {"figure grid"}),
+    "new networks alone": (put("baselines", {"b": {"model": {"name": "mlp", "width": 4}, "recipe": "one"}}), {"train ls0/0", "predict ls0/0"} | GRID),
+    "test_fraction's default": (default("test_fraction: float", "used_with(\n        0.2", "used_with(\n        0.25"), ALL),
+    "val_fraction's default": (default("val_fraction: float", "Field(0.15", "Field(0.2"), ALL),
+    "batch_size's default": (default("batch_size: int", "Field(128", "Field(64"), TRAINED),
+    "optimizer's default": (default('optimizer: Literal["sgd", "adam"]', '"sgd"', '"adam"'), TRAINED),
+    "lr's default": (default("lr: float", "Field(0.1", "Field(0.05"), TRAINED),
+    "momentum's default": (default("momentum: float", "Field(0.9", "Field(0.8"), TRAINED),
+    "weight_decay's default": (default("weight_decay: float", "Field(5e-4", "Field(1e-4"), TRAINED),
+    "schedule's default": (replaced(OPTIONS, '"linear"] = "cosine"', '"linear"] = "constant"'), TRAINED),
+    "warmup_epochs's default": (each(default("warmup_epochs: int", "off(0, 0", "off(0, 1"), put("recipes", {"one": {"epochs": 2, "warmup_epochs": 0, "crop_padding": 1}, "two": {"epochs": 2, "crop_padding": 1}})), TRAINED),
+    "flip's default": (default("flip: bool", "off(False, False)", "off(False, True)"), TRAINED),
+    "loss_scale's default": (default("loss_scale: float", "off(1.0, 1.0", "off(1.0, 3.0"), TRAINED),
+    "amp's default": (default('amp: Literal["none", "bfloat16", "float16"]', 'off("none", "none"', 'off("none", "bfloat16"'), TRAINED),
+    "select's default": (default('select: Literal["last", "best"]', 'outside("last"', 'outside("best"'), FORWARDED),
+    "dropout's default": (default("dropout: float", "off(0.0, 0.0", "off(0.0, 0.1"), None),
+    "the reduction's default": (default('reduction: Literal["batchmean", "mean"]', 'used_with("batchmean"', 'used_with("mean"'), students("T1-mean", "T3-mean")),
+    "T squared's default": (default("t_squared: bool", "used_with(True", "used_with(False"), students("T1-noT2", "T3-noT2")),
+    "soft_weight's default": (default("soft_weight: Axis[Weight]", "[1.0]", "[0.5]"), students("T1-w0.5", "T3-w0.5")),
+    "seeds' default": (each(replaced(OPTIONS, "= [0, 1, 2]", "= [5]"), configured(lambda study: study.pop("seeds") and None)), seeded(5)),
+    # nothing of these can change a result
+    "another order": (configured(told_otherwise), NOTHING),
+    "every default said": (configured(with_every_default), NOTHING),
+    "the title": (put("name", "Another title"), NOTHING),
+    "threads": (put("runtime", {"device": "cpu", "threads": 2}), NOTHING),
+    "workers": (put("runtime", {"device": "cpu", "workers": 4}), NOTHING),
+    "the device": (put("runtime", {"device": "auto"}), NOTHING),
+    "no runtime": (configured(lambda study: study.pop("runtime") and None), NOTHING),
+    "channels_last": (put("runtime", {"device": "cpu", "channels_last": True}), NOTHING),
+    "compile": (put("runtime", {"device": "cpu", "compile": True}), NOTHING),
+    "checkpoint_minutes": (put("runtime", {"device": "cpu", "checkpoint_minutes": 5}), NOTHING),
+    "runs_per_gpu": (put("runtime", {"device": "cpu", "runs_per_gpu": 2}), NOTHING),
+    "track": (put("runtime", {"device": "cpu", "track": "tensorboard"}), NOTHING),
+    "step_epochs under cosine": (put(*ONE, "step_epochs", 7), NOTHING),
+    "decay under cosine": (put(*ONE, "decay", 0.2), NOTHING),
+    "image_size of digits": (put("data", {"dataset": "digits", "image_size": 32}), NOTHING),
+    "the root of digits": (put("data", {"dataset": "digits", "root": "elsewhere"}), NOTHING),
+    "a recipe that no one uses": (put("recipes", "three", {"epochs": 3}), NOTHING),
+    "scales that are not used": (put("scales", {"demo": {}, "paper": {"seeds": [0, 1, 2]}}), NOTHING),
+    "a scale that says the same": (put("scales", {"demo": {"seeds": [0]}}), NOTHING),
+    "pictures that are not used": (put("pictures", {"seeds": [3]}), NOTHING),
+    "numbers written otherwise": (numbers_written({"- 0.1\n": "- 0.10\n", "- 0.0\n": "- 0\n", "- 3\n": "- 3.0\n"}), NOTHING),
+    "numbers with an exponent": (numbers_written({"- 0.1\n": "- 1.0e-1\n", "width: 8": "width: 0x8"}), NOTHING),
+    "a comment in the config": (appended("config.yaml", "# a comment\n"), NOTHING),
+    "the config in braces": (lambda root: (root / "config.yaml").write_text(yaml.safe_dump(TINY, default_flow_style=True)), NOTHING),
+    "a scalar for a list": (put("seeds", 0), NOTHING),
+    "a figure less": (configured(lambda study: study["figures"].pop("grid") and None), NOTHING),
+    "step_epochs's default": (default("step_epochs: int", "used_with(30", "used_with(40"), NOTHING),
+    "decay's default": (replaced(OPTIONS, "decay: float = used_with(\n        0.1", "decay: float = used_with(\n        0.2"), NOTHING),
+    "image_size's default": (replaced(OPTIONS, "image_size: int = used_with(\n        64", "image_size: int = used_with(\n        32"), NOTHING),
+    "epochs's default": (default("epochs: int", "Field(30", "Field(40"), NOTHING),
+    "the runtime's defaults": (replaced("lskd/runtime.py", "workers: int = Field(2", "workers: int = Field(4"), NOTHING),
+}  # fmt: skip
+CONFIG.pop("dropout's default")  # which is no default for a network without dropout: the config is refused
+
+LOOKED_AT = {f"figure the_{kind}" for kind in tables.FIGURES}
+
+
+def shown(*kinds):
+    """The figures of some kinds."""
+    return {f"figure the_{kind}" for kind in kinds}
+
+
+def look(kind, **options):
+    """Another option of a figure in the study of all kinds."""
+    return put("figures", f"the_{kind}", KINDS["figures"][f"the_{kind}"] | options, study=KINDS)
+
+
+PROJECTED = {f"metrics the_{kind} projection" for kind in ("clusters", "projection", "projection_muller")}
+INFORMATION = {"metrics the_information information", "figure the_information"}
+OF_KINDS = {
+    "the snapshots": (inserted("lskd/inference/snapshots.py", "run"), INFORMATION | {"snapshots ls0/0"}),
+    "the constant of the snapshots": (
+        replaced("lskd/jobs/catalogue.py", "PROBE_DRAWS = 600, 5", "PROBE_DRAWS = 600, 6"),
+        INFORMATION | {"snapshots ls0/0"},
     ),
-    "an edit of a model that no run uses": (
-        inserted("lskd/models/resnet_cifar.py", "resnet8", "print('resnet')"),
-        set(),
+    "the count of parameters": (
+        inserted("lskd/complexity.py", "run"),
+        {"metrics the_complexity complexity", "figure the_complexity"},
     ),
-    "a new alpha": (
-        put("teachers", "t", "label_smoothing", [0.0, 0.1, 0.2]),
-        teacher("0.2") | student("0.2", 1) | student("0.2", 3) | PLANS | FIGURES,
+    "a projection": (
+        inserted("lskd/metrics/projection.py", "measure"),
+        PROJECTED | shown("clusters", "projection", "projection_muller"),
     ),
-    "a new T": (
-        put("students", "s", "temperature", [1, 2, 3]),
-        student("0", 2) | student("0.1", 2) | {"plan grid"} | GRID,
+    "the courses": (inserted("lskd/metrics/history.py", "measure"), {"metrics the_curves history", "figure the_curves"}),
+    "the look": (inserted("lskd/figures/style.py", "context"), LOOKED_AT),
+    "a marker": (inserted("lskd/figures/style.py", "marker"), None),
+    "a figure": (inserted("lskd/figures/diffusion.py", "draw"), shown("diffusion")),
+    "a figure that another is made of": (inserted("lskd/figures/accuracy_table.py", "table"), None),
+    "the words of the verdict": (inserted("lskd/verdict.py", "sentences"), shown("verdict")),
+    "classes of a figure": (
+        look("clusters", classes=["3", "9", "8"]),
+        {"metrics the_clusters projection", "metrics the_clusters clusters", "figure the_clusters"},
     ),
-    "one more seed": (
-        put("seeds", [0, 1]),
-        teacher("0", 1)
-        | teacher("0.1", 1)
-        | PLANS
-        | FIGURES
-        | {job for alpha in ("0", "0.1") for T in (1, 3) for job in student(alpha, T, 1)},
+    "classes in another order": (look("information", classes=["8", "3"]), shown("information")),
+    "two other classes": (look("information", classes=["3", "9"]), INFORMATION | {"snapshots ls0/0"}),
+    "temperatures of a figure": (
+        look("soft_targets", temperatures=[1, 4, 20]),
+        {"metrics the_soft_targets probabilities", "figure the_soft_targets"},
     ),
-    "the body of the KD loss": (inserted("lskd/losses.py", "kd", "temperature = temperature + 0"), ALL_STUDENTS | GRID),
-    "the smoothing loss": (
-        inserted("lskd/losses.py", "smoothed_cross_entropy", "label_smoothing = label_smoothing + 0"),
-        SMOOTHED | FIGURES,
+    "an option of one of two families": (
+        look("summary", t1=1, t2=3),
+        {"metrics the_summary diffusion", "figure the_summary"},
     ),
-    "the hard loss": (
-        inserted("lskd/losses.py", "cross_entropy", "labels_n = labels_n + 0"),
-        None,  # see test_shared_code
+    "similar classes": (
+        look("diffusion", targets=["3"], similar={"3": ["8", "9"]}),
+        {"metrics the_diffusion diffusion", "figure the_diffusion"},
     ),
-    "the student's model file": (
-        inserted("lskd/models/plain_cnn.py", "plain_cnn", "print('student')"),
-        ALL_STUDENTS | GRID,
-    ),
-    "the teacher's model file": (inserted("lskd/models/mlp.py", "mlp", "print('teacher')"), EVERYTHING),
-    "one metric's body": (
-        inserted("lskd/metrics/stability.py", "measure", "runs = list(runs)"),
-        {"metrics stability stability", "figure stability"},
-    ),
-    "a metric that two figures show": (
-        inserted("lskd/metrics/accuracy.py", "measure", "runs = list(runs)"),
-        GRID | {"metrics stability accuracy", "figure stability"},
-    ),
-    "a figure's style": (inserted("lskd/figures/grid.py", "draw", "options = dict(options)"), {"figure grid"}),
-    "how pictures are written": (
-        inserted("lskd/figures/render.py", "render", "pass"),
-        {"figure grid", "figure stability"},
-    ),
-    "the dump": (
-        inserted("lskd/dump.py", "dump", "pass"),
-        {job for job in EVERYTHING if job.startswith("dump")} | FIGURES,
-    ),
-    "the stored views": (
-        inserted("lskd/views.py", "views", "pass"),
-        {"views ls0/0", "views ls0.1/0"} | ALL_STUDENTS | GRID,
-    ),
-    "the loader of the data": (inserted("lskd/data/digits.py", "load", "pass"), {"data"} | EVERYTHING),
-    "the teachers' recipe": (put("recipes", "one", "lr", 0.05), EVERYTHING | PLANS),
-    "the students' recipe": (put("recipes", "two", "lr", 0.05), ALL_STUDENTS | GRID | {"plan grid"}),
-    "a figure's own option": (
-        put("figures", "grid", {"kind": "grid", "classes": ["3"]}),
-        {"metrics grid accuracy", "figure grid"},
-    ),
-    "a picture deleted": (lambda root: (root / "results/figures/demo/tiny/grid.svg").unlink(), {"figure grid"}),
-    "a logits file touched": (touched(LOGITS), set()),
-    "a views file touched": (touched(VIEWS), set()),
-    "weights touched": (touched(f"{RUN}/*.safetensors"), set()),
-    "a logits file copied in with the same content": (copied_in(LOGITS), set()),
-    "a views file copied in with the same content": (copied_in(VIEWS), set()),
-    "a logits file with one bit changed": (byte_changed(LOGITS), FIGURES),
-    "a views file with one bit changed": (byte_changed(VIEWS), student("0.1", 1) | student("0.1", 3) | GRID),
+    "the title": (put("name", "Another title", study=KINDS), NOTHING),
+    "an option that the kind does not use": (look("curves", t1=1), shown("curves")),
 }
-EDITS.pop("the hard loss")
+
+STATES = {  # of the results
+    ".snakemake is gone": (shell("rm -rf .snakemake"), NOTHING),
+    "everything has the time of now": (touched("results/**/*"), NOTHING),
+    "everything is old": (touched("results/**/*", 0), NOTHING),
+    "a teacher's weights are new": (touched("results/runs/digits/mlp-w8/one/ls0.1/*/*"), NOTHING),
+    "the data are of tomorrow": (touched("results/data/*/*", 4e9), NOTHING),
+    "the code is of tomorrow": (touched("lskd/**/*.py", 4e9), NOTHING),
+    "metrics are older than what they were made of": (touched("results/metrics/**/*", 1), NOTHING),
+    "the metrics are all that is left": (
+        shell("cd results && rm -rf data runs predictions teacher_logits .jobs .running .cache"),
+        NOTHING,
+    ),
+    "the drawn figures are all that is left": (
+        shell("cd results && rm -rf data runs predictions teacher_logits metrics .jobs .running"),
+        NOTHING,
+    ),
+    "all is gone": (shell("rm -rf results"), ALL),
+    "a published figure is gone": (deleted("results/figures/demo/tiny/grid.svg"), NOTHING),
+    "a published figure is overwritten": (
+        lambda root: (root / "results/figures/demo/tiny/grid.svg").write_text("mine"),
+        NOTHING,
+    ),
+    "a drawn figure's picture is gone": (deleted("results/drawn/demo/tiny/grid-*/figure.svg"), {"figure grid"}),
+    "a drawn figure's numbers are gone": (deleted("results/drawn/demo/tiny/grid-*/figure.csv"), {"figure grid"}),
+    "a drawn figure's record is gone": (deleted("results/drawn/demo/tiny/grid-*/record.json"), {"figure grid"}),
+    "a drawn figure's log is gone": (deleted("results/drawn/demo/tiny/grid-*/figure.log"), NOTHING),
+    "a figure and its metrics are gone": (
+        deleted("results/drawn/demo/tiny/grid-*/record.json", "results/metrics/demo/tiny/grid/*/metrics.parquet"),
+        GRID,
+    ),
+    "a figure and a prediction's file are gone": (
+        deleted("results/drawn/demo/tiny/grid-*/figure.md", "results/predictions/**/kd-T3-*ls0.1/*/head.safetensors"),
+        {"figure grid"},
+    ),
+    "killed jobs left their files": (
+        each(
+            appended("results/.running/0123456789.json", "{}"),
+            appended("results/.running/.0123456789.tmp", "{"),
+            appended("results/.jobs/0123456789.json", "{}"),
+            appended("results/runs/digits/mlp-w8/one/ls0/seed0-0123456789/checkpoint.pt", "half"),
+            appended("results/runs/digits/mlp-w8/one/ls0/seed0-0123456789/.model.safetensors.x.h.1.tmp", "half"),
+        ),
+        NOTHING,
+    ),
+    "results of other code beside them": (
+        shell(
+            "for each in results/runs/digits/mlp-w8/one/ls0/seed0-*; do cp -r $each ${each%-*}-0123456789; done;"
+            "cp -r results/drawn/demo/tiny results/drawn/demo/other"
+        ),
+        NOTHING,
+    ),
+    "copied without times": (shell("cp -r results copy && rm -rf results .snakemake && mv copy results"), NOTHING),
+    "through tar": (shell("tar cf x.tar results && rm -rf results .snakemake && tar xmf x.tar && rm x.tar"), NOTHING),
+    "linked from elsewhere": (shell("mv results ../elsewhere && ln -s ../elsewhere results"), NOTHING),
+}
+SAMPLE = {  # rows that Snakemake plans too
+    *("lskd/distill.py:draws_at", "lskd/losses.py:cross_entropy", "lskd/network.py:all_logits"),
+    *("lskd/metrics/stability.py:measure", "lskd/figures/style.py:alpha_colour", "lskd/jobs/execute.py:main"),
+    *("all code reformatted", "another family shown by a figure", "a rule's spaces", "a rule's threads"),
+    *("the test split", "the students' best", "one more seed", "the clean image's logits", "a new figure"),
+    *("every default said", "batch_size's default", "T squared's default", "the device"),
+    *STATES,
+}
 
 
-@contextmanager
-def put_back(root: Path):
-    """Give everything that an edit may change back its content and its times."""
-    kept = root.parent / "kept"
-    folders = ("lskd", "workflow", "results", ".snakemake")
-    for folder in folders:
-        shutil.copytree(root / folder, kept / folder)
-    shutil.copy2(root / "config.yaml", kept / "config.yaml")
-    try:
-        yield
-    finally:
-        for folder in folders:
-            shutil.rmtree(root / folder)
-            shutil.move(kept / folder, root / folder)
-        shutil.move(kept / "config.yaml", root / "config.yaml")
-        shutil.rmtree(kept)
+def check(tree, row, edit, expected, *parts):
+    """Edit, plan and put back."""
+    with put_back(tree.folder, *parts):
+        edit(tree.folder)
+        assert tree.pending() == expected
+        if row in SAMPLE:
+            assert tree.planned() == expected
 
 
-@pytest.mark.parametrize("edit", EDITS)
-def test_edit_plans_exactly(finished, edit):
-    change, expected = EDITS[edit]
-    with put_back(finished.folder):
-        change(finished.folder)
-        assert finished.planned() == expected
+@pytest.mark.parametrize("name", BODIES)
+def test_a_functions_body(finished, name):
+    edit = inserted(*name.split(":"))
+    check(finished, name, edit, BODIES[name], "lskd")
 
 
-def test_every_edit_taken_back_plans_nothing(finished):
-    sources = [path for part in ("lskd", "config.yaml") for path in [finished.folder / part]]
-    files = [file for source in sources for file in ([source] if source.is_file() else source.rglob("*.py"))]
-    with put_back(finished.folder):
-        before = {file: file.read_bytes() for file in files}
-        for change, _ in EDITS.values():
-            if not change.__qualname__.startswith(("touched", "copied_in", "byte_changed", "<lambda>")):
-                try:
-                    change(finished.folder)
-                finally:
-                    for file, content in before.items():
-                        file.write_bytes(content)
-        assert finished.planned() == set()
+@pytest.mark.parametrize("row", CODE)
+def test_code(finished, row):
+    edit, expected = CODE[row]
+    check(finished, row, edit, expected, "lskd", "workflow", "envs", "README.md", "tests", "config.yaml")
 
 
-def test_alpha_and_temperature_swapped_between_two_runs(finished):
-    """Snakemake compares params as a set of values; a run's spec is one string, and its path carries both."""
-    with put_back(finished.folder):
-        finished.configure(_crossed(alpha=0.5, temperature=0.25))
-        finished.run()
-        finished.configure(_crossed(alpha=0.25, temperature=0.5))
-        assert {"train ls0.25/0", "distill ls0.25/0 T0.5"} <= finished.planned()
-
-
-def _crossed(alpha, temperature):
-    study = copy.deepcopy(TINY)
-    study["teachers"]["t"]["label_smoothing"] = [alpha]
-    study["students"]["s"]["temperature"] = [temperature]
-    return study
-
-
-def test_a_changed_byte_is_told_at_reading(finished):
-    with put_back(finished.folder):
-        byte_changed(LOGITS)(finished.folder)
-        done = finished.snakemake("stability")
-        assert done.returncode != 0
-        told = [line for line in done.stdout.splitlines() if line.startswith("error:")]
-        assert told
-        assert all("logits/test.parquet" in line for line in told)
-        assert "Traceback" not in done.stdout
-
-
-def test_logits_of_another_run_are_told_at_reading(finished):
-    with put_back(finished.folder):
-        other = finished.folder / LOGITS.replace("ls0.1", "ls0")
-        shutil.copyfile(other, finished.folder / LOGITS)
-        done = finished.snakemake("stability")
-        assert done.returncode != 0
-        assert "another run" in done.stdout
-
-
-def test_code_edited_while_a_job_waits_stops_it(finished):
-    """On a cluster files get edited while jobs wait: a step checks that its code is the code it was planned with."""
-    with put_back(finished.folder):
-        inserted("lskd/losses.py", "kd", "temperature = temperature + 0")(finished.folder)
-        waiting = (
-            'sed -i "s/temperature = temperature + 0/temperature = temperature * 1/" lskd/losses.py; exec python "$@"'
-        )
-        (finished.folder / "python").write_text(f"#!/bin/sh\n{waiting}\n")
-        (finished.folder / "python").chmod(0o755)
-        rule = finished.folder / "workflow/rules/train.smk"
-        rule.write_text(rule.read_text().replace('"python -m lskd.distill', '"./python -m lskd.distill'))
-        done = finished.snakemake("grid")
-        (finished.folder / "python").unlink()
-        assert done.returncode != 0
-        assert "the code changed from" in done.stdout
-
-
-def test_a_published_number_edited_draws_its_papers_figures_again(finished):
-    with put_back(finished.folder):
-        note = "note: shen2021_fig3: a paper's study, which --config name does not touch"
-        assert note in finished.run("shen2021_fig3", "--config", "name=Renamed")
-        assert finished.planned("shen2021_fig3") == set()
-        replaced("lskd/papers/shen2021.yaml", "paper: ", "paper:  ")(finished.folder)
-        assert finished.planned("shen2021_fig3", "grid", "stability") == {"figure fig3"}
-
-
-def test_metrics_name_the_digest_of_every_file_they_were_made_of(finished):
-    table = pq.read_table(finished.folder / "results/metrics/demo/tiny/stability/stability.parquet")
-    named = json.loads(json.loads(table.schema.metadata[b"lskd"])["inputs"])
-    plan = finished.folder / "results/metrics/demo/tiny/stability/runs.json"
-    assert named.pop("plan") == xxhash.xxh3_128(plan.read_bytes()).hexdigest()
-    files = {f"digits/mlp-w8/one/ls{alpha}/seed0/logits/{split}.parquet" for alpha in (0, 0.1) for split in SPLITS}
-    assert set(named) == files
-    for file, digest in named.items():
-        assert digest == xxhash.xxh3_128((finished.folder / "results" / file).read_bytes()).hexdigest()
+@pytest.mark.parametrize("row", CONFIG)
+def test_config(finished, row):
+    edit, expected = CONFIG[row]
+    check(finished, row, edit, expected, "lskd", "config.yaml")

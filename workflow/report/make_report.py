@@ -1,4 +1,4 @@
-"""Write report.html if a figure is newer than it, and name what the study made."""
+"""Write report.html if a figure is newer than it, and say where everything is."""
 
 import shlex
 import subprocess
@@ -9,16 +9,16 @@ REPORT = Path("report.html")
 
 
 def main(args: list[str]) -> None:
-    """Make the report of what `snakemake` with these arguments made; print where its figures are."""
+    """Make the report of what `snakemake` with these arguments made; say where its figures are."""
     pictures = sorted(Path("results/figures").rglob("*.png"))
     newest = max((picture.stat().st_mtime for picture in pictures), default=0.0)
     if not REPORT.exists() or REPORT.stat().st_mtime < newest:
         command = [str(Path(sys.executable).with_name("snakemake")), *args, "--report", str(REPORT), "--quiet", "all"]
-        if subprocess.run(command).returncode:
+        if subprocess.run(command, capture_output=True).returncode:
             sys.exit(f"error: no report was made; {shlex.join(command[:-2])} says why")
-    print("Figures, each with its numbers (.csv) and a table to sort and filter (.html) beside it:")
-    for picture in pictures:
-        print(f"  {picture}")
+    for folder in sorted({picture.parent for picture in pictures}):
+        count = len(list(folder.glob("*.png")))
+        print(f"{count} figures, each with its numbers (.csv) and a table to sort and filter (.html): {folder}/")
     print(f"Report: {REPORT}")
 
 

@@ -6,4 +6,4 @@ for name in PLAN.names:
         name:
             name
         input:
-            lambda wildcards, name=name: told(asked().figures, name),
+            lambda wildcards, name=name: or_end(asked().figures, name),

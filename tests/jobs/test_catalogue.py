@@ -1,0 +1,213 @@
+"""The jobs of a study: what each reads, by which code, under which address."""
+
+import pytest
+
+from lskd import runs, studyfile
+from lskd.config import Data, Distill, Labels, Model, Recipe
+from lskd.errors import UserError
+from lskd.jobs.catalogue import Catalogue, ancestors, classes_of_snapshots
+from lskd.jobs.results import Results
+from lskd.runs import Run
+from tests import small
+from tests.jobs.finished import TINY, study
+from tests.test_config import KD, MLP, NEVER, OFF, USED
+
+CATALOGUE = Catalogue({}, Results("nowhere"))
+BASES = {Data: {}, Model: MLP, Recipe: {"epochs": 5}, Labels: {"label_smoothing": 0.1}, Distill: KD}
+
+
+def run_with(section, fields) -> Run:
+    """A run whose part of a kind has these fields."""
+    parts = {kind: kind(**BASES[kind] | (fields if kind is section else {})) for kind in BASES}
+    teacher = Run(parts[Data], Model(name="mlp"), "short", Recipe(epochs=5), Labels(), 0)
+    if section is Distill:
+        return Run(parts[Data], parts[Model], "short", parts[Recipe], parts[Distill], 0, teacher)
+    return Run(parts[Data], parts[Model], "short", parts[Recipe], parts[Labels], 0)
+
+
+def jobs_of(run: Run):
+    jobs = {"data": CATALOGUE.data(run.data), "train": CATALOGUE.train(run), "predict": CATALOGUE.predict(run)}
+    return jobs | ({"teacher_logits": CATALOGUE.teacher_logits(run)} if run.teacher else {})
+
+
+CHANGES = [
+    (section, name, other, beside)
+    for section, fields in USED.items()
+    for name, (other, places, _) in fields.items()
+    for beside in places
+    if not beside.get("root") and not (section is Data and name == "dataset")
+] + [(section, name, other, beside) for section, fields in OFF.items() for name, (_, other, beside) in fields.items()]
+
+
+@pytest.mark.parametrize(("section", "name", "other", "beside"), CHANGES)
+def test_every_field_that_is_used_changes_the_address_of_the_training(section, name, other, beside):
+    before, after = jobs_of(run_with(section, beside)), jobs_of(run_with(section, beside | {name: other}))
+    assert before["train"].address != after["train"].address
+    assert before["train"].plain != after["train"].plain
+    assert before["predict"].address != after["predict"].address
+    assert (before["data"].address != after["data"].address) == (section is Data)
+
+
+@pytest.mark.parametrize(("section", "name", "other"), [(s, n, v) for s, f in NEVER.items() for n, v in f.items()])
+def test_what_changes_no_result_changes_no_training(section, name, other):
+    before, after = jobs_of(run_with(section, {})), jobs_of(run_with(section, {name: other}))
+    if name == "name":  # a data set's own name is where it lies, and the name of what is made of it
+        assert before["data"].spec == after["data"].spec
+        assert after["data"].title == other
+    else:
+        assert before["train"].address == after["train"].address
+    assert (before["predict"].address == after["predict"].address) == (name == "root")
+
+
+def test_each_job_runs_the_code_that_its_run_names():
+    hard, smooth = run_with(Labels, {"label_smoothing": 0.0}), run_with(Labels, {})
+    assert CATALOGUE.train(hard).functions == {
+        "run": "lskd.train:run",
+        "model": "lskd.models.mlp:mlp",
+        "loss": "lskd.losses:cross_entropy",
+        "schedule": "lskd.schedule:cosine",
+        "optimizer": "lskd.optimizer:sgd",
+    }
+    assert CATALOGUE.train(smooth).functions["loss"] == "lskd.losses:smoothed_cross_entropy"
+    assert "lskd/losses.py:smoothed_cross_entropy" not in CATALOGUE.train(hard).definitions
+    other = run_with(Recipe, {"optimizer": "adam", "schedule": "constant"})
+    assert CATALOGUE.train(other).functions["optimizer"] == "lskd.optimizer:adam"
+    assert "lskd/schedule.py:cosine" not in CATALOGUE.train(other).definitions
+    mse = run_with(Distill, {"loss": "logit_mse", "temperature": 1.0})
+    assert CATALOGUE.train(mse).functions["loss"] == "lskd.losses:logit_mse"
+    assert CATALOGUE.train(run_with(Model, {"name": "resnet18"})).functions["model"].endswith(":torchvision_model")
+    for job in (CATALOGUE.predict(hard), CATALOGUE.teacher_logits(mse)):
+        assert not {"lskd/train.py:Training", "lskd/losses.py:cross_entropy"} & job.definitions.keys()
+
+
+def test_a_student_reads_its_teachers_logits_or_the_teacher_itself():
+    teacher = small.teacher(crop_padding=1)
+    cached, online = (small.student(teacher, how={"views": views}, crop_padding=1) for views in ("epochs", "online"))
+    store = CATALOGUE.teacher_logits(cached)
+    assert CATALOGUE.train(cached).inputs == {"data": CATALOGUE.data(teacher.data), "teacher": store}
+    assert store.inputs == {"data": CATALOGUE.data(teacher.data), "weights": CATALOGUE.train(teacher)}
+    assert store.title == f"{teacher.title}/draws3-crop1-float32"
+    assert store.spec["draws"] == 3 and store.spec["augment"] == {"crop_padding": 1}
+    job = CATALOGUE.train(online)
+    assert job.inputs["teacher"] is CATALOGUE.train(teacher)
+    assert (job.functions["run"], job.functions["teacher_model"]) == (
+        "lskd.distill:run_online",
+        "lskd.models.resnet_cifar:resnet8",
+    )
+    assert "lskd/store.py:open_logits" not in job.definitions
+
+
+def test_students_of_one_teacher_share_its_logits():
+    teacher = small.teacher(crop_padding=1)
+    hows = [{"temperature": 1.0}, {"temperature": 3.0, "soft_weight": 0.5}, {"loss": "logit_mse", "temperature": 1.0}]
+    same = [small.student(teacher, how=how, crop_padding=1) for how in hows]
+    same.append(small.student(teacher, "plain_cnn", 4, lr=0.5, crop_padding=1))
+    assert len({CATALOGUE.teacher_logits(run).address for run in same}) == 1
+    others = [
+        small.student(teacher, how={"dtype": "float16"}, crop_padding=1),
+        small.student(teacher, how={"views": 2}, crop_padding=1),
+        small.student(teacher, how={"views": 1}, crop_padding=1),
+        small.student(teacher, crop_padding=2),
+        small.student(teacher, crop_padding=1, flip=True),
+        small.student(teacher, crop_padding=1, epochs=4),
+        small.student(small.teacher(crop_padding=1, seed=1), crop_padding=1),
+    ]
+    stores = [CATALOGUE.teacher_logits(run) for run in (same[0], *others)]
+    assert len({store.address for store in stores}) == len({store.title for store in stores}) == 8
+
+
+def tiny(results="nowhere", **changes) -> Catalogue:
+    one = studyfile.parse(study(**changes))
+    return Catalogue({one.study: one}, Results(results))
+
+
+def addresses(catalogue) -> dict[str, str]:
+    return {f"{job.stage} {job.title}": job.address for job in catalogue.everything()}
+
+
+def test_every_job_is_made_once_and_after_what_it_reads():
+    catalogue = tiny()
+    jobs = list(catalogue.everything())
+    assert len({job.folder for job in jobs}) == len(set(jobs)) == len(catalogue.by_folder)
+    for job in set(jobs):
+        order = ancestors(job)
+        assert order[-1] is job
+        assert all(order.index(above) < order.index(below) for below in order for above in below.inputs.values())
+    stages = {stage: {job.title for job in jobs if job.stage == stage} for stage in {job.stage for job in jobs}}
+    assert {stage: len(titles) for stage, titles in stages.items()} == {
+        "data": 1,
+        "train": 2 + 4,
+        "teacher_logits": 2,
+        "predict": 6,
+        "snapshots": 2,
+        "metrics": 5,
+        "figure": 5,
+    }
+
+
+def test_addresses_are_the_same_in_another_process_and_order():
+    assert addresses(tiny()) == addresses(tiny())
+    reordered = {key: TINY[key] for key in sorted(TINY)}
+    turned = reordered | {"figures": dict(reversed(TINY["figures"].items()))}
+    assert addresses(tiny(**turned)) == addresses(tiny())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"name": "another title"}, {"runtime": {"device": "auto", "threads": 4, "compile": True, "track": "tensorboard"}}],
+)
+def test_names_for_the_report_and_the_runtime_change_nothing(changes):
+    assert addresses(tiny(**changes)) == addresses(tiny())
+
+
+def test_a_figures_option_changes_that_figure_alone():
+    figures = TINY["figures"] | {"grid": {"kind": "grid", "temperatures": [3.0]}}
+    before, after = addresses(tiny()), addresses(tiny(figures=figures))
+    assert {name for name in before if before[name] != after[name]} == {
+        "metrics demo/tiny/grid/accuracy",
+        "figure demo/tiny/grid",
+    }
+    classes = TINY["figures"] | {"projection": TINY["figures"]["projection"] | {"classes": ["1", "2", "4"]}}
+    after = addresses(tiny(figures=classes))
+    assert {name for name in before if before[name] != after[name]} == {
+        "metrics demo/tiny/projection/projection",
+        "figure demo/tiny/projection",
+    }
+
+
+def test_another_seed_adds_runs_and_changes_none():
+    before, after = addresses(tiny()), addresses(tiny(seeds=[0, 1]))
+    changed = {name for name in before if before[name] != after[name]}
+    assert {name.split()[0] for name in changed} == {"metrics", "figure"}
+    assert len(after) > len(before)
+
+
+def test_another_learning_rate_changes_all_but_the_data():
+    recipes = {"one": TINY["recipes"]["one"] | {"lr": 0.2}}
+    before, after = addresses(tiny()), addresses(tiny(recipes=recipes))
+    assert {name for name in before if before[name] == after[name]} == {"data digits"}
+
+
+def test_complexity_needs_no_training():
+    catalogue = tiny(figures={"complexity": {"kind": "complexity"}})
+    job = catalogue.metrics("tiny", "complexity", "complexity")
+    assert job.inputs == {}
+    assert job.spec["models"].keys() == {"mlp-w4", "mlp-w8"}
+    longer = tiny(figures={"complexity": {"kind": "complexity"}}, recipes={"one": {"epochs": 9}})
+    assert longer.metrics("tiny", "complexity", "complexity").address == job.address
+
+
+def test_diffusion_reads_the_teachers_too():
+    job = tiny().metrics("tiny", "diffusion", "diffusion")
+    titles = {role.partition(" ")[2] for role in job.inputs if role.startswith("predict ")}
+    assert len(titles) == 6  # 4 students that are shown, and their 2 teachers
+
+
+def test_snapshots_need_two_classes_and_snapshots():
+    run = next(m.run for m in runs.members(studyfile.parse(study())) if m.role == "teacher")
+    figure = studyfile.parse(study()).figures["information"]
+    assert classes_of_snapshots("here", figure, run) == ["3", "8"]
+    with pytest.raises(UserError, match="here.classes: found 1, mutual information takes 2"):
+        classes_of_snapshots("here", figure.model_copy(update={"classes": ["3", "3"]}), run)
+    with pytest.raises(UserError, match="recipes.short some snapshot_epochs"):
+        classes_of_snapshots("here", figure, small.teacher())

@@ -1,0 +1,51 @@
+"""What an invocation says: what is planned and why, how far it is, and the answer. Snakemake's own lines come after."""
+
+import atexit
+import logging
+
+from lskd.live import Line
+
+# how Snakemake's lines begin that come with every job or every start; with `--quiet host` they are there
+UNSAID = """
+Assuming unrestricted|Building DAG|Cannot restore|Complete log|Conda environments|Config file|Elapsed time|Execute |
+Exiting because|Nothing to be|Reasons:|Restored previous|Select jobs to|Using shell|Using workflow specific
+""".replace("\n", "").split("|")
+LIVE = []
+
+
+def is_said(record):
+    """Whether one of Snakemake's log records is shown; what a failed job says, it says itself."""
+    text = record.getMessage()
+    said_by_its_job = text.startswith("RuleException") and text.endswith("exit status 1.")
+    is_short = {"rules", "progress"} <= {str(each) for each in workflow.output_settings.quiet or ()}
+    return not (is_short and (text.startswith(tuple(UNSAID)) or said_by_its_job))
+
+
+def start():
+    """Tell the jobs what to make, and show how far they are."""
+    or_end(asked().write_jobs)
+    LIVE.append(Line(Path("results/.running"), PLAN.costs()))
+    LIVE[0].start()
+
+
+def stop():
+    """Show it for the last time."""
+    for line in LIVE:
+        line.stop()
+
+
+def at_the_end():
+    """Publish what is asked for and made, and give its answer, whether or not there was anything to do."""
+    if PLAN.pending is None or workflow.dryrun:
+        return
+    try:
+        PLAN.publish()
+        for answer in PLAN.answers():
+            print(answer, file=sys.stderr)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+
+
+if workflow.is_main_process:
+    atexit.register(at_the_end)
+    logging.getLogger("snakemake.logging").addFilter(is_said)
