@@ -12,7 +12,7 @@ import os
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -307,7 +307,7 @@ def _writing(path: Path | str, schema: pa.Schema, metadata: dict[str, str]) -> I
             sink.take()
             writer = _Writer(parquet, sink, path)
             yield writer
-            index = writer.index | {"groups": [list(vars(group).values()) for group in writer.groups]}
+            index = writer.index | {"groups": [astuple(group) for group in writer.groups]}
             texts = {"lskd": json.dumps(metadata), "lskd.index": json.dumps(index), "lskd.seal": "0" * DIGITS}
             parquet.add_key_value_metadata(texts)
         _seal(file)

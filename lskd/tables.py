@@ -80,10 +80,13 @@ METRICS = {
 
 
 class Figure(NamedTuple):
-    """A figure kind: its module (with `table` and `draw`) and the metric families that it shows."""
+    """A figure kind: its module (with `table` and `draw`), the metric families that it shows, and the papers whose
+    numbers it shows in every study; those of a paper's own study are beside its figures anyway.
+    """
 
     module: str
     families: tuple[str, ...]
+    papers: tuple[str, ...] = ()
 
 
 FIGURES = {
@@ -105,6 +108,6 @@ FIGURES = {
     "smoothed_loss": Figure("lskd.figures.smoothed_loss", ()),
     "soft_targets": Figure("lskd.figures.soft_targets", ("probabilities",)),
     "stability": Figure("lskd.figures.stability", ("stability", "accuracy")),
-    "summary": Figure("lskd.figures.summary", ("accuracy", "diffusion")),
+    "summary": Figure("lskd.figures.summary", ("accuracy", "diffusion"), ("chandrasegaran2022",)),
     "verdict": Figure("lskd.figures.verdict", ("accuracy", "diffusion", "stability")),
 }

@@ -1,6 +1,5 @@
 """A small data set, small runs, and the folders of jobs for the tests of the stages."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +40,7 @@ def write_data(path: Path, train: int = 61, shape: tuple[int, int, int] = (1, 8,
         tensors[f"{split}_images"] = images.clip(0, 255).astype(np.uint8)
         tensors[f"{split}_labels"] = labels.astype(np.int64)
     mean, std = channel_statistics(tensors["train_images"])
-    write(path, tensors, {"classes": json.dumps(CLASSES), "mean": json.dumps(list(mean)), "std": json.dumps(list(std))})
+    write(path, tensors, {"classes": CLASSES, "mean": mean.tolist(), "std": std.tolist()})
 
 
 def recipe(**fields: Any) -> Recipe:

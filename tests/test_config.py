@@ -33,7 +33,7 @@ USED = {
         "milestones": ([3], [MULTISTEP], [{}, STEP]),
         "decay": (0.5, [STEP, MULTISTEP], [{}, {"schedule": "constant"}]),
     },
-    Labels: {"label_smoothing": (0.1, [{}], []), "smoothing": ("others", [{}], [])},
+    Labels: {"label_smoothing": (0.3, [{}], []), "smoothing": ("others", [{}], [])},
     Distill: {
         "loss": ("logit_mse", [KD], []),
         "temperature": (2.0, [KD], [MSE]),

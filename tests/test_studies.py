@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from lskd import runs, studyfile, tables
+from lskd import runs, studies, studyfile, tables
+from lskd.errors import UserError
 from lskd.jobs.catalogue import Catalogue
 from lskd.jobs.results import Results
 from lskd.papers.read import PAPERS, paper
@@ -61,8 +62,8 @@ def test_targets_are_those_of_the_papers(scale):
 def test_no_two_jobs_share_a_folder_and_each_has_one_title_in_its_room(scale, tmp_path, monkeypatch):
     """All studies of a scale together: a folder is a job's alone, and reads as what it holds."""
     monkeypatch.setattr("lskd.jobs.catalogue.content", lambda *_: {"digest": "0"})  # ImageNet is not here
-    studies = {name: study(name, scale) for name in FILES}
-    jobs = set(Catalogue({one.study: one for one in studies.values()}, Results(tmp_path)).everything())
+    of_scale = [study(name, scale) for name in FILES]
+    jobs = set(Catalogue({one.study: one for one in of_scale}, Results(tmp_path)).everything())
     specs = {}
     for job in jobs:
         described = job.described() | {"place": ""}
@@ -117,3 +118,56 @@ def test_the_default_study_is_shared(scale):
         member.run.title for member in runs.members(study("chandrasegaran2022", scale)) if member.group == "student"
     }
     assert grid <= default
+
+
+RAW = {
+    "study": "mine",
+    "recipes": {"r": {"epochs": 1}},
+    "teachers": {"t": {"model": "mlp", "recipe": "r"}},
+    "figures": {"grid": {"kind": "grid"}, "curves": {"kind": "curves"}},
+}
+
+
+def test_targets_are_studies_and_figures_by_name():
+    main, all_studies = studies.read_all(RAW, {}, [])
+    assert list(all_studies)[0] == "mine" and set(all_studies) == {"mine", *PAPERS}
+    targets = studies.targets(main, all_studies)
+    assert targets["mine"] == [("mine", "grid"), ("mine", "curves")]
+    assert targets["grid"] == [("mine", "grid")]
+    assert targets["muller2019_fig1"] == [("muller2019", "fig1")]
+    assert "fig1" not in targets
+
+
+def test_papers_run_as_the_configs_runtime_says():
+    _, all_studies = studies.read_all(RAW | {"runtime": {"threads": 3}}, {}, [])
+    assert {study.runtime.threads for study in all_studies.values()} == {3}
+
+
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [
+        ({"study": "train"}, "study: the name 'train' is taken"),
+        ({"study": "muller2019_fig1"}, "study: the name 'muller2019_fig1' is taken"),
+        ({"figures": {"publish": {"kind": "grid"}}}, "figures.publish: the name 'publish' is taken"),
+        ({"figures": {"mine": {"kind": "grid"}}}, "figures.mine: the name 'mine' is taken"),
+    ],
+)
+def test_a_name_that_is_taken_is_refused(changes, where):
+    with pytest.raises(UserError, match=where):
+        studies.read_all(RAW | changes, {}, [])
+
+
+def test_a_file_that_hides_a_key_is_refused(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("study: a\nstudy: b\n")
+    with pytest.raises(UserError, match="'study' stands twice"):
+        studies.read_all(RAW, {}, [path])
+
+
+def test_trust_is_said_with_code_alone_and_is_no_part_of_the_study():
+    config = RAW | {"trust": "code"}
+    assert studies.trust_code(config, {"trust": "code"}) == (True, RAW, {})
+    assert studies.trust_code(RAW, {"seeds": [1]}) == (False, RAW, {"seeds": [1]})
+    assert studies.trust_code(config, {})[0]
+    with pytest.raises(UserError, match="trust: found 'all'"):
+        studies.trust_code(RAW, {"trust": "all"})

@@ -105,18 +105,23 @@ def check(root: Path) -> None:
         sets = [name for name in DATASETS if name != "imagefolder"]
         near = get_close_matches(str(root), sets, 1)
         hint = f"did you mean {near[0]}?" if near else f"put the pictures in {root}/<class>/"
-        what = "a file, no folder" if root.exists() else "no such folder"
-        raise UserError(f"data: found {str(root)!r}, {what} and no data set ({', '.join(sets)}); {hint}")
+        raise UserError(f"data: found {str(root)!r}, {_no_folder(root)} and no data set ({', '.join(sets)}); {hint}")
     check_folders(root)
 
 
 def check_folders(root: Path) -> None:
     """The part of `check` that the loader repeats: classes, splits, and the fewest images of each."""
+    if not _is_folder(root):
+        raise UserError(f"{root}: {_no_folder(root)}; put the pictures in {root}/<class>/")
     own_split = has_own_split(root)
     if own_split:
         _check_split(root)
     for folder in image_folders(root):
         _check_count(folder, 1 if own_split else _FEWEST)
+
+
+def _no_folder(root: Path) -> str:
+    return "a file, no folder" if root.exists() else "no such folder"
 
 
 def _check_split(root: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors.numpy import save_file
@@ -29,8 +30,7 @@ def run(work: Work) -> None:
         workers=work.runtime.workers,
     )
     check_same(spec["content"], spec["dataset"], str(work.place))
-    origin = json.dumps(work.origin, sort_keys=True)
-    write(work.folder / "data.safetensors", tensors, {"lskd": origin, **metadata})
+    write(work.folder / "data.safetensors", tensors, work.origin | metadata)
 
 
 def prepare(
@@ -41,12 +41,12 @@ def prepare(
     image_size: int,
     test_fraction: float,
     workers: int,
-) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Load a data set and take a fixed, stratified `val_fraction` of train as val.
 
     Returns the tensors `{train,val,test}_images` (uint8 [N, C, H, W]) and `_labels` (int64 [N]), and as metadata the
-    class names and the per-channel mean and standard deviation of train in 0..1, each as JSON. The val split is a
-    function of the training labels alone.
+    class names and the per-channel mean and standard deviation of train in 0..1. The val split is a function of the
+    training labels alone.
     """
     arrays = load(root, image_size=image_size, test_fraction=test_fraction, workers=workers)
     _check(arrays, root)
@@ -60,14 +60,13 @@ def prepare(
         "test_labels": np.ascontiguousarray(arrays.test_labels),
     }
     mean_c, std_c = channel_statistics(tensors["train_images"])
-    metadata = {"classes": list(arrays.classes), "mean": mean_c.tolist(), "std": std_c.tolist()}
-    return tensors, {key: json.dumps(value, ensure_ascii=False) for key, value in metadata.items()}
+    return tensors, {"classes": list(arrays.classes), "mean": mean_c.tolist(), "std": std_c.tolist()}
 
 
-def write(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
-    """Write what `prepare` returned as safetensors, atomically."""
+def write(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
+    """Write what `prepare` returned as safetensors, atomically; metadata under one key, as several have no order."""
     with atomic(path) as tmp:
-        save_file(tensors, tmp, metadata)
+        save_file(tensors, tmp, {"lskd": json.dumps(metadata, sort_keys=True)})
 
 
 def channel_statistics(images_nchw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

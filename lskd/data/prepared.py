@@ -29,13 +29,13 @@ def load_split(path: Path, split: str, device: str = "cpu") -> Split:
     """
     try:
         with safe_open(path, framework="pt", device=device) as file:
-            metadata = file.metadata()
+            metadata = json.loads(file.metadata()["lskd"])
             return Split(
                 images_nchw=file.get_tensor(f"{split}_images"),
                 labels_n=file.get_tensor(f"{split}_labels"),
-                mean_c=torch.tensor(json.loads(metadata["mean"]), device=device),
-                std_c=torch.tensor(json.loads(metadata["std"]), device=device),
-                classes=json.loads(metadata["classes"]),
+                mean_c=torch.tensor(metadata["mean"], device=device),
+                std_c=torch.tensor(metadata["std"], device=device),
+                classes=metadata["classes"],
             )
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: missing or damaged prepared data ({error}); {mend(path)}") from error

@@ -12,6 +12,7 @@ from lskd.config import Data, Distill, Figure, Labels, Model, Study
 from lskd.data.content import content
 from lskd.data.pictures import has_own_split
 from lskd.errors import UserError
+from lskd.io.seal import file_digest
 from lskd.jobs.job import Job
 from lskd.jobs.results import Results
 from lskd.runs import Member, Run
@@ -157,6 +158,7 @@ class Catalogue:
                 name: getattr(options, name) for name in ("classes", "targets", "similar", "temperatures", "t1", "t2")
             }
             spec["options"] = {name: value for name, value in own.items() if value}
+            spec["papers"] = _papers(study, *kind.papers)
             inputs = {family: self.metrics(study, figure, family) for family in kind.families}
             functions = {"run": "lskd.figures.render:run", "table": f"{kind.module}:table"}
             functions["draw"] = f"{kind.module}:draw"
@@ -214,6 +216,12 @@ def ancestors(job: Job) -> list[Job]:
 
     visit(job)
     return list(order)
+
+
+def _papers(*names: str) -> dict[str, str]:
+    """The digests of the published numbers of papers, as far as these names are papers'."""
+    paths = {name: PAPERS / f"{name}.yaml" for name in names}
+    return {name: file_digest(path) for name, path in paths.items() if path.is_file()}
 
 
 def classes_of_snapshots(where: str, figure: Figure, run: Run) -> list[str]:

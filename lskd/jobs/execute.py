@@ -10,15 +10,15 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from lskd.errors import UserError
+from lskd.fingerprint import definitions as fingerprint
 from lskd.io.atomic import sweep
-from lskd.io.seal import RECORD, read_record, seal
-from lskd.jobs import fingerprint
+from lskd.io.seal import RECORD, is_sealed, read_record, seal
 from lskd.jobs.provenance import Clock, record
 from lskd.jobs.work import Work
 from lskd.progress import running
@@ -44,7 +44,7 @@ def _guarded(folder: Path) -> int:
     try:
         results = results_of(folder)
         path = results / JOBS / f"{folder.name[-10:]}.json"
-        if not path.exists() and is_whole(folder):  # another process made it, and took its job file away
+        if not path.exists() and is_whole(folder, ()):  # another process made it, and took its job file away
             return 0
         described = read_job(path)
         name = described["title"]
@@ -77,9 +77,13 @@ def results_of(folder: Path) -> Path:
 def read_job(path: Path) -> Described:
     """The job in a file. UserError where there is none, which a new plan mends."""
     try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: no job to read ({error}); run snakemake again") from None
+        described = json.loads(path.read_text())
+        if is_sealed(described):
+            return described
+        reason: object = "it is not what was written"
+    except (OSError, ValueError, AttributeError) as error:
+        reason = error
+    raise UserError(f"{path}: no job to read ({reason}); run snakemake again")
 
 
 def execute(described: Described, results: Path) -> None:
@@ -87,7 +91,7 @@ def execute(described: Described, results: Path) -> None:
     folder = results / described["folder"]
     folder.mkdir(parents=True, exist_ok=True)
     with alone(folder) as is_alone:
-        if is_whole(folder):
+        if is_whole(folder, described["files"]):
             print(f"{described['title']}: is there", file=sys.stderr)
             return
         check_code(described)
@@ -110,13 +114,13 @@ def execute(described: Described, results: Path) -> None:
         seal(folder, described["files"], record(described, work, clock))
 
 
-def is_whole(folder: Path) -> bool:
-    """Whether a folder holds a whole result, which is that of its address; one with a damaged record counts as none."""
+def is_whole(folder: Path, files: Iterable[str]) -> bool:
+    """Whether a folder holds a whole result with at least these files; one with a damaged record counts as none."""
     try:
         names = read_record(folder)["files"]
     except UserError:
         return False
-    return all((folder / name).exists() for name in names)
+    return names.keys() >= set(files) and all((folder / name).exists() for name in names)
 
 
 def check_code(described: Described) -> None:

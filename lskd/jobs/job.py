@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lskd.config import canonical
+from lskd.fingerprint import definitions as fingerprint
 from lskd.io.seal import RECORD
-from lskd.jobs import fingerprint
 
 if TYPE_CHECKING:
     from lskd.jobs.results import Results

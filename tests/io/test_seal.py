@@ -145,7 +145,7 @@ def test_a_file_that_is_not_there_is_not_sealed(folder):
 @pytest.mark.parametrize("damage", [NAMES[0], NAMES[1], RECORD, "missing", "swapped"])
 def test_the_command_of_the_error_has_it_made_anew(tmp_path, damage):
     folder = write(tmp_path / "a folder's $HOME; ü" / "job-0123456789")
-    assert is_whole(folder)
+    assert is_whole(folder, ())
     if damage == "missing":
         (folder / NAMES[0]).unlink()
     elif damage == "swapped":
@@ -159,7 +159,7 @@ def test_the_command_of_the_error_has_it_made_anew(tmp_path, damage):
     command, _, rest = line.partition("make it anew: ")[2].partition(" && ")
     assert rest == "snakemake"
     subprocess.run(command, shell=True, check=True, cwd=tmp_path)
-    assert not is_whole(folder)
+    assert not is_whole(folder, ())
     assert shlex.split(command)[:2] == ["rm", "-rf"]
     (target,) = shlex.split(command)[2:]
     assert Path(target) in (folder, folder / name, folder / RECORD)

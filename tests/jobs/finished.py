@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 from lskd import studyfile
-from lskd.jobs import execute, fingerprint, job
+from lskd.fingerprint import definitions as fingerprint
+from lskd.jobs import execute, job
 from lskd.jobs.catalogue import Catalogue
 from lskd.jobs.plan import Plan
 from lskd.jobs.results import Results

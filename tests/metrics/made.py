@@ -33,7 +33,7 @@ def study(
     """Two teachers (alpha 0 and 0.1), each with a student at each temperature."""
     classes = classes or CLASSES
     data = folder(root, "data", "made")
-    save_file({"train_labels": np.arange(2)}, data / "data.safetensors", {"classes": json.dumps(classes)})
+    save_file({"train_labels": np.arange(2)}, data / "data.safetensors", {"lskd": json.dumps({"classes": classes})})
     sealed(data)
     runs = []
     for i, alpha in enumerate((0.0, 0.1)):

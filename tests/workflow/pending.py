@@ -1,8 +1,9 @@
 """What a tree has to do, planned without Snakemake: a line of JSON in, a line out, each planned in a fork of its own.
 
-Started in a tree's root before anything is edited. In: {"targets": names, "config": what --config says, "write": whether
-each job's process is told too}. Out: {"jobs": [[stage, title, folder], ...]} or {"error": text}. The parent has planned
-once, so a fork parses again only what an edit touched; where this is code that plans, it imports all of `lskd` anew.
+Started in a tree's root, before anything is edited. In: {"targets": names, "config": what --config says, "write":
+whether each job's process gets its file too}. Out: {"jobs": [[stage, title, folder], ...]} or {"error": text}. The
+parent has planned once, so a fork parses only what an edit touched; where this is code that plans, it imports all of
+`lskd` anew.
 """
 
 import json
@@ -18,10 +19,13 @@ Request = dict[str, object]
 def plan(request: Request) -> list[tuple[str, str, str]]:
     """Each job that has no result, planned as `workflow/rules/common.smk` does it."""
     from lskd import studies, studyfile
+    from lskd.jobs import job as jobs
     from lskd.jobs.catalogue import Catalogue
     from lskd.jobs.plan import Plan
     from lskd.jobs.results import Results
 
+    jobs._DEFINITIONS.clear()  # looked up once a process, which no process of Snakemake's outlives
+    jobs._CODE.clear()
     overrides = request["config"]
     config = studyfile.merge(yaml.safe_load(Path("config.yaml").read_text()), overrides)
     main, everything = studies.read_all(config, overrides, ["config.yaml"])
@@ -50,7 +54,7 @@ def answer(request: Request, before: dict[str, bytes | None]) -> str:
 
 def main() -> None:
     sys.dont_write_bytecode = True
-    sys.path.insert(0, os.getcwd())
+    sys.path.insert(0, str(Path.cwd()))
     plan({"targets": [], "config": {}, "write": False})
     before = loaded()
     for line in sys.stdin:

@@ -1,42 +1,62 @@
 """A figure of each kind, drawn in a real run; then drawn anew from its metrics, fast and without torch."""
 
 import json
-import os
 import resource
+import shutil
 import subprocess
 
 import pytest
 from PIL import Image
 
 from lskd import tables
+from tests.workflow.conftest import ENVIRONMENT, Tree
 
 FOLDER = "results/figures/demo/kinds"
+ENDINGS = ("png", "svg", "pdf", "csv", "md", "tex", "html")
 
 
-def look(path) -> tuple[int, int, str]:
-    """A picture's smaller side in pixels, how many colours it has, and the spec that it was made for."""
-    with Image.open(path) as picture:
-        spec = json.loads(picture.text["Description"])["spec"]
-        return min(picture.size), len(picture.convert("RGB").getcolors(1 << 24)), spec
+@pytest.fixture(scope="module")
+def metrics_alone(every_kind, tmp_path_factory):
+    """A tree that has the metrics of all kinds, and nothing else."""
+    tree = Tree(tmp_path_factory.mktemp("metrics"))
+    shutil.copy2(every_kind.folder / "config.yaml", tree.folder)
+    shutil.copytree(every_kind.folder / "results/metrics", tree.folder / "results/metrics")
+    yield tree
+    tree.close()
 
 
 @pytest.mark.parametrize("kind", tables.FIGURES)
-def test_drawn_and_drawn_again_alike_in_under_three_seconds_without_torch(every_kind, laptop, tmp_path, kind):
-    side, colours, spec = look(every_kind.folder / FOLDER / f"the_{kind}.png")
-    assert side > 200 and colours > 10
-    metrics = every_kind.folder / f"results/metrics/demo/kinds/the_{kind}"
-    command = [laptop, "-m", "lskd.figures.render", "--spec", spec, "--out", tmp_path / f"the_{kind}", "--frames"]
-    command += [metrics / f"{family}.parquet" for family in tables.FIGURES[kind].families]
-    assert min(cpu_seconds(command, every_kind.folder) for _ in range(2)) < 3
-    for ending in ("svg", "csv", "md", "tex", "html"):
-        name = f"the_{kind}.{ending}"
-        assert (tmp_path / name).read_bytes() == (every_kind.folder / FOLDER / name).read_bytes()
+def test_drawn_and_drawn_again_alike_in_under_three_seconds_without_torch(every_kind, metrics_alone, laptop, kind):
+    name = f"the_{kind}"
+    with Image.open(every_kind.folder / FOLDER / f"{name}.png") as picture:
+        assert min(picture.size) > 200
+        assert len(picture.convert("RGB").getcolors(1 << 24)) > 10
+        origin = json.loads(picture.text["Description"])
+    assert origin["title"] == f"demo/kinds/{name}"
+    assert origin["spec"]["kind"] == kind
+    seconds = []
+    for _ in range(2):  # the first time warms the disk's cache
+        jobs = metrics_alone.tell_jobs(name)
+        assert set(jobs) == {f"figure {name}"}
+        folder = jobs[f"figure {name}"]
+        assert folder.name.endswith(origin["address"])
+        seconds.append(cpu_seconds([laptop, "-m", "lskd.jobs.execute", folder / "figure.log"], metrics_alone.folder))
+        for ending in ENDINGS:
+            published = every_kind.folder / FOLDER / f"{name}.{ending}"
+            assert (folder / f"figure.{ending}").read_bytes() == published.read_bytes()
+        shutil.rmtree(folder)
+        if seconds[0] < 3:
+            break
+    assert min(seconds) < 3
+
+
+def test_the_laptop_has_no_torch(laptop):
     assert subprocess.run([laptop, "-c", "import torch"], capture_output=True).returncode != 0
 
 
 def cpu_seconds(command, folder) -> float:
     """Processor time of a command: a busy machine takes no more of it."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, cwd=folder, check=True, env={**os.environ, "PYTHONDONTWRITEBYTECODE": ""})
+    subprocess.run(command, cwd=folder, check=True, env=ENVIRONMENT)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

@@ -3,6 +3,7 @@
 import math
 import re
 import shutil
+from collections.abc import Iterator
 
 import matplotlib.image
 import pandas as pd
@@ -13,23 +14,22 @@ import yaml
 from tests.workflow.conftest import ROOT, TINY, Tree
 
 PAGE = (ROOT / "docs/extending.md").read_text()
-NEW = {"plan entropy", "metrics entropy entropy", "figure entropy"}
+NEW = {"metrics entropy entropy", "figure entropy"}
 
 
 def block(after: str) -> str:
     """The fenced block that follows the only line with these words."""
-    (found,) = re.findall(rf"^[^\n]*{re.escape(after)}:\n\n```\w+\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    return found
+    (text,) = re.findall(rf"^[^\n]*{re.escape(after)}:\n\n```\w+\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    return text
 
 
 @pytest.fixture(scope="module")
-def extended(finished, tmp_path_factory) -> Tree:
+def extended(finished, tmp_path_factory) -> Iterator[Tree]:
     """A copy of the finished study to which the page was applied: its two files, its two lines and its config."""
     tree = Tree(tmp_path_factory.mktemp("extended"))
-    for part in ("results", ".snakemake"):
-        shutil.copytree(finished.folder / part, tree.folder / part, symlinks=True)
+    shutil.copytree(finished.folder / "results", tree.folder / "results")
     tree.configure(TINY)
-    assert tree.planned() == set()
+    assert tree.pending() == set()
     for file in ("lskd/metrics/entropy.py", "lskd/figures/entropy.py"):
         (tree.folder / file).write_text(block(f"`{file}`"))
     tables = (tree.folder / "lskd/tables.py").read_text()
@@ -40,7 +40,8 @@ def extended(finished, tmp_path_factory) -> Tree:
         tables = tables.replace(f"\n{name} = {{\n", f"\n{name} = {{\n{line}")
     (tree.folder / "lskd/tables.py").write_text(tables)
     tree.configure(TINY | {"figures": TINY["figures"] | yaml.safe_load(block("Under `figures` of `config.yaml`"))})
-    return tree
+    yield tree
+    tree.close()
 
 
 def entropy(path) -> float:
@@ -54,14 +55,16 @@ def entropy(path) -> float:
 
 
 def test_the_page_runs(extended):
-    assert extended.planned() == extended.planned("entropy") == NEW
+    assert extended.pending() == extended.planned("entropy") == NEW
     extended.run("entropy")
-    assert extended.planned() == set()
+    assert extended.pending() == set()
 
-    rows = pq.read_table(extended.folder / "results/metrics/demo/tiny/entropy/entropy.parquet").to_pandas()
+    (measured,) = extended.results("metrics/demo/tiny/entropy/entropy-*/metrics.parquet")
+    rows = pq.read_table(measured).to_pandas()
+    predictions = extended.folder / "results/predictions"
     expected = {
-        str(path.parents[1].relative_to(extended.folder / "results")): entropy(path)
-        for path in extended.folder.glob("results/**/logits/test.parquet")
+        str(path.parent.relative_to(predictions))[:-11]: entropy(path)  # the run's title, without the address
+        for path in predictions.rglob("test.logits.parquet")
     }
     assert len(expected) == 6
     assert dict(zip(rows["run"], rows["value"], strict=True)) == pytest.approx(expected, rel=1e-9)
@@ -82,6 +85,6 @@ def test_an_edit_of_the_new_metric_reruns_it_alone(extended):
     source = file.read_text()
     file.write_text(source.replace(".sum(1).mean())", ".sum(1).mean()) / 2"))
     assert file.read_text() != source
-    assert extended.planned() == {"metrics entropy entropy", "figure entropy"}
+    assert extended.pending() == extended.planned() == NEW
     file.write_text(source)
-    assert extended.planned() == set()
+    assert extended.pending() == extended.planned() == set()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workflow.conftest import Tree
+from tests.workflow.conftest import ENVIRONMENT, Tree, jobs_of, published
 
 
 def without_all_but_metrics(tree: Tree, folder: Path) -> Tree:
@@ -18,34 +18,48 @@ def without_all_but_metrics(tree: Tree, folder: Path) -> Tree:
     return copy
 
 
-@pytest.mark.parametrize("metadata", ["kept", "lost", "lost, with the plans and all times"])
+@pytest.mark.parametrize("metadata", ["kept", "lost", "lost, with all times"])
 def test_metrics_are_enough(finished, laptop, tmp_path, metadata):
     copy = without_all_but_metrics(finished, tmp_path)
     if metadata == "kept":
         shutil.copytree(finished.folder / ".snakemake", tmp_path / ".snakemake")
-    if (
-        metadata == "lost, with the plans and all times"
-    ):  # Parquet files alone, as a plain copy or a checkout leaves them
-        for file in sorted((tmp_path / "results").rglob("*.*")):
-            if file.name == "runs.json":
-                file.unlink()
-            else:
-                os.utime(file)
+    if metadata == "lost, with all times":  # as a plain copy or a checkout leaves them
+        for file in sorted((tmp_path / "results").rglob("*.*"), reverse=True):
+            os.utime(file)
     done = subprocess.run(
-        [laptop, "-m", "snakemake", "grid", "stability"],
+        [laptop, "-m", "snakemake", "--quiet", "host", "--", "grid", "stability"],
         cwd=tmp_path,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": ""},
+        env=ENVIRONMENT,
     )
     assert done.returncode == 0, done.stdout
-    ran = {line.split()[1].rstrip(":") for line in done.stdout.splitlines() if line.startswith(("rule ", "localrule "))}
-    assert ran - {"grid", "stability"} == {"figure"}
-    for name in ("grid", "stability"):
-        for ending in ("svg", "csv", "md", "tex", "html"):
-            mine, before = (
-                tree / f"results/figures/demo/tiny/{name}.{ending}" for tree in (copy.folder, finished.folder)
-            )
-            assert mine.read_bytes() == before.read_bytes()
+    assert jobs_of(done.stdout) == {"figure grid", "figure stability"}
+    assert published(copy) == published(finished)
     assert subprocess.run([laptop, "-c", "import torch"], capture_output=True).returncode != 0
+
+
+@pytest.mark.parametrize("said", ["", "trust"])
+def test_a_pack_of_metrics_with_a_later_checkout(finished, laptop, tmp_path, said):
+    """Code above the metrics changed since: all would be made anew, unless what is there is trusted."""
+    copy = without_all_but_metrics(finished, tmp_path)
+    losses = tmp_path / "lskd/losses.py"
+    losses.write_text(losses.read_text().replace("temperature**2", "temperature**3"))
+    arguments = ["--config", "trust=code"] if said else []
+    done = subprocess.run(
+        [laptop, "-m", "snakemake", "--dry-run", "--quiet", "host", *arguments],
+        cwd=tmp_path,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=ENVIRONMENT,
+    )
+    assert done.returncode == 0, done.stdout
+    if said:
+        assert jobs_of(done.stdout) == {"figure grid", "figure stability"}
+        assert "note: trust=code: " in done.stdout
+        assert "lskd/losses.py:kd changed" in done.stdout
+    else:
+        assert {"data", "train ls0/0", "train ls0/0 T1", "figure grid"} <= jobs_of(done.stdout)
+    copy.close()

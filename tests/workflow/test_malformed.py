@@ -14,8 +14,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from lskd import config, runs, studyfile
-from tests.workflow.conftest import ROOT, TINY
+from tests.workflow.conftest import ENVIRONMENT, TINY, Tree
+from tests.workflow.edits import put, put_back
 
 STUDENT = {"teacher": "t", "model": "mlp", "recipe": "one", "temperature": [1]}
 CONFIGS = {
@@ -44,8 +44,8 @@ CONFIGS = {
         {"a": STUDENT | {"teacher": "b"}, "b": STUDENT | {"teacher": "a"}},
         "teach each other in a circle",
     ),
-    "two runs in one folder": ("teachers/t/label_smoothing", [0.1, 0.10000001], "would share results/"),
-    "a study named as a step": ("study", "views", "the name 'views' is taken"),
+    "two runs of one name": ("teachers/t/label_smoothing", [0.1, 0.10000001], "two different runs are called"),
+    "a study named as a step": ("study", "predict", "the name 'predict' is taken"),
     "a figure named as the study": ("figures/tiny", {"kind": "grid"}, "the name 'tiny' is taken"),
     "an unknown scale": ("scale", "tiny", "scale"),
     "a scale that the study lacks": ("scales", {"small": {}}, "this study has small"),
@@ -77,11 +77,11 @@ def test_config_plans_nothing(finished, tmp_path, case):
     else:
         place[last] = value
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(study))
-    before = {path: path.stat().st_mtime_ns for path in finished.folder.rglob("*")}
+    before = set(finished.folder.rglob("*"))
     done = finished.snakemake("--configfile", str(tmp_path / "config.yaml"))
     assert said in told(done)
-    after = {path: path.stat().st_mtime_ns for path in finished.folder.rglob("*")}
-    assert {p for p in after if p not in before and ".snakemake" not in str(p) and "__pycache__" not in str(p)} == set()
+    new = {str(path) for path in set(finished.folder.rglob("*")) - before}
+    assert {path for path in new if ".snakemake" not in path and "__pycache__" not in path} == set()
 
 
 @pytest.mark.parametrize(
@@ -100,14 +100,22 @@ def test_config_that_is_no_mapping(finished, tmp_path, text, said):
     assert "Traceback" not in done.stdout
 
 
-def stage(name: str, *arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", f"lskd.{name}", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
+def process(tree: Tree, folder: Path, **options: object) -> subprocess.CompletedProcess[str]:
+    """A job's process, which was told what to make in that folder."""
+    stage = folder.relative_to(tree.folder / "results").parts[0]
+    log = folder / f"{'train' if stage == 'runs' else stage}.log"
+    command = [sys.executable, "-m", "lskd.jobs.execute", str(log)]
+    options = {"env": ENVIRONMENT | {"LSKD_RUNTIME": '{"device": "cpu"}'}} | options
+    return subprocess.run(
+        command, cwd=tree.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options
+    )
 
 
-def prepare(root: Path, out: Path, dataset: str = "imagefolder") -> subprocess.CompletedProcess[str]:
-    spec = config.canonical({"dataset": dataset, "val_fraction": 0.15})
-    return stage("data.prepare", "--spec", spec, "--root", root, "--out", out)
+@pytest.fixture
+def tree(finished):
+    """The finished study, put back afterwards."""
+    with put_back(finished.folder, "config.yaml", "results"):
+        yield finished
 
 
 @pytest.fixture
@@ -160,11 +168,21 @@ def no_folder(root: Path) -> None:
         (no_folder, "pictures"),
     ],
 )
-def test_pictures(pictures, tmp_path, spoil, said):
+def test_pictures_that_were_spoilt_since_they_were_planned(tree, pictures, spoil, said):
+    put("data", {"dataset": "imagefolder", "root": str(pictures), "image_size": 8})(tree.folder)
+    folder = tree.tell_jobs()["data"]
     spoil(pictures)
-    done = prepare(pictures, tmp_path / "out/data.safetensors")
-    assert said in told(done)
-    assert not list((tmp_path / "out").glob("*")) if (tmp_path / "out").exists() else True
+    assert said in told(process(tree, folder))
+    assert [path.name for path in folder.iterdir()] == ["data.log"]
+
+
+@pytest.mark.parametrize(("spoil", "said"), [(cut_short, "cat/3.png"), (no_picture, "cat/3.png")])
+def test_pictures_that_cannot_be_decoded(tree, pictures, spoil, said):
+    spoil(pictures)
+    put("data", {"dataset": "imagefolder", "root": str(pictures), "image_size": 8})(tree.folder)
+    folder = tree.tell_jobs()["data"]
+    assert said in told(process(tree, folder))
+    assert [path.name for path in folder.iterdir()] == ["data.log"]
 
 
 @pytest.mark.parametrize(
@@ -176,8 +194,9 @@ def test_pictures_are_looked_at_before_anything_starts(finished, pictures, spoil
 
 
 def test_a_brace_in_a_pictures_name(finished, pictures):
+    """No name of an image reaches Snakemake, so that one may hold what its wildcards hold."""
     (pictures / "cat/3.png").rename(pictures / "cat/{3}.png")
-    assert "cat/{3}.png: a brace" in told(finished.snakemake("grid", "-n", "--config", f"data={pictures}"))
+    finished.run("grid", "-n", "--config", f"data={pictures}")
 
 
 @pytest.mark.parametrize(
@@ -191,66 +210,74 @@ def test_a_brace_in_a_pictures_name(finished, pictures):
         ("students={s: {label_smoothing: [0.7]}}", "students.s.label_smoothing: found 0.7, but t has"),
         ("figures={muller2019_fig1: {kind: grid}}", "the name 'muller2019_fig1' is taken"),
         ("figures={v: {kind: verdict, groups: [t]}}", "figures.v: found students of teachers with label_smoothing no"),
+        ("trust=all", "trust: found 'all'; trust=code"),
     ],
 )
 def test_what_is_told_on_the_command_line(finished, value, said):
     assert said in told(finished.snakemake("grid", "-n", "--config", value))
 
 
-def test_data_that_is_not_there(tmp_path):
-    done = prepare(tmp_path / "data", tmp_path / "out.safetensors", "fashion_mnist")
-    assert "train-images-idx3-ubyte.gz" in told(done)
-    assert not (tmp_path / "out.safetensors").exists()
+def test_data_that_is_not_there(tree, tmp_path):
+    put("data", {"dataset": "fashion_mnist", "root": str(tmp_path / "data")})(tree.folder)
+    folder = tree.tell_jobs()["data"]
+    assert "train-images-idx3-ubyte.gz" in told(process(tree, folder))
+    assert [path.name for path in folder.iterdir()] == ["data.log"]
 
 
-def test_data_that_is_damaged(tmp_path):
-    folder = tmp_path / "data/FashionMNIST/raw"
-    folder.mkdir(parents=True)
+def test_data_that_is_damaged(tree, tmp_path):
+    raw = tmp_path / "data/FashionMNIST/raw"
+    raw.mkdir(parents=True)
     for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
-        (folder / f"{name}-ubyte.gz").write_bytes(gzip.compress(bytes(1000))[:20])
-    done = prepare(tmp_path / "data", tmp_path / "out.safetensors", "fashion_mnist")
-    assert "ubyte" in told(done)
+        (raw / f"{name}-ubyte.gz").write_bytes(gzip.compress(bytes(1000))[:20])
+    put("data", {"dataset": "fashion_mnist", "root": str(tmp_path / "data")})(tree.folder)
+    assert "ubyte" in told(process(tree, tree.tell_jobs()["data"]))
 
 
-@pytest.fixture(scope="module")
-def digits(tmp_path_factory) -> Path:
-    out = tmp_path_factory.mktemp("digits") / "data.safetensors"
-    assert prepare(Path("data"), out, "digits").returncode == 0
-    return out
+def new_student(tree: Tree) -> Path:
+    """The folder of a student whose data and teacher's logits are there, and whose job is told."""
+    put("students", "s", "temperature", [2])(tree.folder)
+    return tree.tell_jobs()["train ls0/0 T2"]
 
 
-def run_of(role: str) -> runs.Run:
-    return next(member.run for member in runs.members(studyfile.parse(TINY)) if member.role == role)
-
-
-def distill(data: Path, teacher: Path, out: Path) -> subprocess.CompletedProcess[str]:
-    spec = config.canonical(run_of("student").spec)
-    return stage("distill", "--spec", spec, "--data", data, "--teacher", teacher, "--out", out)
+def new_teacher(tree: Tree, recipe: str = "one") -> Path:
+    """The same of a training on labels."""
+    study = copy.deepcopy(TINY)
+    study["recipes"][recipe] = study["recipes"]["one"] | {"lr": 0.05}
+    study["teachers"]["t"]["recipe"] = recipe
+    tree.configure(study)
+    return tree.tell_jobs()["train ls0/0"]
 
 
 @pytest.mark.parametrize("keep", [0, 3, 1000, -1])
-def test_truncated_logits(finished, digits, tmp_path, keep):
-    whole = next(finished.folder.glob("results/digits/*/*/ls0/seed0/logits/views*.parquet")).read_bytes()
-    (tmp_path / "t.parquet").write_bytes(whole[:keep])
-    assert "t.parquet" in told(distill(digits, tmp_path / "t.parquet", tmp_path / "out"))
-    assert not list((tmp_path / "out").glob("*.safetensors"))
+def test_truncated_logits(tree, keep):
+    (path,) = tree.results("teacher_logits/digits/*/*/ls0/seed0/*/logits.parquet")
+    folder = new_student(tree)
+    path.write_bytes(path.read_bytes()[:keep])
+    assert "logits.parquet" in told(process(tree, folder))
+    assert not list(folder.glob("*.safetensors"))
 
 
-def test_data_file_cut_short(digits, tmp_path):
-    (tmp_path / "d.safetensors").write_bytes(digits.read_bytes()[:5000])
-    spec = config.canonical(run_of("teacher").spec)
-    done = stage("train", "--spec", spec, "--data", tmp_path / "d.safetensors", "--out", tmp_path / "out")
-    assert "d.safetensors" in told(done)
+def test_data_file_cut_short(tree):
+    (path,) = tree.results("data/*/data.safetensors")
+    folder = new_teacher(tree)
+    path.write_bytes(path.read_bytes()[:5000])
+    assert "data.safetensors" in told(process(tree, folder))
 
 
-def test_a_folder_that_may_not_be_written(digits, tmp_path):
+def test_a_folder_that_may_not_be_written(tree, tmp_path):
     locked = Path("/sys/kernel")  # root may write anywhere else
     if os.getuid():
         locked = tmp_path / "locked"
         locked.mkdir(mode=0o555)
-    spec = config.canonical(run_of("teacher").spec)
-    done = stage("train", "--spec", spec, "--data", digits, "--out", locked / "run")
-    assert str(locked / "run") in told(done)
+    folder = new_teacher(tree, "locked")
+    link = folder.parents[1]
+    link.symlink_to(locked)
+    try:
+        line = told(process(tree, folder))
+    finally:
+        link.unlink()
+    assert "cannot be written" in line
+    assert str(folder.parent) in line
 
 
 def _small_files() -> None:
@@ -258,16 +285,14 @@ def _small_files() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 
 
-def test_a_full_disk(digits, tmp_path):
-    spec = config.canonical(run_of("teacher").spec)
-    done = stage("train", "--spec", spec, "--data", digits, "--out", tmp_path / "out", preexec_fn=_small_files)
-    assert str(tmp_path / "out") in told(done)
-    assert not list((tmp_path / "out").glob("*.safetensors"))
-    assert not list((tmp_path / "out").glob(".*.tmp"))
+def test_a_full_disk(tree):
+    folder = new_teacher(tree)
+    done = process(tree, folder, preexec_fn=_small_files)
+    assert str(folder.relative_to(tree.folder)) in told(done)
+    assert not list(folder.glob("*.safetensors"))
+    assert not list(folder.glob(".*.tmp"))
 
 
-def test_cuda_where_there_is_none(digits, tmp_path):
-    spec = config.canonical(run_of("teacher").spec)
-    wanted = {**os.environ, "LSKD_RUNTIME": '{"device": "cuda"}', "CUDA_VISIBLE_DEVICES": ""}
-    done = stage("train", "--spec", spec, "--data", digits, "--out", tmp_path / "out", env=wanted)
-    assert "cuda" in told(done)
+def test_cuda_where_there_is_none(tree):
+    wanted = ENVIRONMENT | {"LSKD_RUNTIME": '{"device": "cuda"}', "CUDA_VISIBLE_DEVICES": ""}
+    assert "cuda" in told(process(tree, new_teacher(tree), env=wanted))

@@ -1,17 +1,22 @@
-"""The shipped profile: one GPU job at a time, files compared by content."""
+"""The shipped profile: one GPU job at a time, and nothing but a missing file makes a job run."""
 
 import re
 
 import yaml
 
 from tests.workflow.conftest import ROOT
+from tests.workflow.edits import put_back
+
+STAGES = {"train", "predict", "teacher_logits"}
 
 
 def asked(finished, device: str) -> set[str]:
-    """What the jobs that use torch ask of the `gpu` resource."""
-    text = finished.run("--dry-run", "--forceall", "--config", f"runtime={{device: {device}}}")
-    jobs = re.findall(r"^rule (train|distill|dump|views):\n(?:    .*\n)*?    resources: (.*)$", text, re.MULTILINE)
-    assert {rule for rule, _ in jobs} == {"train", "distill", "dump", "views"}
+    """What the jobs that use torch ask of the `gpu` resource, in a study of another seed."""
+    with put_back(finished.folder, "config.yaml"):
+        settings = [f"runtime={{device: {device}}}", "seeds=[5]"]
+        text = finished.run("--dry-run", "--quiet", "host", "--config", *settings)
+    jobs = re.findall(r"^rule (train|predict|teacher_logits):\n(?:    .*\n)*?    resources: (.*)$", text, re.MULTILINE)
+    assert {rule for rule, _ in jobs} == STAGES
     return {re.search(r"gpu=(\d+)", resources).group(1) for _, resources in jobs}
 
 
@@ -23,5 +28,6 @@ def test_jobs_ask_for_a_gpu_where_it_is_to_be_used(finished):
 def test_a_plain_snakemake_takes_the_profile(finished):
     profile = yaml.safe_load((ROOT / "workflow/profiles/default/profile.yaml").read_text())
     assert profile["resources"] == ["gpu=1"]
-    text = finished.run("--dry-run")
-    assert "profiles/default" in text
+    assert profile["rerun-triggers"] == ["mtime"]  # of the five the one that `ancient` and `update` silence
+    assert profile["nolock"] is profile["ignore-incomplete"] is profile["keep-going"] is True
+    assert "profiles/default" in finished.run("--dry-run")

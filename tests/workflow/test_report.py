@@ -21,17 +21,17 @@ INSIDE = ("file:", "data:", "blob:")
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    made = Browser(tmp_path_factory.mktemp("profile"))
-    yield made
-    made.close()
+    browser = Browser(tmp_path_factory.mktemp("profile"))
+    yield browser
+    browser.close()
 
 
 @pytest.fixture(scope="module")
 def file(every_kind, tmp_path_factory) -> Path:
     """The report of a study with a figure of each kind."""
     path = tmp_path_factory.mktemp("report") / "report.html"
-    told = every_kind.run("--report", str(path))
-    assert "WARNING" not in told
+    text = every_kind.run("--report", str(path))
+    assert "WARNING" not in text
     return path
 
 
@@ -86,13 +86,12 @@ def test_results_stand_under_their_study_with_labels(report):
     categories = report.run("categories")
     assert list(categories) == ["A tiny study"]
     results = report.run("Object.values(results).map(({name, labels}) => ({name, labels}))")
-    assert sorted(result["name"] for result in results) == sorted(
-        f"{f}.{end}" for f in FIGURES for end in ("html", "png")
-    )
+    pairs = [(result["labels"]["figure"], result["name"]) for result in results]
+    assert sorted(pairs) == [(figure, f"figure.{end}") for figure in FIGURES for end in ("html", "png")]
     for result in results:
-        figure, _, end = result["name"].partition(".")
+        end = result["name"].partition(".")[2]
         assert result["labels"] == {
-            "figure": figure,
+            "figure": result["labels"]["figure"],
             "alpha": "0, 0.1",
             "T": "1, 3",
             "data": "digits",
@@ -117,7 +116,7 @@ def test_pictures_load_and_captions_state_the_formula(report, every_kind, figure
     text = report.wait("document.querySelector('#app .prose-invert')?.innerText")
     assert FORMULAS[figure] in text
     assert "System Message" not in text
-    assert "Study kinds at demo scale" in text
+    assert '"scale":"demo","study":"kinds"' in text
 
 
 @pytest.mark.parametrize("kind", tables.FIGURES)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from lskd.jobs.fingerprint import reachable
-from tests.jobs.test_fingerprint import ENTRY, digest, write
+from lskd.fingerprint.definitions import reachable
+from tests.fingerprint.packages import ENTRY, digest, write
 
 WAYS = {
     "from import": {"train.py": "from lskd.deep.losses import kd\ndef fit(): return kd()"},

@@ -13,36 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lskd.errors import UserError
-from lskd.jobs import fingerprint
-from lskd.jobs.fingerprint import code_digest, definitions, reachable
+from lskd.fingerprint.definitions import code_digest, definitions, reachable
+from lskd.fingerprint.followed import is_unfollowed
+from lskd.tables import DATASETS
+from tests.fingerprint.packages import ENTRY, digest, digests, write
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-ENTRY = ["lskd.train:fit"]
-
-
-def write(root: Path, files: dict[str, str]) -> Path:
-    """A package lskd under `root` with these modules; folders get an empty __init__.py where none is given."""
-    for name, text in {"__init__.py": "", **files}.items():
-        path = root / "lskd" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not (path.parent / "__init__.py").exists():
-            (path.parent / "__init__.py").write_text("")
-        path.write_text(textwrap.dedent(text))
-    return root
-
-
-def digest(entries: list[str], root: Path) -> str:
-    """The digest of all that some entry points reach."""
-    return code_digest(definitions(entries, root))
-
-
-def digests(tmp_path: Path, before: dict[str, str], after: dict[str, str]) -> tuple[str, str]:
-    """The digests of lskd.train:fit in two packages: `before`, and the same with `after` written over it."""
-    return (
-        digest(ENTRY, write(tmp_path / "before", before)),
-        digest(ENTRY, write(tmp_path / "after", before | after)),
-    )
-
 
 TRAIN = """
     import torch
@@ -263,6 +239,29 @@ def test_a_module_that_appears_is_noticed(tmp_path: Path) -> None:
     assert digest(ENTRY, root) != before
 
 
+def test_what_was_asked_before_does_not_count(tmp_path: Path) -> None:
+    """Two modules import each other, and the import of one acts; walks share what is known of them."""
+    files = {
+        "a.py": "from lskd import b, acting\ndef f(): return 1",
+        "b.py": "from lskd import a\ndef f(): return 2",
+        "acting.py": "import torch\ntorch.set_num_threads(1)",
+    }
+    entries = (["lskd.a:f"], ["lskd.b:f"], ["lskd.a:f", "lskd.b:f"])
+    alone = [definitions(each, write(tmp_path / f"{n}", files)) for n, each in enumerate(entries)]
+    assert [definitions(each, tmp_path / "0") for each in entries] == alone
+    assert [definitions(each, tmp_path / "1") for each in entries[::-1]] == alone[::-1]
+    assert all("lskd/acting.py:<statements>" in each for each in alone)
+
+
+def test_a_name_from_an_outer_function_in_a_method(tmp_path: Path) -> None:
+    """Locals of a method are numbered by themselves, whatever other methods do."""
+    method = (
+        "    def g(self):\n        x = 1\n        def h():\n            nonlocal x\n            x = 2\n        h()\n"
+    )
+    sources = reachable(ENTRY, write(tmp_path, {"train.py": f"class fit:\n    def f(self): y = 1; return y\n{method}"}))
+    assert "nonlocal $0" in sources["lskd/train.py:fit.g"]
+
+
 def test_reachable_names_the_definitions_with_their_plain_source(tmp_path: Path) -> None:
     sources = reachable(ENTRY, write(tmp_path, BASE))
     names = ("fit", "Loop", "Loop.run", "Base", "helper", "EPOCHS", "HEAD", "TAIL")  # HEAD, TAIL = 1, 2
@@ -285,6 +284,7 @@ def test_reachable_names_the_definitions_with_their_plain_source(tmp_path: Path)
         ("lskd.train:*", r"lskd.train defines no '\*'"),
         ("torch:nn", "no module 'torch'"),
         ("lskd.errors:UserError", "module lskd.errors is not followed"),
+        ("lskd.fingerprint.definitions:definitions", "module lskd.fingerprint.definitions is not followed"),
         ("", "entry point '': no module ''"),
     ],
 )
@@ -336,13 +336,13 @@ def test_any_other_number_in_reached_code_is_noticed(tmp_path_factory: pytest.Te
     reached = [{n} for n in range(count)]
     for _ in range(count):
         reached = [{n}.union(*(reached[other] for other in uses[n])) for n in range(count)]
-    assert [a != b for a, b in zip(before, after, strict=True)] == [changed in found for found in reached]
+    assert [a != b for a, b in zip(before, after, strict=True)] == [changed in each for each in reached]
 
 
 def test_every_real_module_can_be_followed() -> None:
     for path in (ROOT / "lskd").rglob("*.py"):
         name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-        if path.name != "__init__.py" and name not in fingerprint.UNFOLLOWED:
+        if path.name != "__init__.py" and not is_unfollowed(name):
             for node in ast.parse(path.read_bytes()).body:
                 if hasattr(node, "name"):
                     assert definitions([f"{name}:{node.name}"])
@@ -357,6 +357,13 @@ def test_a_real_training_reaches_no_messages_and_no_config() -> None:
     assert not files & {f"lskd/{name}.py" for name in ("errors", "progress", "config", "tables", "tracking", "runtime")}
 
 
+@pytest.mark.parametrize("load", DATASETS.values())
+def test_real_data_reach_neither_tables_nor_what_only_refuses(load: str) -> None:
+    names = definitions(["lskd.jobs.execute:main", "lskd.data.prepare:run", load])
+    files = {name.partition(":")[0] for name in names}
+    assert not files & {"lskd/tables.py", "lskd/data/content.py", "lskd/cli.py"}
+
+
 def test_thousands_of_calls_are_cheap() -> None:
     definitions(REAL)
     started = time.perf_counter()
@@ -366,7 +373,7 @@ def test_thousands_of_calls_are_cheap() -> None:
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-X", "importtime", "-m", "lskd.jobs.fingerprint", *arguments]
+    line = [sys.executable, "-X", "importtime", "-m", "lskd.fingerprint", *arguments]
     return subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
 
 
@@ -377,8 +384,8 @@ def test_command_line_explains_and_imports_nothing_heavy() -> None:
     assert first == code_digest(expected)
     assert [line.split() for line in rest] == [[number, name] for name, number in expected.items()]
     imported = {line.rpartition("|")[2].strip() for line in printed.stderr.splitlines()}
-    allowed = {"lskd", "lskd.errors", "lskd.jobs", "lskd.jobs.normalise"}
-    assert {name for name in imported if name.startswith("lskd")} <= allowed
+    own = {name for name in imported if name.partition(".")[0] == "lskd" and not name.startswith("lskd.fingerprint")}
+    assert own <= {"lskd", "lskd.errors"}
     assert not imported & {"torch", "numpy", "pandas", "lskd.io.atomic"}
 
 

@@ -1,0 +1,93 @@
+"""The code a job really uses: the definitions that its entry points reach, each with a digest, from their source alone.
+
+Stdlib `ast` only; the code is parsed, never imported. Where reachability cannot be told, more is counted rather than
+less. Of what is dynamic, `getattr(module, name)` counts the whole module and `import_module(f"lskd.models.{name}")`
+every module of that folder; functions that a job's spec names ("lskd.losses:kd") are its entry points.
+
+What was worked out is kept for later calls in the same process, for as long as no file that was read changes.
+"""
+
+import ast
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from lskd.fingerprint.files import Files
+from lskd.fingerprint.source import Modules, Source
+
+_HERE = Path(__file__).resolve().parent.parent.parent
+
+
+def definitions(entry_points: Iterable[str], root: Path = _HERE) -> dict[str, str]:
+    """10 hex digits for each definition reachable from `entry_points` ("lskd.train:run"): "lskd/losses.py:kd" -> ...
+
+    `root` is the folder that holds the package. Raises UserError for an entry point that does not exist and for a
+    module that does not parse.
+    """
+    package, entries = _package(root), frozenset(entry_points)
+    if entries not in package.digests:
+        source, nodes, _ = package.walked(entries)
+        package.digests[entries] = dict(sorted((source.label(node), source.digest(node)) for node in nodes))
+    return dict(package.digests[entries])
+
+
+def code_digest(definitions: Mapping[str, str]) -> str:
+    """16 hex digits of such a mapping."""
+    text = "\n".join(f"{name} {digest}" for name, digest in sorted(definitions.items()))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def reachable(entry_points: Iterable[str], root: Path = _HERE) -> dict[str, str]:
+    """The same names, each with the normalised source behind it. Raises as `definitions` does."""
+    source, nodes, _ = _package(root).walked(entry_points)
+    texts = {source.label(node): "\n".join(map(ast.unparse, source.block(node).trees)) for node in nodes}
+    return dict(sorted(texts.items()))
+
+
+def reached_through(name: str, entry_points: Iterable[str], root: Path = _HERE) -> list[str]:
+    """The names through which `name` ("lskd/config.py:Recipe", or the beginning of one) is reached; [] if it is not."""
+    source, nodes, above = _package(root).walked(entry_points)
+    names: list[str] = []
+    node = min((node for node in nodes if source.label(node).startswith(name)), default=None)
+    while node:
+        names.append(source.label(node))
+        node = above[node]
+    return names[::-1]
+
+
+class _Package:
+    """All that was worked out about the package under a root."""
+
+    def __init__(self, root: Path) -> None:
+        self.files = Files(root)
+        self.digests: dict[frozenset[str], dict[str, str]] = {}
+        self._modules: Modules = {}
+        self._sources: dict[frozenset[str], Source] = {}
+
+    def walked(self, entries: Iterable[str]) -> tuple[Source, list[str], dict[str, str | None]]:
+        """The source, the nodes reached that count, and from where all were reached.
+
+        Walked again where reached code reads what normally is left out.
+        """
+        entries, kept = sorted(set(entries)), frozenset[str]()
+        while True:
+            if kept not in self._sources:
+                self._sources[kept] = Source(self.files, kept, self._modules)
+            source = self._sources[kept]
+            above = source.walk(entries)
+            nodes = [node for node in above if source.node(node).counts]
+            readers = frozenset[str]().union(*(source.node(node).readers for node in nodes))
+            if readers <= kept:
+                return source, nodes, above
+            kept |= readers
+
+
+_PACKAGES: dict[Path, _Package] = {}
+
+
+def _package(root: Path) -> _Package:
+    """What is known of the package, forgotten where one of its files changed."""
+    package = _PACKAGES.get(root)
+    if package is None or not package.files.are_unchanged():
+        package = _PACKAGES[root] = _Package(root)
+    return package
