@@ -11,6 +11,7 @@ import ast
 import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from lskd.fingerprint.files import Files
 from lskd.fingerprint.source import Modules, Source
@@ -26,8 +27,9 @@ def definitions(entry_points: Iterable[str], root: Path = _HERE) -> dict[str, st
     """
     package, entries = _package(root), frozenset(entry_points)
     if entries not in package.digests:
-        source, nodes, _ = package.walked(entries)
-        package.digests[entries] = dict(sorted((source.label(node), source.digest(node)) for node in nodes))
+        walk = package.walk(entries)
+        digests = ((walk.source.label(node), walk.source.digest(node, walk.in_order)) for node in walk.nodes)
+        package.digests[entries] = dict(sorted(digests))
     return dict(package.digests[entries])
 
 
@@ -39,20 +41,28 @@ def code_digest(definitions: Mapping[str, str]) -> str:
 
 def reachable(entry_points: Iterable[str], root: Path = _HERE) -> dict[str, str]:
     """The same names, each with the normalised source behind it. Raises as `definitions` does."""
-    source, nodes, _ = _package(root).walked(entry_points)
-    texts = {source.label(node): "\n".join(map(ast.unparse, source.block(node).trees)) for node in nodes}
+    walk = _package(root).walk(entry_points)
+    trees = {walk.source.label(node): walk.source.block(node).trees for node in walk.nodes}
+    texts = {name: "\n".join(map(ast.unparse, each)) for name, each in trees.items()}
     return dict(sorted(texts.items()))
 
 
 def reached_through(name: str, entry_points: Iterable[str], root: Path = _HERE) -> list[str]:
     """The names through which `name` ("lskd/config.py:Recipe", or the beginning of one) is reached; [] if it is not."""
-    source, nodes, above = _package(root).walked(entry_points)
+    walk = _package(root).walk(entry_points)
     names: list[str] = []
-    node = min((node for node in nodes if source.label(node).startswith(name)), default=None)
+    node = min((node for node in walk.nodes if walk.source.label(node).startswith(name)), default=None)
     while node:
-        names.append(source.label(node))
-        node = above[node]
+        names.append(walk.source.label(node))
+        node = walk.above[node]
     return names[::-1]
+
+
+class _Walk(NamedTuple):
+    source: Source
+    nodes: list[str]  # those that count
+    above: dict[str, str | None]  # each node, with the one that it was first reached from
+    in_order: bool  # whether the order of methods counts
 
 
 class _Package:
@@ -64,21 +74,19 @@ class _Package:
         self._modules: Modules = {}
         self._sources: dict[frozenset[str], Source] = {}
 
-    def walked(self, entries: Iterable[str]) -> tuple[Source, list[str], dict[str, str | None]]:
-        """The source, the nodes reached that count, and from where all were reached.
-
-        Walked again where reached code reads what normally is left out.
-        """
+    def walk(self, entries: Iterable[str]) -> _Walk:
+        """All that is reached; walked again where reached code reads what normally is left out."""
         entries, kept = sorted(set(entries)), frozenset[str]()
         while True:
-            if kept not in self._sources:
-                self._sources[kept] = Source(self.files, kept, self._modules)
-            source = self._sources[kept]
+            key = kept - {"order"}  # which changes digests, and not what is reached
+            if key not in self._sources:
+                self._sources[key] = Source(self.files, key, self._modules)
+            source = self._sources[key]
             above = source.walk(entries)
             nodes = [node for node in above if source.node(node).counts]
             readers = frozenset[str]().union(*(source.node(node).readers for node in nodes))
             if readers <= kept:
-                return source, nodes, above
+                return _Walk(source, nodes, above, "order" in kept)
             kept |= readers
 
 

@@ -5,7 +5,7 @@ import os
 from functools import cached_property
 from pathlib import Path, PurePath
 
-from lskd.fingerprint.followed import PACKAGE
+from lskd.fingerprint.followed import PACKAGE, SPECIFIED
 from lskd.fingerprint.names import Names
 
 Stamp = tuple[int, int]  # of a file: mtime_ns, size; -1 where there is none
@@ -37,7 +37,7 @@ class Files:
             here = Path(folder).relative_to(self.root)
             self.exists(here)
             paths += [here / name for name in sorted(names)]
-        return [path for path in paths if path.suffix != ".pyc"]
+        return [path for path in paths if path.suffix != ".pyc" and not fnmatch.fnmatch(str(path), SPECIFIED)]
 
     @cached_property
     def modules(self) -> list[str]:

@@ -10,6 +10,10 @@ UNFOLLOWED = tuple(
 )
 
 
+# Data files that count nowhere: a paper's numbers are in the spec of the figures that show them, by their digest.
+SPECIFIED = f"{PACKAGE}/papers/*.yaml"
+
+
 def is_own(module: str) -> bool:
     """Whether a module is of the package and followed."""
     return module.partition(".")[0] == PACKAGE and not is_unfollowed(module)

@@ -21,6 +21,8 @@ from lskd.fingerprint.tree import FUNCTIONS, Chain, dump, nodes
 def read(files: Files, name: str, kept: frozenset[str]) -> "Module | None":
     """The module of a dotted name, or the empty one of a folder without __init__.py; None where there is neither."""
     base = Path(*name.split("."))
+    if len(base.parts) > 2 and not files.exists(base.parent):  # a name in a module that is a file
+        return None
     for path in (base / "__init__.py", base.with_suffix(".py"), base):
         if files.exists(path):
             is_package = path.name == "__init__.py" or path.suffix != ".py"

@@ -3,7 +3,7 @@
 import ast
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import chain
 
@@ -30,7 +30,7 @@ class Node:
     below: list[str]
     readers: set[str]
     counts: bool
-    digest: str = ""  # once it is asked for
+    digests: dict[bool, str] = field(default_factory=dict)  # by whether the order of methods counts
 
 
 class Source:
@@ -87,13 +87,14 @@ class Source:
             return Block(module)
         return self.modules[module].statements if name == STATEMENTS else self.modules[module].definitions[name]
 
-    def digest(self, name: str) -> str:
+    def digest(self, name: str, in_order: bool) -> str:
         """10 hex digits of a node's name, of what the names in it stand for, and of its normalised tree."""
         node = self.node(name)
-        node.digest = node.digest or hashlib.sha256(self._bytes(name, node.uses)).hexdigest()[:10]
-        return node.digest
+        if in_order not in node.digests:
+            node.digests[in_order] = hashlib.sha256(self._bytes(name, node.uses, in_order)).hexdigest()[:10]
+        return node.digests[in_order]
 
-    def _bytes(self, name: str, uses: Uses) -> bytes:
+    def _bytes(self, name: str, uses: Uses, in_order: bool) -> bytes:
         if name.startswith("/"):
             return hashlib.sha256((self.files.root / name[1:]).read_bytes()).hexdigest().encode()
         module, _, definition = name.partition(":")
@@ -102,7 +103,7 @@ class Source:
             lines += self._sequence(module)
         else:
             block = self.block(name)
-            lines += [",".join(block.methods)] if block.is_ordered or "order" in self.kept else []
+            lines += [",".join(block.methods)] if block.is_ordered or in_order else []
             lines.append(block.dump)
         return "\n".join(lines).encode("utf-8", "surrogatepass")
 

@@ -1,11 +1,14 @@
 """The jobs of a study: what each reads, by which code, under which address."""
 
+import re
+
 import pytest
 
-from lskd import runs, studyfile
+from lskd import runs, studies, studyfile, tables
 from lskd.config import Data, Distill, Labels, Model, Recipe
 from lskd.errors import UserError
-from lskd.jobs.catalogue import Catalogue, ancestors, classes_of_snapshots
+from lskd.io.seal import file_digest
+from lskd.jobs.catalogue import PAPERS, Catalogue, ancestors, classes_of_snapshots
 from lskd.jobs.results import Results
 from lskd.runs import Run
 from tests import small
@@ -211,3 +214,19 @@ def test_snapshots_need_two_classes_and_snapshots():
         classes_of_snapshots("here", figure.model_copy(update={"classes": ["3", "3"]}), run)
     with pytest.raises(UserError, match="recipes.short some snapshot_epochs"):
         classes_of_snapshots("here", figure, small.teacher())
+
+
+def test_every_paper_that_a_figures_code_names_is_declared_with_its_kind():
+    """A paper's numbers are no code: they are in the spec of the figures that show them, by their digest."""
+    for kind, figure in tables.FIGURES.items():
+        source = (PAPERS.parents[0] / f"{figure.module.removeprefix('lskd.').replace('.', '/')}.py").read_text()
+        assert set(re.findall(r'\b(?:paper|lookup)\(\s*"(\w+)"', source)) == set(figure.papers), kind
+
+
+def test_a_figure_of_a_paper_holds_the_digest_of_its_numbers():
+    catalogue = Catalogue(studies.read_all(studyfile.read("config.yaml"), {}, [])[1], Results("nowhere"))
+    digest = {name: file_digest(PAPERS / f"{name}.yaml") for name in ("shen2021", "chandrasegaran2022")}
+    assert catalogue.figure("shen2021", "table1").spec["papers"] == {"shen2021": digest["shen2021"]}
+    assert catalogue.figure("ls_kd", "grid").spec["papers"] == {}
+    summary = next(name for name, figure in catalogue.studies["chandrasegaran2022"].figures.items())
+    assert "chandrasegaran2022" in catalogue.figure("chandrasegaran2022", summary).spec["papers"]

@@ -64,12 +64,12 @@ KINDS = TINY | {
 
 
 class Tree:
-    """A checkout of its own in which a test may edit, plan and run."""
+    """A checkout of its own in which a test may edit, plan and run: a copy of this one, or of another tree."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, of: Path = ROOT):
         self.folder = folder
         for part in PARTS:
-            source = ROOT / part
+            source = of / part
             if source.is_dir() and not source.is_symlink():
                 shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
             else:
@@ -159,9 +159,9 @@ def short(stage: str, title: str) -> str:
     return f"{stage} {name} {student.group(1)}" if student else f"{stage} {name}"
 
 
-def published(tree: Tree, study: str = "tiny") -> dict[str, bytes]:
-    """The figures that people open by name."""
-    return {path.name: path.read_bytes() for path in (tree.folder / f"results/figures/demo/{study}").iterdir()}
+def published(tree: Tree, pattern: str = "*") -> dict[str, bytes]:
+    """The figures of the tiny study that people open by name."""
+    return {path.name: path.read_bytes() for path in tree.results(f"figures/demo/tiny/{pattern}")}
 
 
 def measured(tree: Tree) -> dict[str, bytes]:

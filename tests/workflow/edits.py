@@ -3,6 +3,7 @@
 import ast
 import copy
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -154,12 +155,16 @@ def shell(command: str) -> Edit:
 def put_back(root: Path, *parts: str) -> Iterator[None]:
     """Give the files of these parts of a tree their content and times back, and remove those that came."""
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in _files(root, parts)}
+    folders = {path for part in parts for path in (root / part).rglob("*") if path.is_dir()}
     try:
         yield
     finally:
         for path in _files(root, parts):
             if path not in before:
                 path.unlink()
+        new = {path for part in parts for path in (root / part).rglob("*") if path.is_dir()} - folders
+        for path in sorted(new, reverse=True):
+            shutil.rmtree(path)
         for path, (content, mtime) in before.items():
             if not path.is_file() or path.read_bytes() != content or path.stat().st_mtime_ns != mtime:
                 path.parent.mkdir(parents=True, exist_ok=True)

@@ -12,14 +12,13 @@ from lskd import tables
 from tests.workflow.conftest import ENVIRONMENT, Tree
 
 FOLDER = "results/figures/demo/kinds"
-ENDINGS = ("png", "svg", "pdf", "csv", "md", "tex", "html")
+ENDINGS = ("svg", "csv", "md", "tex", "html")  # PNG and PDF are packed by libraries of the machine's
 
 
 @pytest.fixture(scope="module")
 def metrics_alone(every_kind, tmp_path_factory):
     """A tree that has the metrics of all kinds, and nothing else."""
-    tree = Tree(tmp_path_factory.mktemp("metrics"))
-    shutil.copy2(every_kind.folder / "config.yaml", tree.folder)
+    tree = Tree(tmp_path_factory.mktemp("metrics"), every_kind.folder)
     shutil.copytree(every_kind.folder / "results/metrics", tree.folder / "results/metrics")
     yield tree
     tree.close()

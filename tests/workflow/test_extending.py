@@ -26,7 +26,7 @@ def block(after: str) -> str:
 @pytest.fixture(scope="module")
 def extended(finished, tmp_path_factory) -> Iterator[Tree]:
     """A copy of the finished study to which the page was applied: its two files, its two lines and its config."""
-    tree = Tree(tmp_path_factory.mktemp("extended"))
+    tree = Tree(tmp_path_factory.mktemp("extended"), finished.folder)
     shutil.copytree(finished.folder / "results", tree.folder / "results")
     tree.configure(TINY)
     assert tree.pending() == set()

@@ -12,8 +12,7 @@ from tests.workflow.conftest import ENVIRONMENT, Tree, jobs_of, published
 
 def without_all_but_metrics(tree: Tree, folder: Path) -> Tree:
     """A copy of a finished tree in which results/metrics is all that is left of the results."""
-    copy = Tree(folder)
-    shutil.copy2(tree.folder / "config.yaml", folder / "config.yaml")
+    copy = Tree(folder, tree.folder)
     shutil.copytree(tree.folder / "results/metrics", folder / "results/metrics")
     return copy
 
@@ -36,7 +35,8 @@ def test_metrics_are_enough(finished, laptop, tmp_path, metadata):
     )
     assert done.returncode == 0, done.stdout
     assert jobs_of(done.stdout) == {"figure grid", "figure stability"}
-    assert published(copy) == published(finished)
+    for ending in ("svg", "csv", "md", "tex", "html"):  # PNG and PDF are packed by libraries of the machine's
+        assert published(copy, f"*.{ending}") == published(finished, f"*.{ending}")
     assert subprocess.run([laptop, "-c", "import torch"], capture_output=True).returncode != 0
 
 

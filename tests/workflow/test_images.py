@@ -5,6 +5,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -85,7 +86,7 @@ CONTENT = {
     "a hidden file": ("touch pics/cat/.DS_Store pics/.hidden", NOTHING),
     "a file that is no image": ("echo text > pics/cat/notes.txt", NOTHING),
     "a link to the folder": ("mv pics moved && ln -s moved pics", NOTHING),
-    "the digests known so far gone": ("rm -r results/.cache", NOTHING),
+    "the digests known so far gone": ("rm -rf results/.cache", NOTHING),
 }
 
 
@@ -96,6 +97,22 @@ def test_content(tree, row):
     assert tree.pending() == expected
     if (tree.folder / "pics").is_symlink():
         (tree.folder / "pics").unlink()
+
+
+def test_what_keeps_size_and_time_is_seen_though_digests_are_kept(tree):
+    """No program can set the time of a file's last change of any kind, by which digests are kept."""
+    time.sleep(2.1)  # as a clock may tick every two seconds, what is younger is read each time
+    tree.run()
+    assert tree.results(".cache/content/*")
+    for row in (
+        "a byte changed, at the old time",
+        "two swapped by mv",
+        "one replaced by cp -p of another of its size and time",
+    ):
+        shell(CONTENT[row][0])(tree.folder)
+        assert tree.pending() == ALL
+        shell("cp -p kept/cat/* pics/cat/")(tree.folder)
+        assert tree.pending() == NOTHING
 
 
 @pytest.mark.parametrize("root", ["./pics", "pics/", "../{name}/pics", "{folder}/pics"])

@@ -41,10 +41,10 @@ def test_killed_again_and_again(finished, tmp_path, capsys):
     study = TINY if KILLS > 6 else SHORT
     (tmp_path / "alone").mkdir()
     (tmp_path / "killed").mkdir()
-    tree, alone = Tree(tmp_path / "killed"), finished
+    tree, alone = Tree(tmp_path / "killed", finished.folder), finished
     tree.configure(study)
     if study is SHORT:
-        alone = Tree(tmp_path / "alone")
+        alone = Tree(tmp_path / "alone", finished.folder)
         alone.configure(study)
         for part in ("data", "runs", "predictions", "teacher_logits"):  # the same jobs: measured and drawn anew alone
             (alone.folder / "results").mkdir(exist_ok=True)
