@@ -10,6 +10,7 @@ import json
 import os.path
 import re
 from difflib import get_close_matches
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -75,6 +76,11 @@ class Section(BaseModel):
     """A part of the config: immutable, no unknown keys, no silent conversion of types."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    @cached_property
+    def used(self) -> dict[str, Any]:
+        """The fields that a result uses, each at its value."""
+        return {key: getattr(self, key) for key in type(self).model_fields if _is_used(self, key)}
 
 
 def data_keys(value: Any) -> Any:
@@ -323,7 +329,7 @@ def _known_name(where: str, name: str, known: Any) -> None:
 
 def spec(section: Section) -> dict[str, Any]:
     """The fields of a section that a result uses, each at its value."""
-    return {key: getattr(section, key) for key in type(section).model_fields if _is_used(section, key)}
+    return dict(section.used)
 
 
 def _is_used(section: Section, key: str) -> bool:

@@ -201,7 +201,7 @@ class Catalogue:
     ) -> Job:
         job = Job(stage, title, spec, inputs, functions, self.results)
         # two studies that ask for one run share it
-        return self.by_folder.setdefault(str(job.folder.relative_to(self.results.root)), job)
+        return self.by_folder.setdefault(job.below, job)
 
 
 def ancestors(job: Job) -> list[Job]:

@@ -77,7 +77,7 @@ def _add(study: Study, results: Results, all_named: Named) -> None:
     for figure in study.figures:
         try:
             for job in ancestors(catalogue.figure(study.study, figure)):
-                all_named.jobs[str(job.folder.relative_to(results.root))] = job
+                all_named.jobs[job.below] = job
                 all_named.addresses |= {job.address, job.standing}
         except UserError as error:
             problem = problem or str(error)

@@ -73,14 +73,25 @@ class Job:
         return self.results.accepted(self) or self.address
 
     @cached_property
-    def folder(self) -> Path:
-        """Where the result lies: a folder that reads as its provenance and ends in its address."""
-        return self.results.root / ROOMS[self.stage] / f"{self.title}-{self.standing}"
+    def below(self) -> str:
+        """Where the result lies below results/: a folder that reads as its provenance and ends in its address."""
+        return f"{ROOMS[self.stage]}/{self.title}-{self.standing}"
 
-    @cached_property
+    @property
+    def folder(self) -> Path:
+        """That folder."""
+        return self.results.root / self.below
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the files of the result, its record last."""
+        return (*FILES[self.stage], RECORD)
+
+    @property
     def paths(self) -> list[Path]:
-        """Every file of the result, its record last."""
-        return [self.folder / name for name in (*FILES[self.stage], RECORD)]
+        """The files of the result, its record last."""
+        folder = self.folder
+        return [folder / name for name in self.names]
 
     def described(self) -> dict[str, Any]:
         """The job as JSON values: all that its process needs, a function of its address alone."""
@@ -93,9 +104,9 @@ class Job:
             "functions": self.functions,
             "definitions": self.definitions,
             "files": list(FILES[self.stage]),
-            "folder": str(self.folder.relative_to(self.results.root)),
+            "folder": self.below,
             "place": self.place,
-            "inputs": {role: str(job.folder.relative_to(self.results.root)) for role, job in self.inputs.items()},
+            "inputs": {role: job.below for role, job in self.inputs.items()},
         }
 
 

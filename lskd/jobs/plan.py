@@ -45,12 +45,9 @@ class Plan:
 
     def waits_for(self, folder: str) -> list[str]:
         """A missing file of each job that is read and not made yet, but for what these wait for themselves."""
-        missing = {above for above in self.job(folder).inputs.values() if not self.results.is_complete(above)}
+        missing = {above: path for above in self.job(folder).inputs.values() if (path := self.results.missing(above))}
         waited = {deeper for above in missing for deeper in above.inputs.values()}
-        first_missing = [
-            next((path for path in above.paths if not path.exists()), above.paths[-1]) for above in missing - waited
-        ]
-        return sorted(map(str, first_missing))
+        return [path for above, path in missing.items() if above not in waited]
 
     def job(self, folder: str) -> Job:
         """The job of a folder below results/; UserError where no study has it."""

@@ -25,13 +25,19 @@ class Results:
         self.root, self.trust_code = Path(root), trust_code
         self.trusted: dict[str, tuple[Job, dict[str, Any]]] = {}  # address -> the job, the record that stands for it
         self._adopted = read_adopted(self.root) | (proposed or {})
-        self._complete: dict[Path, bool] = {}
+        self._missing: dict[Job, str | None] = {}
 
     def is_complete(self, job: Job) -> bool:
         """Whether every file of the job's result is there."""
-        if job.folder not in self._complete:
-            self._complete[job.folder] = all(map(os.path.exists, job.paths))
-        return self._complete[job.folder]
+        return self.missing(job) is None
+
+    def missing(self, job: Job) -> str | None:
+        """The path of the first file of the job's result that is not there; as it was when this was first asked."""
+        if job not in self._missing:
+            folder = f"{self.root}/{job.below}"
+            paths = (f"{folder}/{name}" for name in job.names)
+            self._missing[job] = next((path for path in paths if not os.path.exists(path)), None)  # noqa: PTH110  # fast
+        return self._missing[job]
 
     def accepted(self, job: Job) -> str | None:
         """The address of the result that was adopted for this job, or for now is trusted; None for its own."""
