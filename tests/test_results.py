@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from lskd import config, runs, studyfile, tables
+from lskd.io.seal import checked
 from lskd.io.tables import read_table
 from lskd.jobs.execute import resolve
 
@@ -15,8 +16,9 @@ SETTING = ["group", "role", "dataset", "model", "recipe", "teacher_model", "labe
 
 
 def frame(figure, family):
-    """A metric family of a figure of the study."""
-    return read_table(RESULTS / f"metrics/{figure}/{family}.parquet").to_pandas()
+    """A metric family of a figure of the study, compared with its seal."""
+    (folder,) = (RESULTS / f"metrics/{figure}").glob(f"{family}-*")
+    return read_table(checked(folder / "metrics.parquet", folder)).to_pandas()
 
 
 @pytest.mark.parametrize("name", STUDY.figures)
