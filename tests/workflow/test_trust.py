@@ -1,0 +1,57 @@
+"""`trust=code`: figures from metrics that other code made, without torch, with a note of what changed since."""
+
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from tests.workflow.conftest import ROOT, Tree
+
+RESULTS = ROOT / "docs/results/fashion_mnist"
+
+
+@pytest.fixture(scope="module")
+def told(laptop, tmp_path_factory):
+    """A copy of the tree with the committed metrics alone, and what a laptop's snakemake says there."""
+    tree = Tree(tmp_path_factory.mktemp("trust"))
+    shutil.copytree(RESULTS / "metrics", tree.folder / "results/metrics/small/ls_kd")
+
+    def run(*arguments):
+        command = [laptop, "-m", "snakemake", *arguments]
+        environment = os.environ | {"PYTHONDONTWRITEBYTECODE": ""}
+        done = subprocess.run(command, cwd=tree.folder, capture_output=True, text=True, env=environment)
+        return done.returncode, done.stdout + done.stderr
+
+    return tree, run
+
+
+def test_every_figure_of_the_committed_study_renders_on_a_laptop(told):
+    tree, run = told
+    code, text = run("--config", "scale=small", "trust=code")
+    assert code == 0, text
+    assert "6 jobs to do\n  6 figures: new" in text
+    (note,) = [line for line in text.splitlines() if line.startswith("note: trust=code")]
+    assert "10 results made by other code (commit 6cdeecdca753, 6d692c2c4dd8) stand for today's" in note
+    assert "lskd/checkpoint.py:save changed" in note
+    for path in sorted(RESULTS.glob("*.csv")):
+        drawn = tree.folder / "results/figures/small/ls_kd" / path.name
+        assert drawn.read_bytes() == path.read_bytes(), path.name
+        assert drawn.with_suffix(".svg").stat().st_size > 10_000
+    answer = (RESULTS / "verdict.md").read_text().partition(". ")[0].replace("\\_", "_")
+    assert answer in text
+
+
+def test_without_trust_the_same_metrics_do_not_stand(told):
+    _, run = told
+    code, text = run("--dry-run", "--config", "scale=small")
+    assert code == 0, text
+    assert "20 trainings on labels" in text or "30 trainings on labels" in text
+    assert "trust=code" not in text
+
+
+def test_another_trust_is_told(told):
+    _, run = told
+    code, text = run("--dry-run", "--config", "trust=all")
+    assert code != 0
+    assert "error: trust: found 'all'; trust=code accepts results of other code" in text
