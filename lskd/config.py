@@ -82,6 +82,12 @@ class Section(BaseModel):
         """The fields that a result uses, each at its value."""
         return {key: getattr(self, key) for key in type(self).model_fields if _is_used(self, key)}
 
+    def model_copy(self, **options: Any) -> Self:
+        """A copy, which has uses of its own."""
+        copy = super().model_copy(**options)
+        copy.__dict__.pop("used", None)
+        return copy
+
 
 def data_keys(value: Any) -> Any:
     """A data set's name, or the path of a folder of pictures, as the keys that it is short for."""

