@@ -114,7 +114,7 @@ class Plan:
 
     def announcement(self) -> list[str]:
         """What is planned and why, what stands by trust, and what was left alone."""
-        return [*why.told(self.pending or []), *self.notes()]
+        return [*(why.told(self.pending or []) or ["nothing to do: all that is asked for is there"]), *self.notes()]
 
     def notes(self) -> list[str]:
         """What a user should know of what is taken as given."""

@@ -192,7 +192,7 @@ def finished(tmp_path_factory) -> Iterator[Tree]:
     tree = Tree(tmp_path_factory.mktemp("finished"))
     tree.configure(TINY)
     (tree.folder / "output.txt").write_text(tree.run())
-    assert tree.planned() == set()
+    assert tree.pending() == tree.planned() == set()
     yield tree
     tree.close()
 
@@ -215,5 +215,6 @@ def every_kind(tmp_path_factory) -> Iterator[Tree]:
     tree = Tree(tmp_path_factory.mktemp("kinds"))
     tree.configure(KINDS)
     tree.run()
+    assert tree.pending() == set()
     yield tree
     tree.close()

@@ -820,6 +820,7 @@ def test_study_of_all_kinds(every_kind, row):
 def states(finished, tmp_path_factory):
     """A copy of the finished tree whose results a test may do anything to."""
     tree = copied(finished, tmp_path_factory.mktemp("states") / "tree")
+    assert tree.pending() == NOTHING
     yield tree
     tree.close()
 

@@ -8,7 +8,7 @@ from lskd.live import Line
 # how Snakemake's lines begin that come with every job or every start; with `--quiet host` they are there
 UNSAID = """
 Assuming unrestricted|Building DAG|Cannot restore|Complete log|Conda environments|Config file|Elapsed time|Execute |
-Exiting because|Nothing to be|Reasons:|Restored previous|Select jobs to|Using shell|Using workflow specific
+Exiting because|Nothing to be|Reasons:|Restored previous|Rules with missing metadata|Select jobs to|Using shell|Using workflow specific
 """.replace("\n", "").split("|")
 LIVE = []
 
@@ -17,8 +17,9 @@ def is_said(record):
     """Whether one of Snakemake's log records is shown; what a failed job says, it says itself."""
     text = record.getMessage()
     said_by_its_job = text.startswith("RuleException") and text.endswith("exit status 1.")
+    of_records = "missing provenance/metadata" in text  # which decide nothing here
     is_short = {"rules", "progress"} <= {str(each) for each in workflow.output_settings.quiet or ()}
-    return not (is_short and (text.startswith(tuple(UNSAID)) or said_by_its_job))
+    return not (is_short and (text.startswith(tuple(UNSAID)) or said_by_its_job or of_records))
 
 
 def start():
