@@ -23,14 +23,13 @@ _SAY_SECONDS = 60.0
 
 
 @contextmanager
-def device_of(work: Work, precision: str = "float32") -> Iterator[torch.device]:
+def device_of(work: Work, precision: str = "") -> Iterator[torch.device]:
     """Yield the device of a job, and note in its environment all that moves its numbers by rounding."""
     runtime = work.runtime
     with lease(runtime) as device:
         on_gpu = device.type == "cuda"
         work.environment |= {
             "device": torch.cuda.get_device_name(device) if on_gpu else f"CPU ({platform.machine()})",
-            "precision": precision,
             "threads": "any" if on_gpu else str(runtime.threads),
             "memory format": "channels_last" if runtime.channels_last else "contiguous",
             "compile": str(runtime.compile and on_gpu).lower(),
@@ -38,6 +37,8 @@ def device_of(work: Work, precision: str = "float32") -> Iterator[torch.device]:
             "numpy": np.__version__,
             "python": platform.python_version(),
         }
+        if precision:  # of a training; predictions are float32, always
+            work.environment["precision"] = precision
         yield device
 
 

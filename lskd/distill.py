@@ -9,8 +9,7 @@ import torch
 
 from lskd.data.prepared import Split, load_split
 from lskd.device import device_of
-from lskd.errors import UserError
-from lskd.io.seal import mend
+from lskd.errors import UserError, mend
 from lskd.jobs.work import Work
 from lskd.network import load_model
 from lskd.schedule import generator

@@ -1,4 +1,7 @@
-"""The one exception that means: the user can mend this."""
+"""The one exception that means: the user can mend this; and how its words end."""
+
+import shlex
+from pathlib import Path
 
 
 class UserError(Exception):
@@ -7,3 +10,11 @@ class UserError(Exception):
     The line names the key or file, what was found, what is allowed and how to mend it; stages print it without a
     traceback and exit with 1.
     """
+
+    def __str__(self) -> str:
+        return super().__str__().replace("\n", "\\n")  # a file's name may hold one
+
+
+def mend(path: Path) -> str:
+    """How a file, or all of a job's folder, is made anew."""
+    return f"make it anew: rm -rf {shlex.quote(str(path))} && snakemake"

@@ -12,9 +12,8 @@ from safetensors.torch import load_file, save_file
 
 from lskd.data.augment import augment, normalise
 from lskd.data.prepared import Split
-from lskd.errors import UserError
+from lskd.errors import UserError, mend
 from lskd.io.atomic import atomic
-from lskd.io.seal import mend
 
 BLOCK = 512  # images that one forward pass takes where the order does not matter
 

@@ -179,6 +179,8 @@ def _distilled(study: Study, group: Distilled, teachers: list[Run]) -> Iterator[
         for temperature in group.temperature:
             for soft_weight in group.soft_weight:
                 variant = {name: getattr(group, name) for name in Variant.model_fields}
+                if not augmented(study.recipes[group.recipe]) and group.views != "online":
+                    variant["views"] = "epochs"  # all draws are the clean image, however many are asked for
                 distill = Distill(temperature=temperature, soft_weight=soft_weight, **variant)
                 recipe = study.recipes[group.recipe]
                 # a student keeps its teacher's seed: the pairs that a paired test over seeds compares

@@ -22,9 +22,8 @@ import pyarrow.parquet as pq
 import xxhash
 from numpy.typing import NDArray
 
-from lskd.errors import UserError
+from lskd.errors import UserError, mend
 from lskd.io.atomic import atomic
-from lskd.io.seal import mend
 
 Array = NDArray[Any]
 Rows = tuple[Array, Array, Array]

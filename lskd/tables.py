@@ -80,34 +80,36 @@ METRICS = {
 
 
 class Figure(NamedTuple):
-    """A figure kind: its module (with `table` and `draw`), the metric families that it shows, and the papers whose
-    numbers it shows in every study; those of a paper's own study are beside its figures anyway.
+    """A figure kind: its module (with `table` and `draw`), the metric families that it shows, the options of the config
+    that it uses itself, and the papers whose numbers it shows in every study (those of a paper's own study are beside
+    its figures anyway).
     """
 
     module: str
     families: tuple[str, ...]
+    options: tuple[str, ...] = ()
     papers: tuple[str, ...] = ()
 
 
 FIGURES = {
-    "accuracy_table": Figure("lskd.figures.accuracy_table", ("accuracy",)),
+    "accuracy_table": Figure("lskd.figures.accuracy_table", ("accuracy",), ("temperatures",)),
     "calibration_table": Figure("lskd.figures.calibration_table", ("calibration",)),
-    "clusters": Figure("lskd.figures.clusters", ("projection", "clusters")),
+    "clusters": Figure("lskd.figures.clusters", ("projection", "clusters"), ("classes",)),
     "complexity": Figure("lskd.figures.complexity", ("complexity",)),
-    "curves": Figure("lskd.figures.curves", ("history",)),
-    "diffusion": Figure("lskd.figures.diffusion", ("diffusion",)),
-    "error_table": Figure("lskd.figures.error_table", ("accuracy",)),
+    "curves": Figure("lskd.figures.curves", ("history",), ("temperatures",)),
+    "diffusion": Figure("lskd.figures.diffusion", ("diffusion",), ("targets",)),
+    "error_table": Figure("lskd.figures.error_table", ("accuracy",), ("temperatures",)),
     "gamma_curve": Figure("lskd.figures.gamma_curve", ("accuracy", "smoothness")),
-    "grid": Figure("lskd.figures.grid", ("accuracy",)),
-    "information": Figure("lskd.figures.information", ("information",)),
+    "grid": Figure("lskd.figures.grid", ("accuracy",), ("temperatures",)),
+    "information": Figure("lskd.figures.information", ("information",), ("classes",)),
     "inter_stability": Figure("lskd.figures.inter_stability", ("stability", "accuracy")),
     "probabilities": Figure("lskd.figures.probabilities", ("probabilities",)),
-    "projection": Figure("lskd.figures.projection", ("projection",)),
-    "projection_muller": Figure("lskd.figures.projection_muller", ("projection",)),
+    "projection": Figure("lskd.figures.projection", ("projection",), ("classes", "temperatures")),
+    "projection_muller": Figure("lskd.figures.projection_muller", ("projection",), ("classes",)),
     "reliability": Figure("lskd.figures.reliability", ("reliability", "calibration")),
     "smoothed_loss": Figure("lskd.figures.smoothed_loss", ()),
-    "soft_targets": Figure("lskd.figures.soft_targets", ("probabilities",)),
+    "soft_targets": Figure("lskd.figures.soft_targets", ("probabilities",), ("classes", "temperatures")),
     "stability": Figure("lskd.figures.stability", ("stability", "accuracy")),
-    "summary": Figure("lskd.figures.summary", ("accuracy", "diffusion"), ("chandrasegaran2022",)),
+    "summary": Figure("lskd.figures.summary", ("accuracy", "diffusion"), papers=("chandrasegaran2022",)),
     "verdict": Figure("lskd.figures.verdict", ("accuracy", "diffusion", "stability")),
 }

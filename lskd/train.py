@@ -193,10 +193,12 @@ class Training:
             "best_top1": self.best_top1,
             "best": self.best,
             "snapshots": self.snapshots,
+            "environments": [*self.work.begun_on, self.work.environment],
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Take up the state of another process's `state`."""
+        self.work.begun_on += [each for each in saved["environments"] if each != self.work.environment]
         self.model.load_state_dict(saved["model"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.scaler.load_state_dict(saved["scaler"])

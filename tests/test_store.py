@@ -17,8 +17,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.special import softmax
 
 from lskd import store
-from lskd.errors import UserError
-from lskd.io.seal import mend
+from lskd.errors import UserError, mend
 from lskd.store import open_features, open_logits, quantisation_error, write_features, write_logits
 
 ROOT = Path(__file__).parents[1]

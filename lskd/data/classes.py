@@ -5,8 +5,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from lskd.errors import UserError
-from lskd.io.seal import mend
+from lskd.errors import UserError, mend
 
 
 def read_classes(path: Path) -> list[str]:

@@ -7,8 +7,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 
-from lskd.errors import UserError
-from lskd.io.seal import mend
+from lskd.errors import UserError, mend
 
 
 @dataclass(frozen=True)

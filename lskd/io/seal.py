@@ -4,7 +4,6 @@
 """
 
 import json
-import shlex
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 import xxhash
 
-from lskd.errors import UserError
+from lskd.errors import UserError, mend
 from lskd.io.atomic import write_json
 
 RECORD = "record.json"
@@ -69,11 +68,6 @@ def checked(path: Path, folder: Path) -> Path:
     if actual != expected:
         raise UserError(f"{path}: damaged, its bytes are not those that were written; {mend(path)}")
     return path
-
-
-def mend(path: Path) -> str:
-    """The words that end an error: how to have a file, or all of a job's folder, made anew."""
-    return f"make it anew: rm -rf {shlex.quote(str(path))} && snakemake"
 
 
 @lru_cache(maxsize=1 << 14)

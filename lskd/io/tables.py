@@ -7,9 +7,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lskd.errors import UserError
+from lskd.errors import UserError, mend
 from lskd.io.atomic import atomic
-from lskd.io.seal import mend
 
 
 def write_table(path: Path, table: pa.Table, origin: dict[str, Any]) -> None:

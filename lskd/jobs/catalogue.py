@@ -53,23 +53,27 @@ class Catalogue:
             spec = config.spec(data)
             if data.dataset == "imagefolder" and has_own_split(Path(data.root)):
                 del spec["test_fraction"]
-            spec["content"] = self._content(data, spec)
+            spec = self._with_content(data, spec)
             functions = {"run": "lskd.data.prepare:run", "load": tables.DATASETS[data.dataset]}
             self._jobs[data] = self._job("data", data.folder, spec, {}, functions)
             self._jobs[data].place = data.root
         return self._jobs[data]
 
-    def _content(self, data: Data, spec: dict[str, Any]) -> dict[str, Any]:
-        """What identifies the content; of a folder that is gone, that of the last result made of it."""
-        if data.dataset != "imagefolder" or Path(data.root).exists():
-            return content(data.dataset, data.root, self.results.root / ".cache" / "content", self.write_cache)
-        for record in self.results.latest("data", data.folder):
-            if spec.items() <= record["spec"].items():
-                self.notes.append(
-                    f"data: {data.root} is not there; what was prepared from it on {record['made']} stands"
-                )
-                return dict(record["spec"]["content"])
-        return content(data.dataset, data.root, Path(), False)  # which tells what is missing
+    def _with_content(self, data: Data, spec: dict[str, Any]) -> dict[str, Any]:
+        """A data set's spec with what identifies its content; of a folder that is gone, the spec of its last result."""
+        if data.dataset == "imagefolder" and not Path(data.root).exists():
+            without_split = {name: value for name, value in spec.items() if name != "test_fraction"}
+            for record in self.results.latest("data", data.folder):
+                if {name: value for name, value in record["spec"].items() if name != "content"} in (
+                    spec,
+                    without_split,
+                ):
+                    self.notes.append(
+                        f"data: {data.root} is not there; what was prepared from it on {record['made']} stands"
+                    )
+                    return dict(record["spec"])
+        cache = self.results.root / ".cache" / "content"
+        return spec | {"content": content(data.dataset, data.root, cache, self.write_cache)}
 
     def train(self, run: Run) -> Job:
         """A network trained on labels, or on a teacher's stored logits, or beside the teacher itself."""
@@ -154,10 +158,7 @@ class Catalogue:
             options, scale = self.studies[study].figures[figure], self.studies[study].scale
             kind = tables.FIGURES[options.kind]
             spec: dict[str, Any] = {"kind": options.kind, "study": study, "figure": figure, "scale": scale}
-            own = {
-                name: getattr(options, name) for name in ("classes", "targets", "similar", "temperatures", "t1", "t2")
-            }
-            spec["options"] = {name: value for name, value in own.items() if value}
+            spec["options"] = {name: value for name in kind.options if (value := getattr(options, name))}
             spec["papers"] = _papers(study, *kind.papers)
             inputs = {family: self.metrics(study, figure, family) for family in kind.families}
             functions = {"run": "lskd.figures.render:run", "table": f"{kind.module}:table"}

@@ -19,6 +19,7 @@ from lskd.errors import UserError
 from lskd.fingerprint import definitions as fingerprint
 from lskd.io.atomic import sweep
 from lskd.io.seal import RECORD, is_sealed, read_record, seal
+from lskd.jobs.environment import gathered
 from lskd.jobs.provenance import Clock, record
 from lskd.jobs.work import Work
 from lskd.progress import running
@@ -31,8 +32,8 @@ Described = dict[str, Any]  # a job as `Job.described` tells it
 
 def main(arguments: list[str] | None = None) -> None:
     """Make what lies beside a log, unless it is there; exit status 1 and one line for a user's mistake."""
-    parser = argparse.ArgumentParser(prog="python -m lskd.jobs.execute", description=__doc__)
-    parser.add_argument("log", type=Path, help="where all that the job says goes; errors are said on stderr too")
+    parser = argparse.ArgumentParser(prog="python -m lskd.jobs.execute")
+    parser.add_argument("log", type=Path)  # where all that the job says goes; errors are said on stderr too
     log = parser.parse_args(arguments).log
     with _logged(log):
         sys.exit(_guarded(log.parent))
@@ -111,7 +112,8 @@ def execute(described: Described, results: Path) -> None:
         clock = Clock()
         with running(work.title, work.address):
             work.functions["run"](work)
-        seal(folder, described["files"], record(described, work, clock))
+        made_on = gathered(work, map(read_record, inputs.values()))
+        seal(folder, described["files"], record(described, work, clock, made_on))
 
 
 def is_whole(folder: Path, files: Iterable[str]) -> bool:

@@ -17,6 +17,7 @@ import xxhash
 from lskd import live, runs, studies, studyfile
 from lskd.config import Study
 from lskd.errors import UserError
+from lskd.io.hold import held
 from lskd.io.seal import RECORD
 from lskd.jobs.catalogue import Catalogue, ancestors
 from lskd.jobs.job import FILES, JOBS, ROOMS, Job
@@ -203,7 +204,14 @@ def lines(listed: list[Garbage], all_named: Named) -> list[str]:
 
 
 def delete(root: Path, listed: list[Garbage]) -> None:
-    """Remove them, and the folders that are empty then. UserError while a job runs."""
+    """Remove them, and the folders that are empty then. UserError while a snakemake or one of its jobs works there."""
+    with held(root, exclusively=True) as is_alone:
+        if not is_alone:
+            raise UserError(f"{root}: a snakemake works on these results and may need what is listed; wait for its end")
+        _delete(root, listed)
+
+
+def _delete(root: Path, listed: list[Garbage]) -> None:
     running = live.jobs(root / ".running")
     if running:
         raise UserError(

@@ -68,15 +68,15 @@ def _addressed(folder: Path, through_links: bool, above: frozenset[str]) -> Iter
     for child in _children(folder):
         if child.is_dir():
             path = Path(child.path)
-            if ADDRESSED.fullmatch(child.name) and not _holds_only_folders(path):
+            if ADDRESSED.fullmatch(child.name) and not _holds_folders(path):
                 yield path
             elif through_links or not child.is_symlink():
                 yield from _addressed(path, through_links, above | {here})
 
 
-def _holds_only_folders(folder: Path) -> bool:
-    children = _children(folder)
-    return bool(children) and all(child.is_dir(follow_symlinks=False) for child in children)
+def _holds_folders(folder: Path) -> bool:
+    """Whether a folder is no result, whatever its name: a study's may end as an address does."""
+    return any(child.is_dir(follow_symlinks=False) for child in _children(folder))
 
 
 def _children(folder: Path) -> list[os.DirEntry[str]]:

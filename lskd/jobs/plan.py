@@ -1,5 +1,6 @@
 """What an invocation has to do: which jobs have no result, why, and what is published when they have."""
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from lskd.io.atomic import atomic, sweep, write_text
 from lskd.io.seal import checked, read_record, sealed
 from lskd.jobs import checks, why
 from lskd.jobs.catalogue import Catalogue, ancestors
-from lskd.jobs.job import FILES, JOBS, Job
+from lskd.jobs.job import FILES, JOBS, ROOMS, Job
 from lskd.studies import targets
 
 _NAMED = 6  # changes that a note names
@@ -25,6 +26,7 @@ class Plan:
         self.overrides = overrides
         self.names = targets(main, catalogue.studies)
         self.wanted: list[tuple[str, str]] = []  # pairs of study and figure
+        self.by_path: list[Job] = []  # what is asked for by the path of a file
         self.pending: list[Job] | None = None  # the jobs to do for them, each after what it reads
 
     def ask(self, names: Iterable[str]) -> None:
@@ -35,9 +37,19 @@ class Plan:
         checks.images(self.pending)
 
     def want(self, names: Iterable[str]) -> None:
-        """Set what is asked for, the config's study unless there is a target among the names."""
-        known = [name for name in names if name in self.names] or [self.main.study]
+        """Set what is asked for: targets by name, results by a path; the config's study unless there is one of these."""
+        names = list(names)
+        folders = [below for name in names if (below := self._below(name))]
+        self.by_path = [self.job(folder) for folder in folders]
+        known = [name for name in names if name in self.names] or [self.main.study] * (not folders)
         self.wanted = [pair for name in known for pair in self.names[name]]
+
+    def _below(self, path: str) -> str:
+        """The folder below results/ of the job that a path lies in; "" for what is no such path."""
+        rooms = "|".join(ROOMS.values())
+        root = re.escape(str(self.results.root))
+        match = re.match(rf"{root}/((?:{rooms})/.+?-[0-9a-f]{{10}})/[^/]+$", path)
+        return match[1] if match else ""
 
     def figures(self, name: str) -> list[str]:
         """The files of a target's figures, as Snakemake waits for them."""
@@ -68,8 +80,8 @@ class Plan:
                 visit(above)
             order[job] = None
 
-        for pair in self.wanted:
-            visit(self.catalogue.figure(*pair))
+        for job in [*self.by_path, *(self.catalogue.figure(*pair) for pair in self.wanted)]:
+            visit(job)
         return list(order)
 
     def write_jobs(self) -> None:
@@ -83,24 +95,28 @@ class Plan:
         """Where the job of a folder is told, by the address that the folder ends in."""
         return self.results.root / JOBS / f"{folder[-10:]}.json"
 
-    def publish(self) -> list[Path]:
+    def publish(self) -> None:
         """Put what people open by name in place: the figures that are asked for, as far as they are made.
 
-        Returns what was put there; a published file that is of another address is published anew.
+        A published file that is of another address is published anew. Raises UserError, after all the others are
+        published, for what is damaged or cannot be written.
         """
-        new = []
+        errors = []
         for study, figure in self.wanted:
             job = self.catalogue.figure(study, figure)
             if all(path.exists() for path in job.paths):
-                new += self._publish(job, self.published(study, figure))
-        return new
+                try:
+                    self._publish(job, self.published(study, figure))
+                except UserError as error:
+                    errors.append(str(error))
+        if errors:
+            raise UserError(errors[0] + (f" (and {len(errors) - 1} more)" if errors[1:] else ""))
 
     def published(self, study: str, figure: str) -> Path:
         """Where a figure is found by name, without ending."""
         return self.results.root / "figures" / self.catalogue.studies[study].scale / study / figure
 
-    def _publish(self, job: Job, stem: Path) -> list[Path]:
-        new = []
+    def _publish(self, job: Job, stem: Path) -> None:
         for name in FILES["figure"]:
             source, target = job.folder / name, stem.with_name(f"{stem.name}.{name.removeprefix('figure.')}")
             content = source.read_bytes()
@@ -108,9 +124,7 @@ class Plan:
                 checked(source, job.folder)
                 with atomic(target) as tmp:
                     tmp.write_bytes(content)
-                new.append(target)
         sweep(stem.parent)
-        return new
 
     def announcement(self) -> list[str]:
         """What is planned and why, what stands by trust, and what was left alone."""

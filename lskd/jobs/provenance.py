@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lskd.io.seal import read_record
+from lskd.jobs.environment import merged
 
 if TYPE_CHECKING:
     from lskd.jobs.work import Work
 
 FORMAT = 1  # of a record
-Digests = dict[str, list[str]]  # name -> the different values of it, sorted
 
 
 class Clock:
@@ -30,7 +30,7 @@ class Clock:
         return round(time.monotonic() - self.started, 2)
 
 
-def record(described: dict[str, Any], work: "Work", clock: Clock) -> dict[str, Any]:
+def record(described: dict[str, Any], work: "Work", clock: Clock, made_on: dict[str, list[str]]) -> dict[str, Any]:
     """A job's record but for its files: what only this making of it can tell, too, such as its time.
 
     `made_on` and `upstream` gather, over the job and all above it, the environments that trained and predicted, and the
@@ -44,8 +44,8 @@ def record(described: dict[str, Any], work: "Work", clock: Clock) -> dict[str, A
             role: {"folder": described["inputs"][role], "address": above["address"], "seal": _content(above)}
             for role, above in inputs.items()
         },
-        "made_on": _merged([_listed(work.environment), *(above["made_on"] for above in inputs.values())]),
-        "upstream": _merged(
+        "made_on": made_on,
+        "upstream": merged(
             part for above in inputs.values() for part in (_listed(above["definitions"]), above["upstream"])
         ),
         "seeds": sorted({seed for above in inputs.values() for seed in above["seeds"]} | _own_seeds(work.spec)),
@@ -66,16 +66,8 @@ def _own_seeds(spec: dict[str, Any]) -> set[int]:
     return {spec["seed"]} if "seed" in spec else set()
 
 
-def _listed(values: dict[str, str]) -> Digests:
+def _listed(values: dict[str, str]) -> dict[str, list[str]]:
     return {name: [value] for name, value in values.items()}
-
-
-def _merged(parts: Any) -> Digests:
-    merged: dict[str, set[str]] = {}
-    for part in parts:
-        for name, values in part.items():
-            merged.setdefault(name, set()).update(values)
-    return {name: sorted(values) for name, values in sorted(merged.items())}
 
 
 def versions() -> dict[str, str]:

@@ -14,9 +14,9 @@ from typing import Any
 
 from lskd import live
 from lskd.config import canonical
-from lskd.errors import UserError
+from lskd.errors import UserError, mend
 from lskd.io.atomic import HOST
-from lskd.io.seal import RECORD, Record, file_digest, is_sealed, mend, read_record
+from lskd.io.seal import RECORD, Record, file_digest, is_sealed, read_record
 from lskd.jobs.job import FILES, JOBS, ROOMS
 from lskd.jobs.listing import PUBLISHED, Entry, bytes_of, entries, holding
 from lskd.jobs.results import ADOPTED, read_adopted_file
@@ -106,6 +106,8 @@ def _expected(entry: Entry, report: Report) -> list[tuple[Path, str, Entry]]:
 def _whole_record(entry: Entry, report: Report) -> Record | None:
     path, again = entry.folder / RECORD, mend(entry.folder)
     if not path.exists():
+        if all(_KEPT.fullmatch(name) or _is_tmp(name) for name in os.listdir(entry.folder)):  # noqa: PTH208
+            return None  # begun, with nothing made yet
         how = f"go on: snakemake, or remove it: rm -rf {shlex.quote(str(entry.folder))}"
         report.failures.append(f"{entry.folder}: unfinished, it has no {RECORD}; {how}")
         return None

@@ -22,6 +22,7 @@ class Work:
     runtime: Runtime = field(default_factory=Runtime)
     place: Path = Path()  # data: where its raw files lie
     environment: dict[str, str] = field(default_factory=dict)  # what moves numbers by rounding; torch's stages fill it
+    begun_on: list[dict[str, str]] = field(default_factory=list)  # the environments of killed processes that began it
     notes: dict[str, str] = field(default_factory=dict)  # what else the record is to say, such as a figure's answer
 
     def read(self, role: str, name: str) -> Path:

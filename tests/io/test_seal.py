@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lskd.errors import UserError
-from lskd.io.seal import RECORD, checked, file_digest, is_sealed, mend, read_record, seal, sealed
+from lskd.errors import UserError, mend
+from lskd.io.seal import RECORD, checked, file_digest, is_sealed, read_record, seal, sealed
 from lskd.jobs.execute import is_whole
 
 NAMES = ("one.bin", "two.bin")

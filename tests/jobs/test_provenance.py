@@ -12,6 +12,7 @@ import torch
 
 from lskd.io.seal import file_digest, read_record, seal
 from lskd.jobs import provenance
+from lskd.jobs.environment import gathered
 from lskd.jobs.job import FILES
 from lskd.jobs.work import Work
 from tests.jobs import finished
@@ -93,7 +94,9 @@ def test_what_mixes_above_is_gathered(tmp_path):
     }
     work = Work("t", "0123456789", {"seed": 2}, tmp_path, inputs, {}, environment={"device": "TPU"})
     described = dict.fromkeys(("stage", "title", "address", "plain", "spec", "functions", "definitions"), "")
-    record = provenance.record(described | {"inputs": {"a": "x", "b": "y"}}, work, provenance.Clock())
+    above = [read_record(path) for path in inputs.values()]
+    made_on = gathered(work, above)
+    record = provenance.record(described | {"inputs": {"a": "x", "b": "y"}}, work, provenance.Clock(), made_on)
     assert record["made_on"] == {"device": ["CPU", "GPU", "TPU"], "torch": ["1"]}
     assert record["upstream"] == {"f": ["0", "1"], "g": ["2"]}
     assert record["seeds"] == [1, 2, 3]

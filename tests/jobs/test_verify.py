@@ -197,7 +197,10 @@ def test_strays_are_told(results):
     os.utime(old, (0, 0))
     (results / "figures/demo/tiny/other.png").write_bytes(b"?")
     (results / "figures/readme.txt").write_text("?")
-    (results / "runs/digits/mlp-w8/one/ls0/seed9-0123456789").mkdir()
+    half = results / "runs/digits/mlp-w8/one/ls0/seed9-0123456789"  # and beside it one that has nothing yet
+    half.mkdir()
+    half.with_name("seed8-0123456789").mkdir()
+    (half / "history.jsonl").write_text("{}")
     lines = verify(results).failures
     told = sorted({line.partition(": ")[0] for line in lines})
     gone = [f"results/figures/demo/tiny/other.{ending}" for ending in ("csv", "html", "md", "pdf", "png", "svg", "tex")]

@@ -546,7 +546,7 @@ CONFIG = {
     ),
     "a figure's groups": (put("figures", "stability", "groups", ["s"]), STABILITY),
     "a figure's temperatures": (put("figures", "grid", "temperatures", [1]), GRID),
-    "what a figure alone looks at": (put("figures", "grid", "classes", ["3"]), {"figure grid"}),
+    "an option that a figure's kind does not use": (put("figures", "grid", "classes", ["3"]), NOTHING),
     "new networks alone": (
         put("baselines", {"b": {"model": {"name": "mlp", "width": 4}, "recipe": "one"}}),
         {"train ls0/0", "predict ls0/0"} | GRID,
@@ -716,7 +716,7 @@ OF_KINDS = {
         {"metrics the_diffusion diffusion", "figure the_diffusion"},
     ),
     "the title": (put("name", "Another title", study=KINDS), NOTHING),
-    "an option that the kind does not use": (look("curves", t1=1), shown("curves")),
+    "an option that the kind does not use": (look("curves", t1=1), NOTHING),
 }
 
 STATES = {  # of the results

@@ -2,7 +2,9 @@
 
 import atexit
 import logging
+import os
 
+from lskd.io.hold import hold
 from lskd.live import Line
 
 # how Snakemake's lines begin that come with every job or every start; with `--quiet host` they are there
@@ -23,7 +25,9 @@ def is_said(record):
 
 
 def start():
-    """Tell the jobs what to make, and show how far they are."""
+    """Hold the results against who would remove some, tell the jobs what to make, and show how far they are."""
+    if or_end(hold, PLAN.results.root) is None:
+        sys.exit(f"error: {PLAN.results.root}: unused results are just being removed (lskd gc); wait for its end")
     or_end(asked().write_jobs)
     LIVE.append(Line(Path("results/.running"), PLAN.costs()))
     LIVE[0].start()
@@ -45,6 +49,8 @@ def at_the_end():
             print(answer, file=sys.stderr)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.stdout.flush()
+        os._exit(1)  # the last that runs; Snakemake's own status would say that all is well
 
 
 if workflow.is_main_process:
