@@ -37,7 +37,7 @@ class Plan:
         checks.images(self.pending)
 
     def want(self, names: Iterable[str]) -> None:
-        """Set what is asked for: targets by name, results by a path; the config's study unless there is one of these."""
+        """Set what is asked for: targets by name, results by a path; without these the study of the config."""
         names = list(names)
         folders = [below for name in names if (below := self._below(name))]
         self.by_path = [self.job(folder) for folder in folders]
