@@ -78,3 +78,11 @@ def test_sizes_and_commits():
     ]
     assert listing.short("a" * 40 + "+") == "aaaaaaaaaa+"
     assert listing.short("unknown") == "unknown"
+
+
+def test_a_study_whose_name_ends_as_an_address_does_is_no_result(tmp_path):
+    folder = tmp_path / "drawn/demo/tiny-2024010112/grid-0123456789"
+    folder.mkdir(parents=True)
+    (folder / "record.json").write_text("{}")
+    (folder.parent / ".DS_Store").write_text("")
+    assert [entry.folder for entry in listing.entries(tmp_path)] == [folder]

@@ -136,3 +136,8 @@ def test_a_commit_is_told_where_there_is_git(monkeypatch):
 def test_a_clock_counts_seconds():
     clock = provenance.Clock()
     assert 0 <= clock.seconds() < 5
+
+
+def test_a_resumed_job_keeps_what_it_was_begun_on(tmp_path):
+    work = Work("t", "0123456789", {}, tmp_path, {}, {}, environment={"threads": "2"}, begun_on=[{"threads": "1"}])
+    assert gathered(work, []) == {"threads": ["1", "2"]}

@@ -167,3 +167,18 @@ def test_images_that_are_gone_are_those_of_the_last_result(tmp_path):
     assert "is not there; what was prepared from it on 2026-01-01 stands" in note
     with pytest.raises(UserError, match="no such folder"):
         Catalogue({}, Results(tmp_path / "results")).data(data.model_copy(update={"image_size": 32}))
+
+
+def test_images_with_a_split_of_their_own_that_are_gone(tmp_path):
+    from PIL import Image
+
+    for part in ("train/a", "train/b", "test/a", "test/b"):
+        (tmp_path / "birds" / part).mkdir(parents=True)
+        for i in range(3):
+            Image.new("RGB", (8, 8), (40 * i, 0, 0)).save(tmp_path / "birds" / part / f"{i}.png")
+    data = Data(dataset="imagefolder", root=str(tmp_path / "birds"))
+    before = Catalogue({}, Results(tmp_path / "results")).data(data)
+    assert "test_fraction" not in before.spec
+    small.place(before)
+    (tmp_path / "birds").rename(tmp_path / "away")
+    assert Catalogue({}, Results(tmp_path / "results")).data(data).address == before.address

@@ -138,3 +138,15 @@ def test_results_that_may_not_be_written(finished, tmp_path, place):
     (line,) = errors(done.stdout)
     assert "cannot be written" in line
     assert "Traceback" not in done.stdout
+
+
+def test_a_result_is_made_by_its_path(finished, tmp_path):
+    (tmp_path / "tree").mkdir()
+    tree = Tree(tmp_path / "tree", finished.folder)
+    shutil.copytree(finished.folder / "results", tree.folder / "results")
+    (weights,) = tree.folder.glob("results/runs/digits/mlp-w8/one/ls0/seed0-*/model.safetensors")
+    before = weights.read_bytes()
+    weights.unlink()
+    text = tree.run(str(weights.relative_to(tree.folder)))
+    assert "1 training on labels: model.safetensors is gone" in text
+    assert weights.read_bytes() == before
