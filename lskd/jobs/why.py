@@ -38,7 +38,7 @@ def told(pending: list[Job], most: int | None = LINES) -> list[str]:
         lines = [*lines[: most - 3], f"and {more} more reasons: python -m lskd why"]
     if follows:
         lines.append(f"{counted(follows)}: made of these")
-    return [f"{len(pending)} jobs to do", *(f"  {line}" for line in lines)]
+    return [f"{len(pending)} job{'s' * (len(pending) > 1)} to do", *(f"  {line}" for line in lines)]
 
 
 def reason(job: Job) -> str:

@@ -45,7 +45,7 @@ def test_snakemakes_own_words_are_one_option_away(finished):
         assert "This was a dry-run" in text
         short = finished.run("--dry-run")
         assert "rule figure" not in short
-        assert "1 jobs to do" in short
+        assert "1 job to do" in short
         assert "lskd/figures/grid.py:draw changed" in short
 
 
