@@ -204,8 +204,8 @@ def _check_names(runs: list[Run]) -> None:
     """Raise UserError if two different runs, or two different data sets, have one name in a study."""
     specs: dict[str, str] = {}
     for data in {id(run.data): run.data for run in runs}.values():
-        told = config.canonical(config.spec(data)) + data.root * (data.dataset == "imagefolder")
-        if specs.setdefault(data.folder, told) != told:
+        identity = config.canonical(config.spec(data)) + data.root * (data.dataset == "imagefolder")
+        if specs.setdefault(data.folder, identity) != identity:
             raise UserError(f"data: two different data sets are called {data.folder}; give one of them another name")
     for run in runs:
         if specs.setdefault(run.title, run.identity) != run.identity:

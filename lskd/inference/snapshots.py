@@ -40,13 +40,13 @@ def run(work: Work) -> None:
 
 def by_epoch(tensors: dict[str, torch.Tensor], path: Path) -> dict[int, dict[str, torch.Tensor]]:
     """The weights of each snapshot, ascending by epoch, from names "{epoch}/{name}"."""
-    found: dict[int, dict[str, torch.Tensor]] = {}
+    snapshots: dict[int, dict[str, torch.Tensor]] = {}
     for name, tensor in tensors.items():
         epoch, _, rest = name.partition("/")
-        found.setdefault(int(epoch), {})[rest] = tensor
-    if not found:
+        snapshots.setdefault(int(epoch), {})[rest] = tensor
+    if not snapshots:
         raise UserError(f"{path}: holds no snapshot; give the run's recipe some snapshot_epochs")
-    return dict(sorted(found.items()))
+    return dict(sorted(snapshots.items()))
 
 
 def chosen(split: Split, classes: list[str], samples: int) -> torch.Tensor:

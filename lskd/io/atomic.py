@@ -60,12 +60,13 @@ def sweep(folder: Path, alone: bool = False) -> None:
     """
     for tmp in folder.rglob(".*.tmp"):
         *_, host, pid, _ = tmp.name.split(".")
-        if host == HOST and pid.isdigit() and (alone or not _is_running(int(pid))):
+        if host == HOST and pid.isdigit() and (alone or not is_running(int(pid))):
             with suppress(OSError):
                 tmp.unlink()
 
 
-def _is_running(pid: int) -> bool:
+def is_running(pid: int) -> bool:
+    """Whether a process of this host lives."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -133,10 +133,10 @@ class Plan:
     def notes(self) -> list[str]:
         """What a user should know of what is taken as given."""
         notes = [f"note: {text}" for text in self.catalogue.notes]
-        told = sorted(self.overrides.keys() - {"scale", "runtime"})
+        keys = sorted(self.overrides.keys() - {"scale", "runtime"})
         papers = sorted({study for study, _ in self.wanted} - {self.main.study})
-        if papers and told:
-            notes.append(f"note: {', '.join(papers)}: a paper's study, which --config {', '.join(told)} does not touch")
+        if papers and keys:
+            notes.append(f"note: {', '.join(papers)}: a paper's study, which --config {', '.join(keys)} does not touch")
         return [*notes, *([self._trust_note()] if self.results.trusted else [])]
 
     def _trust_note(self) -> str:

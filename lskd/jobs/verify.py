@@ -15,7 +15,7 @@ from typing import Any
 from lskd import live
 from lskd.config import canonical
 from lskd.errors import UserError, mend
-from lskd.io.atomic import HOST
+from lskd.io.atomic import HOST, is_running
 from lskd.io.seal import RECORD, Record, file_digest, is_sealed, read_record
 from lskd.jobs.job import FILES, JOBS, ROOMS
 from lskd.jobs.listing import PUBLISHED, Entry, bytes_of, entries, holding
@@ -304,20 +304,10 @@ def left_behind(root: Path) -> Iterator[Path]:
         if path.is_dir():
             continue
         if host == HOST and pid.isdigit():
-            if not _is_running(int(pid)):
+            if not is_running(int(pid)):
                 yield path
         elif time.time() - path.lstat().st_mtime > 24 * 3600:
             yield path
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _is_tmp(name: str) -> bool:
