@@ -269,8 +269,8 @@ CODE = {
     "imports in another order": (
         replaced(
             "lskd/distill.py",
-            "from lskd.device import device_of\nfrom lskd.errors import UserError",
-            "from lskd.errors import UserError\nfrom lskd.device import device_of",
+            "from lskd.device import device_of\nfrom lskd.errors import UserError, mend\n",
+            "from lskd.errors import UserError, mend\nfrom lskd.device import device_of\n",
         ),
         NOTHING,
     ),
