@@ -78,9 +78,11 @@ def test_no_two_jobs_share_a_folder_and_each_has_one_title_in_its_room(scale, tm
 @pytest.mark.parametrize("name", FILES)
 def test_no_group_is_idle(name, scale):
     one = study(name, scale)
-    shown = {member.group for figure in one.figures.values() for member in runs.select(runs.members(one), figure)}
+    groups_shown = {
+        member.group for figure in one.figures.values() for member in runs.select(runs.members(one), figure)
+    }
     teaching = {student.teacher for student in one.students.values()}
-    assert {*one.teachers, *one.baselines, *one.students} <= shown | teaching
+    assert {*one.teachers, *one.baselines, *one.students} <= groups_shown | teaching
     groups = [*one.teachers.values(), *one.baselines.values(), *one.students.values()]
     assert {group.recipe for group in groups} == set(one.recipes)
 
@@ -90,11 +92,11 @@ def test_no_group_is_idle(name, scale):
 def test_figures_find_what_they_measure(name, scale):
     one = study(name, scale)
     for figure in one.figures.values():
-        shown = [member.run for member in runs.select(runs.members(one), figure)]
-        degrees = {run.supervision.temperature for run in shown if run.teacher}
+        runs_shown = [member.run for member in runs.select(runs.members(one), figure)]
+        degrees = {run.supervision.temperature for run in runs_shown if run.teacher}
         if figure.kind == "information":
             assert len(figure.classes) == 2
-            assert all(run.recipe.snapshot_epochs for run in shown)
+            assert all(run.recipe.snapshot_epochs for run in runs_shown)
         if figure.kind == "gamma_curve":
             assert set(figure.temperatures) == degrees
         if figure.kind == "diffusion":
@@ -105,9 +107,9 @@ def test_figures_find_what_they_measure(name, scale):
 
 
 def test_demo_is_small():
-    found = {title: run for name in FILES for title, run in needed(study(name, "demo")).items()}
-    assert {run.data.dataset for run in found.values()} == {"digits"}
-    assert len(found) <= DEMO_RUNS
+    runs_needed = {title: run for name in FILES for title, run in needed(study(name, "demo")).items()}
+    assert {run.data.dataset for run in runs_needed.values()} == {"digits"}
+    assert len(runs_needed) <= DEMO_RUNS
 
 
 @pytest.mark.parametrize("scale", ("demo", "small"))

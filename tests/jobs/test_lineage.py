@@ -80,5 +80,5 @@ def test_an_input_made_again_with_other_bytes(results, monkeypatch):
     monkeypatch.setattr("lskd.train._line", lambda row: '{"other": 1}\n')
     (job.folder / RECORD).unlink()
     tiny.make_one(results, job)
-    told = {node["address"]: node["other_bytes"] for node in nodes(tree(results)) if node.get("other_bytes")}
-    assert told == {job.address: ["history.jsonl"]}
+    changed_bytes = {node["address"]: node["other_bytes"] for node in nodes(tree(results)) if node.get("other_bytes")}
+    assert changed_bytes == {job.address: ["history.jsonl"]}

@@ -159,7 +159,7 @@ READ = {  # by a step of the tiny study
 def test_the_next_step_tells_and_the_command_mends(results, stage, name):
     plan = tiny.planned(results)
     jobs = list(plan.catalogue.everything())
-    told = []
+    lines_said = []
     for job in dict.fromkeys(each for each in jobs if each.stage == stage):
         path = job.folder / name
         content = path.read_bytes()
@@ -170,13 +170,13 @@ def test_the_next_step_tells_and_the_command_mends(results, stage, name):
             try:
                 tiny.make_one(results, reader)
             except UserError as error:
-                told.append((path, str(error)))
+                lines_said.append((path, str(error)))
                 break
-        if told:
+        if lines_said:
             break
         path.write_bytes(content)
-    assert told, "no step reads it"
-    path, line = told[0]
+    assert lines_said, "no step reads it"
+    path, line = lines_said[0]
     assert "\n" not in line
     assert line.startswith(f"{path}: ")
     run(line.partition("make it anew: ")[2], results)
@@ -202,10 +202,10 @@ def test_strays_are_told(results):
     half.with_name("seed8-0123456789").mkdir()
     (half / "history.jsonl").write_text("{}")
     lines = verify(results).failures
-    told = sorted({line.partition(": ")[0] for line in lines})
+    named = sorted({line.partition(": ")[0] for line in lines})
     gone = [f"results/figures/demo/tiny/other.{ending}" for ending in ("csv", "html", "md", "pdf", "png", "svg", "tex")]
     expected = [*gone, "results/figures/readme.txt", str(folder / "notes.txt"), str(old)]
-    assert told == sorted([*expected, "results/runs/digits/mlp-w8/one/ls0/seed9-0123456789"])
+    assert named == sorted([*expected, "results/runs/digits/mlp-w8/one/ls0/seed9-0123456789"])
 
 
 def test_published_of_two_results_is_told(results):

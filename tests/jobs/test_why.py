@@ -129,9 +129,9 @@ def test_never_more_than_ten_lines_and_no_job_is_left_out(tmp_path, reasons):
     assert lines[0] == f"{reasons + 1} jobs to do"
     assert lines[-1] == "  1 prediction: made of these"
     assert len(lines) == min(10, reasons + 2)
-    shown = [line for line in lines[1:-1] if "spec: " in line]
+    spec_lines = [line for line in lines[1:-1] if "spec: " in line]
     more = [line for line in lines if " more reasons: python -m lskd why" in line]
-    assert len(shown) + sum(int(line.split()[1]) for line in more) == reasons
+    assert len(spec_lines) + sum(int(line.split()[1]) for line in more) == reasons
     assert len(why.told(pending, None)) == reasons + 2
 
 
