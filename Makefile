@@ -38,7 +38,7 @@ gallery: .venv/train.ok
 	  cp $$file docs/gallery/$$paper-$$(basename $$file); done; done
 
 schema: .venv/train.ok
-	$(VENV)/python -m lskd.schema
+	$(VENV)/python -m lskd.study.schema
 
 # The interpreter, then uv by its hash, then every package by its hash.
 .venv/uv.ok: envs/bootstrap.txt

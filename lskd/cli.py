@@ -250,7 +250,7 @@ def _lineage(options: argparse.Namespace) -> int:
 
 
 def _watch(options: argparse.Namespace) -> int:
-    from lskd.live import watch
+    from lskd.jobs.live import watch
 
     watch(options.results / ".running")
     return 0
@@ -264,10 +264,10 @@ def _say(lines: Iterable[str]) -> None:
 
 def _plan(options: argparse.Namespace, adopted: "dict[str, Record] | None" = None) -> "Plan":
     """Today's plan, with adopted records that are not written yet."""
-    from lskd import studies
     from lskd.jobs.catalogue import Catalogue
     from lskd.jobs.plan import Plan
     from lskd.jobs.results import Results
+    from lskd.study import studies
 
     config, overrides, files = _configuration(options)
     trust, plain, rest = studies.trust_code(config, overrides)
@@ -277,9 +277,10 @@ def _plan(options: argparse.Namespace, adopted: "dict[str, Record] | None" = Non
 
 def _named(options: argparse.Namespace, keep: Iterable[str] = ()) -> "Named":
     """What the studies of the tree name, at all scales: config.yaml's, those of the options, the papers'."""
-    from lskd import studies, studyfile
     from lskd.jobs import gc
     from lskd.jobs.results import Results
+    from lskd.study import reading as studyfile
+    from lskd.study import studies
 
     config, overrides, files = _configuration(options)
     trust, plain, rest = studies.trust_code(config, overrides)
@@ -304,7 +305,7 @@ def _targets(plan: "Plan", names: list[str]) -> list[str]:
 
 def _configuration(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
     """What the config files hold with the overrides laid over them, the overrides, and the files."""
-    from lskd import studyfile
+    from lskd.study import reading as studyfile
 
     files = options.configfile or [DEFAULT_CONFIG]
     config: dict[str, Any] = {}

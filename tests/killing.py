@@ -13,8 +13,8 @@ from pathlib import Path
 
 import torch
 
-from lskd import checkpoint
 from lskd.jobs.execute import check_code, execute, read_job, resolve
+from lskd.training import checkpoint
 
 
 def child(described: dict, results: Path) -> int:

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from lskd.config import Data, Distill, Labels, Model, Recipe, canonical
 from lskd.data.prepare import channel_statistics, write
 from lskd.io.atomic import write_text
 from lskd.io.seal import seal
@@ -15,8 +14,9 @@ from lskd.jobs.execute import resolve
 from lskd.jobs.job import FILES, JOBS, Job, digest
 from lskd.jobs.results import Results
 from lskd.jobs.work import Work
-from lskd.runs import Run
-from lskd.runtime import Runtime
+from lskd.study.config import Data, Distill, Labels, Model, Recipe, canonical
+from lskd.study.runs import Run
+from lskd.study.runtime import Runtime
 
 CLASSES = ["ant", "bee", "cat"]
 CATALOGUE = Catalogue({}, Results("nowhere"))  # the jobs of runs of no study

@@ -89,17 +89,17 @@ def test_why_of_a_file(lskd, results, monkeypatch):
     code, (line,) = lskd("why", "results/figures/demo/tiny/grid.png")
     assert line.endswith("for tiny/grid")
     change(recipes={"one": tiny.TINY["recipes"]["one"] | {"lr": 0.05, "weight_decay": 0.001}})
-    tiny.edit(monkeypatch, "lskd/train.py:Training", "lskd/losses.py:kd")
+    tiny.edit(monkeypatch, "lskd/training/loop.py:Training", "lskd/supervision/losses.py:kd")
     code, lines = lskd("why", str(path))
     assert lines[0] == f"{path}: not of today's plan: {path.parent.relative_to(results)}"
     assert lines[2:] == [
         "    spec: recipe.lr 0.1 -> 0.05",
         *(line for line in lines if "weight_decay" in line),
-        "    lskd/train.py:Training changed",
+        "    lskd/training/loop.py:Training changed",
     ]
     code, lines = lskd("why", "results/figures/demo/tiny/grid.png")  # through metrics and predictions to the runs
     assert sum("spec: recipe.lr 0.1 -> 0.05" in line for line in lines) == 6
-    assert sum("lskd/losses.py:kd changed" in line for line in lines) == 4
+    assert sum("lskd/supervision/losses.py:kd changed" in line for line in lines) == 4
     change(teachers={"t": tiny.TINY["teachers"]["t"] | {"label_smoothing": [0.1]}})
     code, (line,) = lskd("why", str(path))
     assert "no study asks for digits/mlp-w8/one/ls0/seed0; nearest is digits/mlp-w8/one/ls0.1/seed0" in line
@@ -215,7 +215,7 @@ def test_a_mistake_of_lskd_is_one_line_too(lskd, monkeypatch):
     def fail(folder):
         raise ValueError("what\nnow")
 
-    monkeypatch.setattr("lskd.live.watch", fail)
+    monkeypatch.setattr("lskd.jobs.live.watch", fail)
     code, _ = lskd("watch")
     assert code.startswith("error: ValueError: what now (") and "please report it" in code
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from lskd import studyfile
 from lskd.papers.read import PAPERS
+from lskd.study import reading as studyfile
 
 ROOT = Path(__file__).parents[1]
 GALLERY = (ROOT / "docs/gallery.md").read_text()

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from lskd import config, runs, studyfile, tables
 from lskd.io.seal import checked
 from lskd.io.tables import read_table
 from lskd.jobs.execute import resolve
+from lskd.study import config, runs
+from lskd.study import reading as studyfile
+from lskd.study import registry as tables
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs/results/fashion_mnist"

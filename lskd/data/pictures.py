@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from lskd.errors import UserError
-from lskd.tables import DATASETS
+from lskd.study.registry import DATASETS
 
 _FEWEST = 3  # pictures of a class: one each for train, val and test
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm"}

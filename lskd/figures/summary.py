@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lskd import verdict
+from lskd.analysis import verdict
 from lskd.figures import style
 from lskd.figures.rows import alphas, measured, number, pick, present, records
 from lskd.figures.verdict import chance, label_lines, network, span, wrapped

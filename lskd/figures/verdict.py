@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lskd import verdict
+from lskd.analysis import verdict
 from lskd.figures import style
 from lskd.figures.rows import measured, number, pick, present, records
 
@@ -33,7 +33,7 @@ WRAP = 104  # characters of 8 pt in the width of two columns
 
 
 def table(frames: Frames, options: Options) -> pd.DataFrame:
-    """Every comparison of the study, a row each (see lskd.verdict). UserError without both kinds of teacher."""
+    """Every comparison of the study, a row each. UserError without both kinds of teacher."""
     students = pick(frames, "accuracy", role="student")
     numbers = verdict.verdict(frames)
     columns = ["Question", "Network", "This", "Other", "This: mean", "Other: mean", "Difference", "95 % interval", "n"]

@@ -1,4 +1,7 @@
-"""What code a job depends on: `python -m lskd.fingerprint lskd.train:run ...`; `--chain NAME`: how NAME is reached."""
+"""What code a job depends on: `python -m lskd.fingerprint lskd.training.loop:run ...`.
+
+`--chain NAME` tells how NAME is reached.
+"""
 
 import argparse
 import sys

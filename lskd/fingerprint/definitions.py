@@ -2,7 +2,7 @@
 
 Stdlib `ast` only; the code is parsed, never imported. Where reachability cannot be told, more is counted rather than
 less. Of what is dynamic, `getattr(module, name)` counts the whole module and `import_module(f"lskd.models.{name}")`
-every module of that folder; functions that a job's spec names ("lskd.losses:kd") are its entry points.
+every module of that folder; functions that a job's spec names ("lskd.supervision.losses:kd") are its entry points.
 
 What was worked out is kept for later calls in the same process, for as long as no file that was read changes.
 """
@@ -20,7 +20,9 @@ _HERE = Path(__file__).resolve().parent.parent.parent
 
 
 def definitions(entry_points: Iterable[str], root: Path = _HERE) -> dict[str, str]:
-    """10 hex digits for each definition reachable from `entry_points` ("lskd.train:run"): "lskd/losses.py:kd" -> ...
+    """10 hex digits for each definition reachable from `entry_points` ("lskd.training.loop:run"), by its name.
+
+    A name is "lskd/supervision/losses.py:kd".
 
     `root` is the folder that holds the package. Raises UserError for an entry point that does not exist and for a
     module that does not parse.
@@ -48,7 +50,7 @@ def reachable(entry_points: Iterable[str], root: Path = _HERE) -> dict[str, str]
 
 
 def reached_through(name: str, entry_points: Iterable[str], root: Path = _HERE) -> list[str]:
-    """The names through which `name` ("lskd/config.py:Recipe", or the beginning of one) is reached; [] if it is not."""
+    """The names through which `name` ("lskd/study/config.py:Recipe", or its beginning) is reached; [] if it is not."""
     walk = _package(root).walk(entry_points)
     names: list[str] = []
     node = min((node for node in walk.nodes if walk.source.label(node).startswith(name)), default=None)

@@ -6,7 +6,10 @@ PACKAGE = "lskd"
 # faster (recorded with each result), and what identifies a data set (what it computes stands in the spec of its job).
 UNFOLLOWED = tuple(
     f"{PACKAGE}.{name}."
-    for name in ("errors", "progress", "tracking", "runtime", "jobs.provenance", "fingerprint", "data.content")
+    for name in (
+        *("errors", "fingerprint", "study.runtime", "data.content"),
+        *("jobs.progress", "jobs.provenance", "training.tracking"),
+    )
 )
 
 

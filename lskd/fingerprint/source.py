@@ -76,7 +76,7 @@ class Source:
         return Node(uses, below, block.readers, bool(uses or says))
 
     def label(self, node: str) -> str:
-        """A node's name for people: "lskd/losses.py:kd"."""
+        """A node's name for people: "lskd/supervision/losses.py:kd"."""
         module, _, name = node.partition(":")
         return node[1:] if node.startswith("/") else f"{self.modules[module].path.as_posix()}:{name}"
 

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 
 from lskd.data.prepared import Split, load_split
-from lskd.device import device_of
+from lskd.io.store import Array, write_features, write_logits
 from lskd.jobs.work import Work
-from lskd.network import be_deterministic, blocks, load_model, pixels, write_tensors
-from lskd.store import Array, write_features, write_logits
+from lskd.models.network import be_deterministic, blocks, load_model, pixels, write_tensors
+from lskd.training.device import device_of
 
 SPLITS = ("train", "val", "test")
 

@@ -8,12 +8,12 @@ import pyarrow as pa
 import torch
 
 from lskd.data.prepared import Split, load_split
-from lskd.device import device_of
 from lskd.errors import UserError
 from lskd.io.tables import write_table
 from lskd.jobs.work import Work
-from lskd.network import BLOCK, all_logits, be_deterministic, load_tensors, new_model, set_weights
-from lskd.schedule import pixel_key
+from lskd.models.network import BLOCK, all_logits, be_deterministic, load_tensors, new_model, set_weights
+from lskd.training.device import device_of
+from lskd.training.schedules import pixel_key
 
 
 def run(work: Work) -> None:

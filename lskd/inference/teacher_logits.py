@@ -7,11 +7,11 @@ import numpy as np
 import torch
 
 from lskd.data.prepared import Split, load_split
-from lskd.device import device_of
+from lskd.io.store import Array, write_logits
 from lskd.jobs.work import Work
-from lskd.network import all_logits, be_deterministic, blocks, load_model
-from lskd.schedule import pixel_key
-from lskd.store import Array, write_logits
+from lskd.models.network import all_logits, be_deterministic, blocks, load_model
+from lskd.training.device import device_of
+from lskd.training.schedules import pixel_key
 
 Draw = tuple[int, Array, Array, Array]
 """An augmentation draw, its samples [N], labels [N] and logits [N, K]."""

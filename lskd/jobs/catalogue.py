@@ -7,15 +7,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from lskd import config, runs, tables
-from lskd.config import Data, Distill, Figure, Labels, Model, Study
 from lskd.data.content import content
 from lskd.data.pictures import has_own_split
 from lskd.errors import UserError
 from lskd.io.seal import file_digest
 from lskd.jobs.job import Job
 from lskd.jobs.results import Results
-from lskd.runs import Member, Run
+from lskd.study import config, runs
+from lskd.study import registry as tables
+from lskd.study.config import Data, Distill, Figure, Labels, Model, Study
+from lskd.study.runs import Member, Run
 
 PROBE_SAMPLES, PROBE_DRAWS = 600, 5  # 300 training images of each of two classes, 5 draws (Mueller 2019, A.2)
 PAPERS = Path(__file__).resolve().parents[1] / "papers"
@@ -87,13 +88,16 @@ class Catalogue:
             }
             spec = run.spec
             if run.teacher is None:
-                functions["run"] = "lskd.train:run"
+                functions["run"] = "lskd.training.loop:run"
             elif isinstance(run.supervision, Distill) and run.supervision.views == "online":
-                functions |= {"run": "lskd.distill:run_online", "teacher_model": model_entry(run.teacher.model)}
+                functions |= {
+                    "run": "lskd.training.distill:run_online",
+                    "teacher_model": model_entry(run.teacher.model),
+                }
                 inputs["teacher"] = self.train(run.teacher)
                 spec = spec | {"teacher": self._used_weights(run.teacher)}
             else:
-                functions["run"] = "lskd.distill:run"
+                functions["run"] = "lskd.training.distill:run"
                 inputs["teacher"] = self.teacher_logits(run)
             self._jobs[run] = self._job("train", run.title, spec, inputs, functions)
         return self._jobs[run]
@@ -140,7 +144,7 @@ class Catalogue:
                 spec["models"] = {slug: runs.model_spec(model) for slug, model in models.items()}
                 functions = {f"model {slug}": model_entry(model) for slug, model in models.items()}
                 inputs: dict[str, Job] = {}
-                functions["run"] = "lskd.complexity:run"
+                functions["run"] = "lskd.inference.complexity:run"
             else:
                 metric = tables.METRICS[family]
                 spec["options"] = {key: value for key in metric.options if (value := getattr(options, key))}

@@ -20,10 +20,10 @@ from lskd.fingerprint import definitions as fingerprint
 from lskd.io.atomic import sweep
 from lskd.io.seal import RECORD, is_sealed, read_record, seal
 from lskd.jobs.environment import gathered
+from lskd.jobs.progress import running
 from lskd.jobs.provenance import Clock, record
 from lskd.jobs.work import Work
-from lskd.progress import running
-from lskd.runtime import runtime
+from lskd.study.runtime import runtime
 
 JOBS = ".jobs"  # where planning tells each job's process what to make, by address
 

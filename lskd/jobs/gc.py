@@ -14,16 +14,18 @@ from typing import Any
 
 import xxhash
 
-from lskd import live, runs, studies, studyfile
-from lskd.config import Study
 from lskd.errors import UserError
 from lskd.io.hold import held
 from lskd.io.seal import RECORD
+from lskd.jobs import live
 from lskd.jobs.catalogue import Catalogue, ancestors
 from lskd.jobs.job import FILES, JOBS, ROOMS, Job
 from lskd.jobs.listing import PUBLISHED, Entry, aligned, bytes_of, entries, total_size
 from lskd.jobs.results import ADOPTED, Results
 from lskd.jobs.verify import left_behind
+from lskd.study import reading as studyfile
+from lskd.study import runs, studies
+from lskd.study.config import Study
 
 SCALES = ("demo", "small", "paper")
 Source = tuple[str, dict[str, Any], dict[str, Any]]  # what a config is called, what it holds, the command line over it
@@ -182,7 +184,7 @@ def _old_caches(root: Path, all_named: Named) -> Iterator[Path]:
 
 def _free_locks(root: Path) -> Iterator[Path]:
     """Locks of this host's GPUs that no process holds."""
-    host = re.sub(r"[^A-Za-z0-9_.-]", "-", socket.gethostname())  # as lskd.device names the folder
+    host = re.sub(r"[^A-Za-z0-9_.-]", "-", socket.gethostname())  # as lskd.training.device names the folder
     for path in _plain_files(root / ".gpu" / host):
         with path.open() as file, suppress(OSError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

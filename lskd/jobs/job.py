@@ -6,9 +6,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lskd.config import canonical
 from lskd.fingerprint import definitions as fingerprint
 from lskd.io.seal import RECORD
+from lskd.study.config import canonical
 
 if TYPE_CHECKING:
     from lskd.jobs.results import Results

@@ -5,14 +5,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lskd.config import Study, canonical
 from lskd.errors import UserError
 from lskd.io.atomic import atomic, sweep, write_text
 from lskd.io.seal import checked, read_record, sealed
 from lskd.jobs import checks, why
 from lskd.jobs.catalogue import Catalogue, ancestors
 from lskd.jobs.job import FILES, JOBS, ROOMS, Job
-from lskd.studies import targets
+from lskd.study.config import Study, canonical
+from lskd.study.studies import targets
 
 _NAMED = 6  # changes that a note names
 COSTS = {"train": 10.0, "teacher_logits": 3.0, "predict": 2.0}  # of a job, against 1 of any other

@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lskd import live
-from lskd.config import canonical
 from lskd.errors import UserError, mend
 from lskd.io.atomic import HOST, is_running
 from lskd.io.seal import RECORD, Record, file_digest, is_sealed, read_record
+from lskd.jobs import live
 from lskd.jobs.job import FILES, JOBS, ROOMS
 from lskd.jobs.listing import PUBLISHED, Entry, bytes_of, entries, holding
+from lskd.jobs.progress import duration, on_terminal
 from lskd.jobs.results import ADOPTED, read_adopted_file
-from lskd.progress import duration, on_terminal
+from lskd.study.config import canonical
 
 _THREADS = min(16, (os.cpu_count() or 1) * 2)
 _QUIET_SECONDS, _LINE_SECONDS = 2.0, 10.0

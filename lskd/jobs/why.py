@@ -73,7 +73,7 @@ def spec_changes(before: Any, after: Any, whole: bool = False) -> list[str]:
 
 
 def code_changes(before: dict[str, str], after: dict[str, str]) -> list[str]:
-    """Each definition that changed, came or went: "lskd/losses.py:kd changed"."""
+    """Each definition that changed, came or went: "lskd/supervision/losses.py:kd changed"."""
     words = []
     for name in sorted(before.keys() | after.keys()):
         if name not in after:

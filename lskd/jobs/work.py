@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lskd.io.seal import checked, read_record
-from lskd.runtime import Runtime
+from lskd.study.runtime import Runtime
 
 
 @dataclass

@@ -16,8 +16,8 @@ from safetensors import safe_open
 from lskd.data.classes import read_classes
 from lskd.errors import UserError
 from lskd.io.seal import checked
+from lskd.io.store import open_features, open_logits
 from lskd.io.tables import read_table
-from lskd.store import open_features, open_logits
 
 Array = NDArray[Any]
 Row = dict[str, Any]

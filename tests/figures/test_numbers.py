@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lskd import tables
 from lskd.errors import UserError
 from lskd.figures import beside, rows
 from lskd.figures.smoothed_loss import loss
 from lskd.figures.text_table import escape, latex, markdown
 from lskd.papers.read import lookup
+from lskd.study import registry as tables
 from tests.figures import synthetic
 from tests.figures.synthetic import frames_for
 

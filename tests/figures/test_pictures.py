@@ -15,7 +15,6 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
-from lskd import tables
 from lskd.errors import UserError
 from lskd.figures import style
 from lskd.figures.render import render, run
@@ -23,6 +22,7 @@ from lskd.io.seal import seal
 from lskd.io.tables import read_table, write_table
 from lskd.jobs.environment import mixed
 from lskd.jobs.work import Work
+from lskd.study import registry as tables
 from tests.figures.synthetic import frames_for
 
 KINDS = sorted(set(tables.FIGURES) - {"summary", "verdict"})  # tested where their statistics are

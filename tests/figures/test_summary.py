@@ -3,11 +3,11 @@
 import pandas as pd
 import pytest
 
-from lskd import tables
 from lskd.errors import UserError
 from lskd.figures import style, summary
 from lskd.figures.render import render
 from lskd.papers.read import lookup
+from lskd.study import registry as tables
 from tests.figures import synthetic
 
 

@@ -6,11 +6,12 @@ import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from lskd import tables, verdict
+from lskd.analysis import verdict
 from lskd.errors import UserError
 from lskd.figures import style, summary
 from lskd.figures import verdict as kind
 from lskd.figures.render import render
+from lskd.study import registry as tables
 from tests.figures import synthetic
 from tests.figures.test_pictures import texts
 

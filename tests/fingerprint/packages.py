@@ -19,7 +19,7 @@ LOSSES = (
 KD = "def kd(): return 22\n"
 USE = "from lskd.losses import TABLE, register, make\ndef fit(): return TABLE\n"
 PYDANTIC = "from pydantic import BaseModel\n"
-TELL = "from lskd.progress import Report, report\n"
+TELL = "from lskd.jobs.progress import Report, report\n"
 
 
 def write(root: Path, files: dict[str, str]) -> Path:

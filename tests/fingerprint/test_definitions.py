@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from lskd.errors import UserError
 from lskd.fingerprint.definitions import code_digest, definitions, reachable
 from lskd.fingerprint.followed import is_unfollowed
-from lskd.tables import DATASETS
+from lskd.study.registry import DATASETS
 from tests.fingerprint.packages import ENTRY, digest, digests, write
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -175,8 +175,12 @@ def test_which_unfollowed_module_is_used_counts(tmp_path: Path) -> None:
     use = "def fit(): return c.x"
     before, after = digests(
         tmp_path,
-        {"train.py": f"from lskd import tracking as c\n{use}", "tracking.py": "", "progress.py": ""},
-        {"train.py": f"from lskd import progress as c\n{use}"},
+        {
+            "train.py": f"from lskd.training import tracking as c\n{use}",
+            "training/tracking.py": "",
+            "jobs/progress.py": "",
+        },
+        {"train.py": f"from lskd.jobs import progress as c\n{use}"},
     )
     assert before != after
 
@@ -348,13 +352,21 @@ def test_every_real_module_can_be_followed() -> None:
                     assert definitions([f"{name}:{node.name}"])
 
 
-REAL = ["lskd.jobs.execute:main", "lskd.train:run", "lskd.models.resnet_cifar:resnet8", "lskd.losses:kd"]
+REAL = [
+    "lskd.jobs.execute:main",
+    "lskd.training.loop:run",
+    "lskd.models.resnet_cifar:resnet8",
+    "lskd.supervision.losses:kd",
+]
 
 
 def test_a_real_training_reaches_no_messages_and_no_config() -> None:
     files = {name.partition(":")[0] for name in definitions(REAL)}
-    assert {"lskd/train.py", "lskd/losses.py", "lskd/io/seal.py", "lskd/jobs/execute.py"} <= files
-    assert not files & {f"lskd/{name}.py" for name in ("errors", "progress", "config", "tables", "tracking", "runtime")}
+    assert {"lskd/training/loop.py", "lskd/supervision/losses.py", "lskd/io/seal.py", "lskd/jobs/execute.py"} <= files
+    assert not files & {
+        f"lskd/{name}.py"
+        for name in ("errors", "jobs/progress", "study/config", "study/registry", "training/tracking", "study/runtime")
+    }
 
 
 @pytest.mark.parametrize("load", DATASETS.values())
@@ -393,7 +405,7 @@ def test_command_line_says_how_a_definition_is_reached() -> None:
     lines = command("lskd.io.atomic:write_json", "--chain", "lskd/io/atomic.py:_sync").stdout.splitlines()
     assert lines[0] == "lskd/io/atomic.py:write_json"
     assert lines[-1] == "lskd/io/atomic.py:_sync"
-    assert "not reached" in command("lskd.io.atomic:write_json", "--chain", "lskd/config.py").stdout
+    assert "not reached" in command("lskd.io.atomic:write_json", "--chain", "lskd/study/config.py").stdout
 
 
 def test_command_line_says_a_mistake_in_a_line() -> None:

@@ -200,23 +200,23 @@ DIFFERENT: dict[str, Pair] = {
     "log that is no logger": ("from lskd.a import log\ndef fit(): log.info('a')\n== a.py\nlog = []\n", "'a'", "'b'"),
     # Statements on objects of modules that are not followed
     "call with an effect": (
-        "from lskd.progress import Report\ndef fit(tell: Report, x):\n tell.epoch(x.pop())\n return x",
+        "from lskd.jobs.progress import Report\ndef fit(tell: Report, x):\n tell.epoch(x.pop())\n return x",
         " tell.epoch(x.pop())\n",
         "",
     ),
     "value of a message used": (
-        "from lskd.progress import Report\ndef fit(tell: Report): return tell.epoch(1)",
+        "from lskd.jobs.progress import Report\ndef fit(tell: Report): return tell.epoch(1)",
         "epoch(1)",
         "step(1)",
     ),
     "object of another kind": ("def fit(tell): tell.epoch(1)", "epoch(1)", "epoch(2)"),
     "object bound twice": (
-        "from lskd.progress import report\ndef fit(x):\n t = report()\n t = x\n t.append(1)\n return x",
+        "from lskd.jobs.progress import report\ndef fit(x):\n t = report()\n t = x\n t.append(1)\n return x",
         "append(1)",
         "append(2)",
     ),
     "parameter bound again": (
-        "from lskd.progress import Report\ndef fit(t: Report, x):\n t = x\n t.append(1)\n return x",
+        "from lskd.jobs.progress import Report\ndef fit(t: Report, x):\n t = x\n t.append(1)\n return x",
         "append(1)",
         "append(2)",
     ),
@@ -347,13 +347,13 @@ EQUAL: dict[str, Pair] = {
     "statement on a local": (f"{TELL}def fit():\n tell = report(1)\n tell.epoch(1)", "epoch(1)", "step(2)"),
     "statement of a function": (f"{TELL}def fit(x): report(x)\n", "report(x)", "report(x, 1)"),
     "statement on a type for checks only": (
-        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n from lskd.progress import Report\n"
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n from lskd.jobs.progress import Report\n"
         "def fit(tell: 'Report'): tell.epoch(1)",
         "epoch(1)",
         "epoch(2)",
     ),
     "import of an unfollowed module": ("def fit(): return 1", "def fit", f"{TELL}def fit"),
-    "unfollowed module edited": (f"{TELL}def fit(): return report()\n== progress.py\nX = 22\n", "22", "33"),
+    "unfollowed module edited": (f"{TELL}def fit(): return report()\n== jobs/progress.py\nX = 22\n", "22", "33"),
     # Annotations
     "annotation of a parameter": ("def fit(x: int): return x", "int", "list[str]"),
     "annotation of a return": ("def fit(x) -> int: return x", "int", "str"),

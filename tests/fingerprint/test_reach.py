@@ -112,9 +112,10 @@ APART = {
     "annotation": {"train.py": "from lskd.deep.losses import kd\ndef fit(x: kd) -> kd: return x"},
     "string": {"train.py": "T = {'kd': 'lskd.deep.losses:kd'}\ndef fit(): return T"},
     "unfollowed": {
-        "train.py": "from lskd.tracking import T\nfrom lskd import progress\ndef fit(): return progress.run(T)",
-        "tracking.py": "from lskd.deep.losses import kd\nT = kd",
-        "progress.py": "from lskd.deep.losses import kd\ndef run(): return kd()",
+        "train.py": "from lskd.training.tracking import T\nfrom lskd.jobs import progress as p\n"
+        "def fit(): return p.run(T)",
+        "training/tracking.py": "from lskd.deep.losses import kd\nT = kd",
+        "jobs/progress.py": "from lskd.deep.losses import kd\ndef run(): return kd()",
     },
     "re-export of another": {
         "train.py": "from lskd.api import g\ndef fit(): return g()",

@@ -7,8 +7,8 @@ from lskd.data.augment import augment, normalise
 from lskd.data.prepared import load_split
 from lskd.jobs.catalogue import model_entry
 from lskd.jobs.execute import resolve
-from lskd.network import load_model
-from lskd.schedule import pixel_key
+from lskd.models.network import load_model
+from lskd.training.schedules import pixel_key
 from tests import small
 
 CPU = torch.device("cpu")

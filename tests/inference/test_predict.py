@@ -8,12 +8,12 @@ import pytest
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from lskd.config import Labels, Model
 from lskd.data.prepared import load_split
 from lskd.errors import UserError
 from lskd.inference.predict import SPLITS
-from lskd.runs import Run
-from lskd.store import open_features, open_logits
+from lskd.io.store import open_features, open_logits
+from lskd.study.config import Labels, Model
+from lskd.study.runs import Run
 from tests import small
 from tests.inference.conftest import RUN, direct, network, predicted
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lskd.errors import UserError
-from lskd.store import open_logits
+from lskd.io.store import open_logits
 from tests import small
 from tests.inference.conftest import RUN, direct
 

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 import yaml
 
-from lskd import studyfile
 from lskd.fingerprint import definitions as fingerprint
 from lskd.jobs import execute, job
 from lskd.jobs.catalogue import Catalogue
 from lskd.jobs.plan import Plan
 from lskd.jobs.results import Results
+from lskd.study import reading as studyfile
 
 TINY: dict[str, Any] = {
     "study": "tiny",

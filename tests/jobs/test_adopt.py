@@ -5,7 +5,6 @@ import shutil
 
 import pytest
 
-from lskd import studyfile
 from lskd.errors import UserError
 from lskd.io.seal import RECORD, is_sealed
 from lskd.jobs import adopt, lineage
@@ -14,6 +13,7 @@ from lskd.jobs.job import ROOMS
 from lskd.jobs.listing import result_of
 from lskd.jobs.plan import Plan
 from lskd.jobs.results import Results
+from lskd.study import reading as studyfile
 from tests.jobs import finished as tiny
 
 EVERY_JOB = "lskd/io/seal.py:read_record"  # a definition that each process runs
@@ -55,7 +55,7 @@ def test_every_result_of_other_code_is_adopted_once(results, monkeypatch):
 
 
 def test_only_what_changed_is_adopted_and_what_reads_it_is_found(results, monkeypatch):
-    tiny.edit(monkeypatch, "lskd/train.py:Training")
+    tiny.edit(monkeypatch, "lskd/training/loop.py:Training")
     jobs = {job.stage for job in tiny.planned(results).pending}
     assert jobs == {"train", "predict", "teacher_logits", "snapshots", "metrics", "figure"}
     proposed = proposal(results)
@@ -137,7 +137,7 @@ def test_what_was_made_of_the_standing_inputs_is_preferred(results, monkeypatch)
     """Of two results of other code the one that reads what stands, though the other is newer."""
     first = tiny.planned(results).catalogue.metrics("tiny", "grid", "accuracy").address
     with monkeypatch.context() as patch:
-        tiny.edit(patch, "lskd/train.py:Training", to="second")
+        tiny.edit(patch, "lskd/training/loop.py:Training", to="second")
         tiny.make(results, tiny.TINY, "grid")
     tiny.edit(monkeypatch, "lskd/metrics/accuracy.py:measure")
     (record,) = proposal(results, targets=["grid"]).records.values()

@@ -4,16 +4,18 @@ import re
 
 import pytest
 
-from lskd import runs, studies, studyfile, tables
-from lskd.config import Data, Distill, Labels, Model, Recipe
 from lskd.errors import UserError
 from lskd.io.seal import file_digest
 from lskd.jobs.catalogue import PAPERS, Catalogue, ancestors, classes_of_snapshots
 from lskd.jobs.results import Results
-from lskd.runs import Run
+from lskd.study import reading as studyfile
+from lskd.study import registry as tables
+from lskd.study import runs, studies
+from lskd.study.config import Data, Distill, Labels, Model, Recipe
+from lskd.study.runs import Run
 from tests import small
 from tests.jobs.finished import TINY, study
-from tests.test_config import KD, MLP, NEVER, OFF, USED
+from tests.study.test_config import KD, MLP, NEVER, OFF, USED
 
 CATALOGUE = Catalogue({}, Results("nowhere"))
 BASES = {Data: {}, Model: MLP, Recipe: {"epochs": 5}, Labels: {"label_smoothing": 0.1}, Distill: KD}
@@ -65,22 +67,24 @@ def test_what_changes_no_result_changes_no_training(section, name, other):
 def test_each_job_runs_the_code_that_its_run_names():
     hard, smooth = run_with(Labels, {"label_smoothing": 0.0}), run_with(Labels, {})
     assert CATALOGUE.train(hard).functions == {
-        "run": "lskd.train:run",
+        "run": "lskd.training.loop:run",
         "model": "lskd.models.mlp:mlp",
-        "loss": "lskd.losses:cross_entropy",
-        "schedule": "lskd.schedule:cosine",
-        "optimizer": "lskd.optimizer:sgd",
+        "loss": "lskd.supervision.losses:cross_entropy",
+        "schedule": "lskd.training.schedules:cosine",
+        "optimizer": "lskd.training.optimizers:sgd",
     }
-    assert CATALOGUE.train(smooth).functions["loss"] == "lskd.losses:smoothed_cross_entropy"
-    assert "lskd/losses.py:smoothed_cross_entropy" not in CATALOGUE.train(hard).definitions
+    assert CATALOGUE.train(smooth).functions["loss"] == "lskd.supervision.losses:smoothed_cross_entropy"
+    assert "lskd/supervision/losses.py:smoothed_cross_entropy" not in CATALOGUE.train(hard).definitions
     other = run_with(Recipe, {"optimizer": "adam", "schedule": "constant"})
-    assert CATALOGUE.train(other).functions["optimizer"] == "lskd.optimizer:adam"
-    assert "lskd/schedule.py:cosine" not in CATALOGUE.train(other).definitions
+    assert CATALOGUE.train(other).functions["optimizer"] == "lskd.training.optimizers:adam"
+    assert "lskd/training/schedules.py:cosine" not in CATALOGUE.train(other).definitions
     mse = run_with(Distill, {"loss": "logit_mse", "temperature": 1.0})
-    assert CATALOGUE.train(mse).functions["loss"] == "lskd.losses:logit_mse"
+    assert CATALOGUE.train(mse).functions["loss"] == "lskd.supervision.losses:logit_mse"
     assert CATALOGUE.train(run_with(Model, {"name": "resnet18"})).functions["model"].endswith(":torchvision_model")
     for job in (CATALOGUE.predict(hard), CATALOGUE.teacher_logits(mse)):
-        assert not {"lskd/train.py:Training", "lskd/losses.py:cross_entropy"} & job.definitions.keys()
+        assert (
+            not {"lskd/training/loop.py:Training", "lskd/supervision/losses.py:cross_entropy"} & job.definitions.keys()
+        )
 
 
 def test_a_student_reads_its_teachers_logits_or_the_teacher_itself():
@@ -94,10 +98,10 @@ def test_a_student_reads_its_teachers_logits_or_the_teacher_itself():
     job = CATALOGUE.train(online)
     assert job.inputs["teacher"] is CATALOGUE.train(teacher)
     assert (job.functions["run"], job.functions["teacher_model"]) == (
-        "lskd.distill:run_online",
+        "lskd.training.distill:run_online",
         "lskd.models.resnet_cifar:resnet8",
     )
-    assert "lskd/store.py:open_logits" not in job.definitions
+    assert "lskd/io/store.py:open_logits" not in job.definitions
 
 
 def test_students_of_one_teacher_share_its_logits():

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from lskd.config import Data, canonical
 from lskd.errors import UserError
 from lskd.io.atomic import HOST
 from lskd.io.seal import RECORD, checked, read_record
@@ -21,6 +20,7 @@ from lskd.jobs.catalogue import Catalogue
 from lskd.jobs.execute import alone, check_code, execute, main, results_of
 from lskd.jobs.job import FILES
 from lskd.jobs.results import Results
+from lskd.study.config import Data, canonical
 from tests import small
 from tests.jobs import finished
 

@@ -82,7 +82,7 @@ def test_other_spec_and_code(results, monkeypatch):
 
 
 def test_what_stands_by_adoption_is_kept(results, monkeypatch):
-    tiny.edit(monkeypatch, "lskd/train.py:Training", "lskd/metrics/accuracy.py:measure")
+    tiny.edit(monkeypatch, "lskd/training/loop.py:Training", "lskd/metrics/accuracy.py:measure")
     assert len(garbage(results)) > 10
     proposal(results).write(results)
     assert garbage(results) == {}

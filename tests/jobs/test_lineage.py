@@ -51,10 +51,10 @@ def test_what_a_node_says(results):
 
 
 def test_code_that_is_not_todays(results, monkeypatch):
-    tiny.edit(monkeypatch, "lskd/train.py:Training")
+    tiny.edit(monkeypatch, "lskd/training/loop.py:Training")
     changed = {node["stage"] for node in nodes(tree(results)) if node.get("code_since")}
     assert changed == {"train"}
-    assert any(line.endswith("| code since: lskd/train.py:Training changed") for line in lines(tree(results)))
+    assert any(line.endswith("| code since: lskd/training/loop.py:Training changed") for line in lines(tree(results)))
 
 
 def test_files_that_are_gone(results):
@@ -77,7 +77,7 @@ def test_files_that_are_gone(results):
 def test_an_input_made_again_with_other_bytes(results, monkeypatch):
     plan = tiny.planned(results)
     job = next(job for job in plan.catalogue.everything() if job.stage == "train" and "teacher" not in job.inputs)
-    monkeypatch.setattr("lskd.train._line", lambda row: '{"other": 1}\n')
+    monkeypatch.setattr("lskd.training.loop._line", lambda row: '{"other": 1}\n')
     (job.folder / RECORD).unlink()
     tiny.make_one(results, job)
     changed_bytes = {node["address"]: node["other_bytes"] for node in nodes(tree(results)) if node.get("other_bytes")}

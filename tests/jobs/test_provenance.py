@@ -71,8 +71,8 @@ def test_upstream_holds_every_definition_above(jobs):
     record = read_record(figure.folder)
     above = {name for job in jobs.values() if job.stage in ("data", "train", "predict") for name in job.definitions}
     assert above <= record["upstream"].keys()
-    assert record["upstream"]["lskd/train.py:Training"] == [
-        next(job.definitions["lskd/train.py:Training"] for job in jobs.values() if job.stage == "train")
+    assert record["upstream"]["lskd/training/loop.py:Training"] == [
+        next(job.definitions["lskd/training/loop.py:Training"] for job in jobs.values() if job.stage == "train")
     ]
     assert "lskd/figures/grid.py:draw" in record["definitions"]
     assert "lskd/figures/grid.py:draw" not in record["upstream"]

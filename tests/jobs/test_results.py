@@ -2,12 +2,12 @@
 
 import pytest
 
-from lskd.config import Data
 from lskd.errors import UserError
 from lskd.io.atomic import write_json
 from lskd.io.seal import sealed
 from lskd.jobs.catalogue import Catalogue
 from lskd.jobs.results import Results
+from lskd.study.config import Data
 from tests import small
 
 OTHER, NEWER = "aaaaaaaaaa", "bbbbbbbbbb"
@@ -22,7 +22,9 @@ def job_of(root, **options):
 
 def place(root, address, **changes):
     """A result of other code for the same training."""
-    return small.place(job_of(root), **{"address": address, "definitions": {"lskd/train.py:run": "0"}} | changes)
+    return small.place(
+        job_of(root), **{"address": address, "definitions": {"lskd/training/loop.py:run": "0"}} | changes
+    )
 
 
 def adopt(root, job, stands):

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from lskd.config import Data
 from lskd.jobs import why
 from lskd.jobs.catalogue import Catalogue
 from lskd.jobs.job import Job
 from lskd.jobs.plan import Plan
 from lskd.jobs.results import Results
+from lskd.study.config import Data
 from tests import small
 from tests.jobs.test_catalogue import tiny
 
@@ -57,10 +57,10 @@ def test_a_changed_spec(tmp_path):
 
 def test_changed_code(tmp_path):
     job = train(tmp_path)
-    name = "lskd/train.py:run"
+    name = "lskd/training/loop.py:run"
     changes = {
-        "lskd/train.py:run changed": job.definitions | {name: "0"},
-        "lskd/train.py:run is new": {key: value for key, value in job.definitions.items() if key != name},
+        "lskd/training/loop.py:run changed": job.definitions | {name: "0"},
+        "lskd/training/loop.py:run is new": {key: value for key, value in job.definitions.items() if key != name},
         "lskd/old.py:gone is no longer used": job.definitions | {"lskd/old.py:gone": "0"},
     }
     for said, definitions in changes.items():
@@ -68,7 +68,7 @@ def test_changed_code(tmp_path):
         assert why.reason(train(tmp_path)) == said
     both = job.definitions | {name: "0", "lskd/a.py:gone": "0"}
     small.place(job, address="aaaaaaaaaa", definitions=both)
-    assert why.reason(train(tmp_path)) == "lskd/train.py:run changed; lskd/a.py:gone is no longer used"
+    assert why.reason(train(tmp_path)) == "lskd/training/loop.py:run changed; lskd/a.py:gone is no longer used"
 
 
 def test_it_is_told_from_what_is_most_alike(tmp_path):

@@ -9,9 +9,9 @@ from hypothesis import settings
 from safetensors.numpy import save_file
 
 from lskd.io.seal import RECORD, seal
+from lskd.io.store import write_features, write_logits
 from lskd.jobs.job import digest
 from lskd.metrics.inputs import RunData
-from lskd.store import write_features, write_logits
 
 CLASSES = ["ant", "bee", "cat", "dog", "elk"]
 TEACHER = {"model": "resnet8", "recipe": "short", "teacher": "", "teacher_model": "", "variant": ""}

@@ -9,7 +9,6 @@ import torch.nn.functional as F
 import torchvision
 from torch import nn
 
-from lskd import tables
 from lskd.errors import UserError
 from lskd.jobs.execute import resolve
 from lskd.models.alexnet_cifar import alexnet_cifar
@@ -17,6 +16,7 @@ from lskd.models.mlp import mlp
 from lskd.models.plain_cnn import plain_cnn
 from lskd.models.resnet_cifar import Block, resnet8, resnet20, resnet56
 from lskd.models.torchvision_models import torchvision_model
+from lskd.study import registry as tables
 
 OWN = sorted(tables.MODELS.values())
 HANDFUL = ["resnet18", "mobilenet_v2", "densenet121", "shufflenet_v2_x0_5", "convnext_tiny", "efficientnet_b0"]

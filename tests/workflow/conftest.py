@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lskd import tables
+from lskd.study import registry as tables
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("Snakefile", "config.yaml", "envs", "lskd", "profiles", "workflow")

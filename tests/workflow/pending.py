@@ -18,11 +18,12 @@ Request = dict[str, object]
 
 def plan(request: Request) -> list[tuple[str, str, str]]:
     """Each job that has no result, planned as `workflow/rules/common.smk` does it."""
-    from lskd import studies, studyfile
     from lskd.jobs import job as jobs
     from lskd.jobs.catalogue import Catalogue
     from lskd.jobs.plan import Plan
     from lskd.jobs.results import Results
+    from lskd.study import reading as studyfile
+    from lskd.study import studies
 
     jobs._DEFINITIONS.clear()  # looked up once a process, which no process of Snakemake's outlives
     jobs._CODE.clear()

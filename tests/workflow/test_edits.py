@@ -12,8 +12,8 @@ import pytest
 import xxhash
 import yaml
 
-from lskd import tables
 from lskd.jobs.job import ROOMS
+from lskd.study import registry as tables
 from tests.workflow.conftest import KINDS, TINY, Tree, published
 from tests.workflow.edits import (
     appended,
@@ -69,52 +69,52 @@ DRAWN = {"figure grid", "figure stability"}
 
 # The body of a function or method gets another branch.
 BODIES = {
-    "lskd/train.py:run": TRAINED,
-    "lskd/train.py:train": TRAINED,
-    "lskd/train.py:Training.__init__": TRAINED,
-    "lskd/train.py:Training.run": TRAINED,
-    "lskd/train.py:Training._epoch": TRAINED,
-    "lskd/train.py:Training._step": TRAINED,
-    "lskd/train.py:Training._end_epoch": TRAINED,
-    "lskd/train.py:Training.restore": TRAINED,
-    "lskd/train.py:seed_dropout": TRAINED,
-    "lskd/checkpoint.py:load": TRAINED,
-    "lskd/distill.py:run": STUDENTS,
-    "lskd/distill.py:distill": STUDENTS,
-    "lskd/distill.py:stored": STUDENTS,
-    "lskd/distill.py:read_table": STUDENTS,
-    "lskd/distill.py:draws_at": STUDENTS,
-    "lskd/distill.py:loss_options": STUDENTS,
-    "lskd/distill.py:run_online": NOTHING,
-    "lskd/distill.py:forwarded": NOTHING,
-    "lskd/optimizer.py:sgd": TRAINED,
-    "lskd/optimizer.py:_Sgd.step": TRAINED,
-    "lskd/optimizer.py:Optimizer.zero_grad": TRAINED,
-    "lskd/optimizer.py:_zeros": TRAINED,
-    "lskd/optimizer.py:adam": NOTHING,
-    "lskd/optimizer.py:_Adam.step": NOTHING,
-    "lskd/schedule.py:cosine": TRAINED,
-    "lskd/schedule.py:lr_factor": TRAINED,
-    "lskd/schedule.py:epoch_batches": TRAINED,
-    "lskd/schedule.py:constant": NOTHING,
-    "lskd/schedule.py:multistep": NOTHING,
-    "lskd/losses.py:kd": STUDENTS,
-    "lskd/losses.py:smoothed_cross_entropy": SMOOTHED,
-    "lskd/losses.py:cross_entropy": UNSMOOTHED,
-    "lskd/losses.py:_precise": TRAINED,
-    "lskd/losses.py:logit_mse": NOTHING,
+    "lskd/training/loop.py:run": TRAINED,
+    "lskd/training/loop.py:train": TRAINED,
+    "lskd/training/loop.py:Training.__init__": TRAINED,
+    "lskd/training/loop.py:Training.run": TRAINED,
+    "lskd/training/loop.py:Training._epoch": TRAINED,
+    "lskd/training/loop.py:Training._step": TRAINED,
+    "lskd/training/loop.py:Training._end_epoch": TRAINED,
+    "lskd/training/loop.py:Training.restore": TRAINED,
+    "lskd/training/loop.py:seed_dropout": TRAINED,
+    "lskd/training/checkpoint.py:load": TRAINED,
+    "lskd/training/distill.py:run": STUDENTS,
+    "lskd/training/distill.py:distill": STUDENTS,
+    "lskd/training/distill.py:stored": STUDENTS,
+    "lskd/training/distill.py:read_table": STUDENTS,
+    "lskd/training/distill.py:draws_at": STUDENTS,
+    "lskd/training/distill.py:loss_options": STUDENTS,
+    "lskd/training/distill.py:run_online": NOTHING,
+    "lskd/training/distill.py:forwarded": NOTHING,
+    "lskd/training/optimizers.py:sgd": TRAINED,
+    "lskd/training/optimizers.py:_Sgd.step": TRAINED,
+    "lskd/training/optimizers.py:Optimizer.zero_grad": TRAINED,
+    "lskd/training/optimizers.py:_zeros": TRAINED,
+    "lskd/training/optimizers.py:adam": NOTHING,
+    "lskd/training/optimizers.py:_Adam.step": NOTHING,
+    "lskd/training/schedules.py:cosine": TRAINED,
+    "lskd/training/schedules.py:lr_factor": TRAINED,
+    "lskd/training/schedules.py:epoch_batches": TRAINED,
+    "lskd/training/schedules.py:constant": NOTHING,
+    "lskd/training/schedules.py:multistep": NOTHING,
+    "lskd/supervision/losses.py:kd": STUDENTS,
+    "lskd/supervision/losses.py:smoothed_cross_entropy": SMOOTHED,
+    "lskd/supervision/losses.py:cross_entropy": UNSMOOTHED,
+    "lskd/supervision/losses.py:_precise": TRAINED,
+    "lskd/supervision/losses.py:logit_mse": NOTHING,
     "lskd/models/mlp.py:mlp": TRAINED,
     "lskd/models/mlp.py:MLP.features": TRAINED,
     "lskd/models/plain_cnn.py:plain_cnn": STUDENTS,
     "lskd/models/resnet_cifar.py:resnet8": NOTHING,
     "lskd/models/torchvision_models.py:torchvision_model": NOTHING,
-    "lskd/network.py:new_model": TRAINED,
-    "lskd/network.py:evaluate": TRAINED,
-    "lskd/network.py:be_deterministic": TRAINED,
-    "lskd/network.py:load_model": FORWARDED,
-    "lskd/network.py:all_logits": LOGITS,
-    "lskd/device.py:device_of": TRAINED,
-    "lskd/device.py:lease": TRAINED,
+    "lskd/models/network.py:new_model": TRAINED,
+    "lskd/models/network.py:evaluate": TRAINED,
+    "lskd/models/network.py:be_deterministic": TRAINED,
+    "lskd/models/network.py:load_model": FORWARDED,
+    "lskd/models/network.py:all_logits": LOGITS,
+    "lskd/training/device.py:device_of": TRAINED,
+    "lskd/training/device.py:lease": TRAINED,
     "lskd/data/augment.py:augment": TRAINED,
     "lskd/data/prepared.py:load_split": TRAINED,
     "lskd/data/digits.py:load": ALL,
@@ -138,9 +138,9 @@ BODIES = {
     "lskd/inference/predict.py:_passes": PREDICTED,
     "lskd/inference/teacher_logits.py:store": LOGITS,
     "lskd/inference/snapshots.py:run": NOTHING,
-    "lskd/store.py:write_logits": FORWARDED,
-    "lskd/store.py:LogitsFile.read_view": STUDENTS | FIGURES,
-    "lskd/store.py:quantisation_error": NOTHING,
+    "lskd/io/store.py:write_logits": FORWARDED,
+    "lskd/io/store.py:LogitsFile.read_view": STUDENTS | FIGURES,
+    "lskd/io/store.py:quantisation_error": NOTHING,
     "lskd/metrics/measure.py:run": FIGURES,
     "lskd/metrics/inputs.py:RunData.logits": FIGURES,
     "lskd/metrics/accuracy.py:measure": FIGURES - {"metrics stability stability"},
@@ -149,7 +149,7 @@ BODIES = {
     "lskd/metrics/stability.py:stability_eq2": {"metrics stability stability", "figure stability"},
     "lskd/metrics/classwise.py:class_moments": {"metrics stability stability", "figure stability"},
     "lskd/metrics/diffusion.py:measure": NOTHING,
-    "lskd/complexity.py:run": NOTHING,
+    "lskd/inference/complexity.py:run": NOTHING,
     "lskd/figures/grid.py:table": {"figure grid"},
     "lskd/figures/grid.py:draw": {"figure grid"},
     "lskd/figures/stability.py:draw": {"figure stability"},
@@ -161,24 +161,24 @@ BODIES = {
     "lskd/figures/rows.py:over_seeds": DRAWN,
     "lskd/figures/curves.py:draw": NOTHING,
     "lskd/io/tables.py:read_table": FIGURES,
-    "lskd/verdict.py:sentences": NOTHING,
+    "lskd/analysis/verdict.py:sentences": NOTHING,
     # what plans, shows and keeps records makes nothing
     "lskd/cli.py:main": NOTHING,
-    "lskd/live.py:jobs": NOTHING,
-    "lskd/progress.py:running": NOTHING,
-    "lskd/tracking.py:tracker": NOTHING,
-    "lskd/runtime.py:runtime": NOTHING,
+    "lskd/jobs/live.py:jobs": NOTHING,
+    "lskd/jobs/progress.py:running": NOTHING,
+    "lskd/training/tracking.py:tracker": NOTHING,
+    "lskd/study/runtime.py:runtime": NOTHING,
     "lskd/jobs/provenance.py:record": NOTHING,
     "lskd/jobs/why.py:told": NOTHING,
     "lskd/jobs/plan.py:Plan.announcement": NOTHING,
     "lskd/jobs/checks.py:images": NOTHING,
     "lskd/fingerprint/definitions.py:reached_through": NOTHING,
-    "lskd/studyfile.py:_one_line": NOTHING,
+    "lskd/study/reading.py:_one_line": NOTHING,
 }
 
-KD = "lskd/losses.py"
-TRAIN = "lskd/train.py"
-OPTIONS = "lskd/config.py"
+KD = "lskd/supervision/losses.py"
+TRAIN = "lskd/training/loop.py"
+OPTIONS = "lskd/study/config.py"
 CODE = {
     "a default argument": (
         replaced(
@@ -194,8 +194,11 @@ CODE = {
     ),
     "a constant of the loader": (replaced("lskd/data/digits.py", "_SPLIT_SEED = 20200", "_SPLIT_SEED = 20202"), ALL),
     "a constant of the augmentation": (replaced("lskd/data/augment.py", "_GAMMA = -0x61", "_GAMMA = -0x62"), TRAINED),
-    "a constant of a network's passes": (replaced("lskd/network.py", "BLOCK = 512", "BLOCK = 256"), TRAINED),
-    "a constant of an optimiser not used": (replaced("lskd/optimizer.py", "0.999, 1e-8", "0.99, 1e-8"), NOTHING),
+    "a constant of a network's passes": (replaced("lskd/models/network.py", "BLOCK = 512", "BLOCK = 256"), TRAINED),
+    "a constant of an optimiser not used": (
+        replaced("lskd/training/optimizers.py", "0.999, 1e-8", "0.99, 1e-8"),
+        NOTHING,
+    ),
     "a constant of the page": (replaced("lskd/figures/page.py", "margin: 1.5rem; }", "margin: 2rem; }"), DRAWN),
     "a constant of the look": (replaced("lskd/figures/style.py", '"font.size": 8', '"font.size": 9'), DRAWN),
     "a constant of the snapshots": (
@@ -207,13 +210,15 @@ CODE = {
         replaced("lskd/data/content.py", '"c99cafc152244af753f735de768cd75f"', '"d99cafc152244af753f735de768cd75f"'),
         NOTHING,
     ),
-    "a decorator gone": (replaced("lskd/network.py", "@torch.no_grad()\ndef evaluate", "def evaluate"), TRAINED),
+    "a decorator gone": (replaced("lskd/models/network.py", "@torch.no_grad()\ndef evaluate", "def evaluate"), TRAINED),
     "a decorator of an optimiser not used": (
-        replaced("lskd/optimizer.py", "class _Adam(Optimizer):\n    @torch.no_grad()", "class _Adam(Optimizer):"),
+        replaced(
+            "lskd/training/optimizers.py", "class _Adam(Optimizer):\n    @torch.no_grad()", "class _Adam(Optimizer):"
+        ),
         NOTHING,
     ),
     "a method beside the others": (appended("lskd/models/mlp.py", "\n\nMLP.extra = lambda self: 1\n"), TRAINED),
-    "a base class": (replaced("lskd/optimizer.py", "class Optimizer:", "class Optimizer(dict):"), TRAINED),
+    "a base class": (replaced("lskd/training/optimizers.py", "class Optimizer:", "class Optimizer(dict):"), TRAINED),
     "a statement of a module": (appended("lskd/models/plain_cnn.py", "\ntorch.manual_seed(3)\n"), STUDENTS),
     "a statement of the package": (appended("lskd/__init__.py", "import random\n\nrandom.seed(3)\n"), ALL),
     "a statement of the models' package": (
@@ -223,12 +228,16 @@ CODE = {
     "what each file says of itself": (inserted("lskd/jobs/work.py", "Work.origin"), ALL),
     "a formula's sign": (replaced(KD, "soft = soft * temperature**2", "soft = soft / temperature**2"), STUDENTS),
     "an entry of the table": (
-        replaced("lskd/tables.py", '"kd": "lskd.losses:kd"', '"kd": "lskd.losses:logit_mse"'),
+        replaced(
+            "lskd/study/registry.py", '"kd": "lskd.supervision.losses:kd"', '"kd": "lskd.supervision.losses:logit_mse"'
+        ),
         STUDENTS,
     ),
     "another family shown by a figure": (
         replaced(
-            "lskd/tables.py", '"lskd.figures.grid", ("accuracy",)', '"lskd.figures.grid", ("accuracy", "calibration")'
+            "lskd/study/registry.py",
+            '"lskd.figures.grid", ("accuracy",)',
+            '"lskd.figures.grid", ("accuracy", "calibration")',
         ),
         {"metrics grid calibration", "figure grid"},
     ),
@@ -245,7 +254,7 @@ CODE = {
     "all code reformatted": (reformatted("lskd/**/*.py"), NOTHING),
     "an annotation": (replaced(KD, "    temperature: float,", "    temperature: float | int,"), NOTHING),
     "a returned annotation": (
-        replaced("lskd/network.py", "split: Split) -> tuple[float, float]:", "split: Split) -> object:"),
+        replaced("lskd/models/network.py", "split: Split) -> tuple[float, float]:", "split: Split) -> object:"),
         NOTHING,
     ),
     "a local's annotation": (
@@ -254,34 +263,40 @@ CODE = {
     ),
     "an error's text": (replaced(TRAIN, "; lower recipes.", "; please lower recipes."), NOTHING),
     "an error's text in the store": (
-        replaced("lskd/store.py", "have changed since they were written", "are others now"),
+        replaced("lskd/io/store.py", "have changed since they were written", "are others now"),
         NOTHING,
     ),
     "an error's text in the seal": (
         replaced("lskd/io/seal.py", "damaged, its bytes are not those that were written", "damaged"),
         NOTHING,
     ),
-    "a log line's text": (replaced("lskd/checkpoint.py", "the run starts afresh", "the run begins again"), NOTHING),
+    "a log line's text": (
+        replaced("lskd/training/checkpoint.py", "the run starts afresh", "the run begins again"),
+        NOTHING,
+    ),
     "a local's name": (renamed(KD, "kd", "soft", "part"), NOTHING),
     "a local's name in a figure": (renamed("lskd/figures/grid.py", "_panel", "smoothings", "several"), NOTHING),
     "the order of functions": (reordered(KD), NOTHING),
-    "the order of functions with constants": (reordered("lskd/schedule.py"), NOTHING),
+    "the order of functions with constants": (reordered("lskd/training/schedules.py"), NOTHING),
     "imports in another order": (
         replaced(
-            "lskd/distill.py",
-            "from lskd.device import device_of\nfrom lskd.errors import UserError, mend\n",
-            "from lskd.errors import UserError, mend\nfrom lskd.device import device_of\n",
+            "lskd/training/distill.py",
+            "from lskd.training.device import device_of\nfrom lskd.errors import UserError, mend\n",
+            "from lskd.errors import UserError, mend\nfrom lskd.training.device import device_of\n",
         ),
         NOTHING,
     ),
     "an unused import": (replaced(KD, "import torch\n", "import math\nimport torch\n"), NOTHING),
     "a new unused function": (appended(KD, "\n\ndef unused(logits_nk):\n    return logits_nk\n"), NOTHING),
-    "a new unused constant": (appended("lskd/network.py", "\n\nUNUSED = 3\n"), NOTHING),
-    "a type's alias": (replaced("lskd/schedule.py", "Recipe = dict[str, Any]", "Recipe = dict[str, object]"), NOTHING),
+    "a new unused constant": (appended("lskd/models/network.py", "\n\nUNUSED = 3\n"), NOTHING),
+    "a type's alias": (
+        replaced("lskd/training/schedules.py", "Recipe = dict[str, Any]", "Recipe = dict[str, object]"),
+        NOTHING,
+    ),
     "a new loss": (
         each(
             appended(KD, "\n\ndef mine(a, b, c):\n    return a\n"),
-            replaced("lskd/tables.py", '    "kd": ', '    "mine": "lskd.losses:mine",\n    "kd": '),
+            replaced("lskd/study/registry.py", '    "kd": ', '    "mine": "lskd.supervision.losses:mine",\n    "kd": '),
         ),
         NOTHING,
     ),
@@ -289,7 +304,9 @@ CODE = {
         each(
             appended("lskd/metrics/mine.py", "def measure(runs, options):\n    return []\n"),
             replaced(
-                "lskd/tables.py", '    "history": ', '    "mine": Metric("lskd.metrics.mine:measure"),\n    "history": '
+                "lskd/study/registry.py",
+                '    "history": ',
+                '    "mine": Metric("lskd.metrics.mine:measure"),\n    "history": ',
             ),
         ),
         NOTHING,
@@ -300,7 +317,7 @@ CODE = {
                 "lskd/figures/mine.py", "def table(frames, options): ...\n\ndef draw(table, frames, options): ...\n"
             ),
             replaced(
-                "lskd/tables.py",
+                "lskd/study/registry.py",
                 '    "grid": Figure',
                 '    "mine": Figure("lskd.figures.mine", ()),\n    "grid": Figure',
             ),
@@ -310,22 +327,24 @@ CODE = {
     "a new model": (
         each(
             appended("lskd/models/mine.py", "def mine(num_classes, image_shape): ...\n"),
-            replaced("lskd/tables.py", '    "mlp": ', '    "mine": "lskd.models.mine:mine",\n    "mlp": '),
+            replaced("lskd/study/registry.py", '    "mlp": ', '    "mine": "lskd.models.mine:mine",\n    "mlp": '),
         ),
         NOTHING,
     ),
     "a new schedule": (
         each(
-            appended("lskd/schedule.py", "\n\ndef mine(recipe, done, epoch):\n    return 1.0\n"),
-            replaced("lskd/tables.py", '("constant", "step"', '("constant", "mine", "step"'),
+            appended("lskd/training/schedules.py", "\n\ndef mine(recipe, done, epoch):\n    return 1.0\n"),
+            replaced("lskd/study/registry.py", '("constant", "step"', '("constant", "mine", "step"'),
             replaced(OPTIONS, '"cosine", "linear"]', '"cosine", "linear", "mine"]'),
         ),
         NOTHING,
     ),
     "a new optimiser": (
         each(
-            appended("lskd/optimizer.py", "\n\ndef mine(recipe, parameters):\n    return sgd(recipe, parameters)\n"),
-            replaced("lskd/tables.py", '{"sgd": ', '{"mine": "lskd.optimizer:mine", "sgd": '),
+            appended(
+                "lskd/training/optimizers.py", "\n\ndef mine(recipe, parameters):\n    return sgd(recipe, parameters)\n"
+            ),
+            replaced("lskd/study/registry.py", '{"sgd": ', '{"mine": "lskd.training.optimizers:mine", "sgd": '),
             replaced(OPTIONS, 'Literal["sgd", "adam"]', 'Literal["sgd", "adam", "mine"]'),
         ),
         NOTHING,
@@ -333,7 +352,7 @@ CODE = {
     "a new data set": (
         each(
             appended("lskd/data/mine.py", "def load(root, **options): ...\n"),
-            replaced("lskd/tables.py", '    "digits": ', '    "mine": "lskd.data.mine:load",\n    "digits": '),
+            replaced("lskd/study/registry.py", '    "digits": ', '    "mine": "lskd.data.mine:load",\n    "digits": '),
         ),
         NOTHING,
     ),
@@ -362,7 +381,9 @@ CODE = {
         NOTHING,
     ),
     "a new field of the runtime": (
-        replaced("lskd/runtime.py", "    compile: bool = False", "    compile: bool = False\n    pin: bool = False"),
+        replaced(
+            "lskd/study/runtime.py", "    compile: bool = False", "    compile: bool = False\n    pin: bool = False"
+        ),
         NOTHING,
     ),
     "another range of an option": (
@@ -460,7 +481,7 @@ def matched(temperatures, **options):
 
 
 def default(field, old, new):
-    """A field's default in lskd/config.py, which the study leaves out."""
+    """A field's default in lskd/study/config.py, which the study leaves out."""
     return replaced(OPTIONS, f"    {field} = {old}", f"    {field} = {new}")
 
 
@@ -638,7 +659,7 @@ CONFIG = {
     ),
     "epochs's default": (default("epochs: int", "Field(30", "Field(40"), NOTHING),
     "the runtime's defaults": (
-        replaced("lskd/runtime.py", "workers: int = Field(2", "workers: int = Field(4"),
+        replaced("lskd/study/runtime.py", "workers: int = Field(2", "workers: int = Field(4"),
         NOTHING,
     ),
 }
@@ -666,7 +687,7 @@ OF_KINDS = {
         INFORMATION | {"snapshots ls0/0"},
     ),
     "the count of parameters": (
-        inserted("lskd/complexity.py", "run"),
+        inserted("lskd/inference/complexity.py", "run"),
         {"metrics the_complexity complexity", "figure the_complexity"},
     ),
     "a projection": (
@@ -696,7 +717,7 @@ OF_KINDS = {
         inserted("lskd/papers/read.py", "paper"),
         shown(*TABLES, *"calibration_table complexity diffusion grid inter_stability stability summary".split()),
     ),
-    "the words of the verdict": (inserted("lskd/verdict.py", "sentences"), shown("verdict")),
+    "the words of the verdict": (inserted("lskd/analysis/verdict.py", "sentences"), shown("verdict")),
     "classes of a figure": (
         look("clusters", classes=["3", "9", "8"]),
         {"metrics the_clusters projection", "metrics the_clusters clusters", "figure the_clusters"},
@@ -775,7 +796,7 @@ STATES = {  # of the results
     "linked from elsewhere": (shell("mv results ../elsewhere && ln -s ../elsewhere results"), NOTHING),
 }
 SAMPLE = {  # rows that Snakemake plans too
-    *("lskd/losses.py:cross_entropy", "lskd/network.py:all_logits", "lskd/jobs/execute.py:main"),
+    *("lskd/supervision/losses.py:cross_entropy", "lskd/models/network.py:all_logits", "lskd/jobs/execute.py:main"),
     *("all code reformatted", "a rule's spaces", "another family shown by a figure"),
     *("the students' best", "one more seed", "every default said", "batch_size's default"),
     *(".snakemake is gone", "everything has the time of now", "the data are of tomorrow", "all is gone"),

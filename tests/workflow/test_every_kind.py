@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from PIL import Image
 
-from lskd import tables
+from lskd.study import registry as tables
 from tests.workflow.conftest import ENVIRONMENT, Tree
 
 FOLDER = "results/figures/demo/kinds"

@@ -32,13 +32,13 @@ def extended(finished, tmp_path_factory) -> Iterator[Tree]:
     assert tree.pending() == set()
     for file in ("lskd/metrics/entropy.py", "lskd/figures/entropy.py"):
         (tree.folder / file).write_text(block(f"`{file}`"))
-    tables = (tree.folder / "lskd/tables.py").read_text()
+    tables = (tree.folder / "lskd/study/registry.py").read_text()
     for name in ("METRICS", "FIGURES"):
-        line = block(f"In `{name}` of `lskd/tables.py`")
+        line = block(f"In `{name}` of `lskd/study/registry.py`")
         assert line.count("\n") == 1
         assert tables.count(f"\n{name} = {{\n") == 1
         tables = tables.replace(f"\n{name} = {{\n", f"\n{name} = {{\n{line}")
-    (tree.folder / "lskd/tables.py").write_text(tables)
+    (tree.folder / "lskd/study/registry.py").write_text(tables)
     tree.configure(TINY | {"figures": TINY["figures"] | yaml.safe_load(block("Under `figures` of `config.yaml`"))})
     yield tree
     tree.close()

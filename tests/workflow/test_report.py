@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lskd import tables
 from lskd.figures.page import page
+from lskd.study import registry as tables
 from tests.workflow.browser import Browser
 from tests.workflow.conftest import ROOT
 

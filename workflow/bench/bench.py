@@ -18,18 +18,19 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from lskd import config, runs, studies, studyfile
 from lskd.data import digits, prepare
 from lskd.data.prepared import load_split
-from lskd.distill import loss_options
 from lskd.jobs.catalogue import Catalogue, model_entry
 from lskd.jobs.execute import resolve
 from lskd.jobs.results import Results
 from lskd.jobs.work import Work
-from lskd.network import new_model
-from lskd.runtime import Runtime
-from lskd.schedule import epoch_batches
-from lskd.train import Training
+from lskd.models.network import new_model
+from lskd.study import config, runs, studies
+from lskd.study import reading as studyfile
+from lskd.study.runtime import Runtime
+from lskd.training.distill import loss_options
+from lskd.training.loop import Training
+from lskd.training.schedules import epoch_batches
 
 ROOT = Path(__file__).resolve().parents[2]
 TEACHERS = {"resnet8-w16": {"name": "resnet8", "width": 16}, "resnet20-w16": {"name": "resnet20", "width": 16}}
@@ -66,8 +67,8 @@ def steps(folder: Path, device: torch.device, rounds: int) -> None:
     spec = {"model": STUDENT, "recipe": recipe, "seed": 0, "pixels": {"key": "digits", "seed": 0}}
     functions = {
         "model": builder(STUDENT),
-        "optimizer": resolve("lskd.optimizer:sgd"),
-        "schedule": resolve("lskd.schedule:constant"),
+        "optimizer": resolve("lskd.training.optimizers:sgd"),
+        "schedule": resolve("lskd.training.schedules:constant"),
     }
     work = Work("bench", "0" * 10, spec, folder, {"data": folder}, functions, Runtime())
     kinds = {name: (Training(work, device, split, None), loss) for name, loss in objectives(split, device).items()}
@@ -94,7 +95,7 @@ def steps(folder: Path, device: torch.device, rounds: int) -> None:
 def objectives(split, device: torch.device) -> dict[str, Callable]:
     """The loss of a batch by kind of supervision."""
     how = loss_options(config.spec(config.Distill(temperature=3.0)))
-    kd, hard = resolve("lskd.losses:kd"), resolve("lskd.losses:cross_entropy")
+    kd, hard = resolve("lskd.supervision.losses:kd"), resolve("lskd.supervision.losses:cross_entropy")
     stored_nk = torch.randn(len(split.labels_n), len(split.classes), device=device)
     made = {
         "labels, cross-entropy": lambda logits_nk, labels_n, ids_n, pixels: hard(logits_nk, labels_n),

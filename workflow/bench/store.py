@@ -23,7 +23,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from lskd.store import open_logits, write_logits
+from lskd.io.store import open_logits, write_logits
 
 SIZES = ((54_000, 10), (50_000, 100), (10_000, 1000))
 DTYPES = ("float32", "float16")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from snakemake.dag import DAG
 
-from lskd import runtime, studies
+from lskd.study import runtime, studies
 from lskd.errors import UserError
 from lskd.jobs.catalogue import Catalogue
 from lskd.jobs.job import FILES, ROOMS

@@ -5,7 +5,7 @@ import logging
 import os
 
 from lskd.io.hold import hold
-from lskd.live import Line
+from lskd.jobs.live import Line
 
 # how Snakemake's lines begin that come with every job or every start; with `--quiet host` they are there
 UNSAID = """

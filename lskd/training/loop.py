@@ -1,0 +1,260 @@
+"""The one training loop, and its simplest use: training on labels."""
+
+import json
+import math
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from lskd.data.prepared import Split, load_split
+from lskd.errors import UserError
+from lskd.io.atomic import write_text
+from lskd.io.seal import file_digest
+from lskd.jobs.progress import Report, report
+from lskd.jobs.work import Work
+from lskd.models.network import be_deterministic, evaluate, new_model, pixels, weights, write_tensors
+from lskd.training import checkpoint
+from lskd.training.checkpoint import Stop, stop_on_sigterm
+from lskd.training.device import device_of
+from lskd.training.schedules import epoch_batches, lr_factor, pixel_key, stream_seed
+from lskd.training.tracking import Tracker, tracker
+
+BatchLoss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+"""From logits [B, K], labels [B], sample indices [B] and normalised pixels [B, C, H, W] to the mean loss of a batch."""
+
+Objective = Callable[[int], tuple[int, BatchLoss]]
+"""From an epoch (from 0) to the draw of its pixels and its loss: all that tells one kind of training from another."""
+
+HISTORY = "history.jsonl"
+
+
+def run(work: Work) -> None:
+    """Train a network on labels, by cross-entropy or smoothed cross-entropy, and write its folder.
+
+    Raises UserError where the loss becomes infinite or NaN, SystemExit(143) on SIGTERM after saving a checkpoint.
+    """
+    with device_of(work, precision(work)) as device:
+        train(work, device)
+
+
+def train(work: Work, device: torch.device) -> None:
+    """The same on a device."""
+    supervision, loss = work.spec["supervision"], work.functions["loss"]
+    options: dict[str, Any] = {}
+    if supervision["label_smoothing"]:
+        options = {"label_smoothing": supervision["label_smoothing"], "form": supervision["smoothing"]}
+
+    def batch_loss(
+        logits_nk: torch.Tensor, labels_n: torch.Tensor, ids_n: torch.Tensor, pixels_nchw: torch.Tensor
+    ) -> torch.Tensor:
+        return loss(logits_nk, labels_n, **options)
+
+    split = load_split(work.read("data", "data.safetensors"), "train", str(device))
+    Training(work, device, split, lambda epoch: (epoch + 1, batch_loss)).run()
+
+
+def precision(work: Work) -> str:
+    """The precision of a training's forward passes."""
+    amp = work.spec["recipe"].get("amp", "none")
+    return "float32" if amp == "none" else amp
+
+
+class Training:
+    """A run in training: all its state, how it advances, and how it is saved, resumed and written."""
+
+    def __init__(self, work: Work, device: torch.device, split: Split, objective: Objective) -> None:
+        self.work, self.device, self.split, self.objective = work, device, split, objective
+        self.recipe, self.seed = work.spec["recipe"], work.spec["seed"]
+        self.val = load_split(work.inputs["data"] / "data.safetensors", "val", str(device))
+        self.key = pixel_key(work.spec)
+        self.drawn = {name: self.recipe[name] for name in ("crop_padding", "flip") if name in self.recipe}
+        self.steps_per_epoch = len(epoch_batches(0, 0, len(split.labels_n), self.recipe["batch_size"]))
+        be_deterministic(device)
+        torch.manual_seed(self.seed)
+        self.model = new_model(work.functions["model"], work.spec["model"], split, device)
+        if work.runtime.channels_last:
+            self.model = self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.forward = torch.compile(self.model) if work.runtime.compile and device.type == "cuda" else self.model
+        self.amp = None if precision(work) == "float32" else getattr(torch, precision(work))
+        self.optimizer = work.functions["optimizer"](self.recipe, list(self.model.parameters()))
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self.amp == torch.float16)
+        self.step = 0
+        self.sums = torch.zeros(2, dtype=torch.float64, device=device)  # of this epoch: loss, correct
+        self.history: list[dict[str, Any]] = []
+        self.best_top1, self.best = -1.0, weights(self.model)
+        self.snapshots: dict[str, torch.Tensor] = {}
+        self._keep_snapshot(0)
+
+    def run(self) -> None:
+        """Train to the end, from the checkpoint if there is one of this very job, and write the run's files."""
+        work, epochs = self.work, self.recipe["epochs"]
+        key = {"address": work.address, "data": file_digest(work.inputs["data"] / "data.safetensors")}
+        saved = checkpoint.load(work.folder, key)
+        if saved:
+            self.restore(saved)
+        self._write_history()
+        steps = epochs * self.steps_per_epoch
+        samples = self.recipe["batch_size"]
+        with (
+            stop_on_sigterm() as stop,
+            tracker(work.runtime.track, work.title, work.address, work.spec, len(self.history)) as track,
+            report(work.title, work.address, epochs, steps, self.step, samples) as tell,
+        ):
+            saver = _Saver(self, key, stop)
+            while self.step < steps:
+                self._epoch(saver, tell, track)
+            self.write()
+        checkpoint.remove(work.folder)
+
+    def _epoch(self, saver: "_Saver", tell: Report, track: Tracker) -> None:
+        """Train to the end of the current epoch and take stock of it."""
+        epoch, first = divmod(self.step, self.steps_per_epoch)
+        draw, batch_loss = self.objective(epoch)
+        batches = epoch_batches(self.seed, epoch, len(self.split.labels_n), self.recipe["batch_size"])
+        order = torch.cat(batches).to(self.device)
+        self.model.train()
+        for ids_n in order.split([len(batch) for batch in batches])[first:]:
+            self._step(ids_n, draw, batch_loss)
+            tell.step(self.step)
+            if self.step % self.steps_per_epoch:
+                saver.within_epoch()
+        self._end_epoch(epoch + 1, tell)
+        track.log(epoch + 1, self.history[-1])
+        saver.after_epoch()
+
+    def _step(self, ids_n: torch.Tensor, draw: int, batch_loss: BatchLoss) -> None:
+        """One step of the optimizer; nothing here waits for the device."""
+        recipe = self.recipe
+        seed_dropout(self.seed, self.step, self.device)
+        factor = lr_factor(recipe, self.step, self.steps_per_epoch, self.work.functions["schedule"])
+        self.optimizer.lr = recipe["lr"] * factor
+        pixels_nchw = pixels(self.split, ids_n, draw, self.key, self.drawn)
+        labels_n = self.split.labels_n[ids_n]
+        logits_nk = self._logits(pixels_nchw)
+        loss = batch_loss(logits_nk, labels_n, ids_n, pixels_nchw)
+        self.optimizer.zero_grad()
+        self.scaler.scale(loss * recipe.get("loss_scale", 1.0)).backward()
+        if "grad_clip" in recipe:
+            self.scaler.unscale_(self.optimizer)
+            torch.nn.utils.clip_grad_norm_(self.optimizer.parameters, recipe["grad_clip"])
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.sums[0] += loss.detach() * len(ids_n)
+        self.sums[1] += (logits_nk.detach().argmax(1) == labels_n).sum()
+        self.step += 1
+
+    def _logits(self, pixels_nchw: torch.Tensor) -> torch.Tensor:
+        if self.work.runtime.channels_last:
+            pixels_nchw = pixels_nchw.contiguous(memory_format=torch.channels_last)
+        if self.amp is None:
+            return self.forward(pixels_nchw)
+        with torch.autocast(self.device.type, self.amp):
+            logits_nk = self.forward(pixels_nchw)
+        return logits_nk.float()
+
+    def _end_epoch(self, epoch: int, tell: Report) -> None:
+        """Read the sums once, validate, and keep what an epoch's end may ask to be kept. `epoch` counts from 1."""
+        lr = self.optimizer.lr
+        train_loss, train_top1 = (self.sums / len(self.split.labels_n)).tolist()
+        val_loss, val_top1 = evaluate(self.model, self.val)
+        if not math.isfinite(train_loss + val_loss):
+            name = self.work.title.split("/")[2]
+            raise UserError(
+                f"{self.work.title}: the loss is {train_loss:g} on train and {val_loss:g} on val after epoch {epoch} "
+                f"at lr {lr:g}; lower recipes.{name}.lr"
+            )
+        row = {"epoch": epoch, "step": self.step, "lr": lr, "train_loss": train_loss, "train_top1": train_top1}
+        row |= {"val_loss": val_loss, "val_top1": val_top1}
+        self.history.append(row)
+        with (self.work.folder / HISTORY).open("a") as file:  # readable while it trains; written whole at the end
+            file.write(_line(row))
+        if val_top1 > self.best_top1:
+            self.best_top1, self.best = val_top1, weights(self.model)
+        self._keep_snapshot(epoch)
+        self.sums.zero_()
+        tell.epoch(epoch, self.step, train_loss, val_top1)
+
+    def _keep_snapshot(self, epoch: int) -> None:
+        if epoch in self.recipe.get("snapshot_epochs", []):
+            self.snapshots |= {f"{epoch}/{name}": tensor for name, tensor in weights(self.model).items()}
+
+    def state(self) -> dict[str, Any]:
+        """All that `restore` needs; tensors and plain values."""
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "step": self.step,
+            "sums": self.sums,
+            "history": self.history,
+            "best_top1": self.best_top1,
+            "best": self.best,
+            "snapshots": self.snapshots,
+            "environments": [*self.work.begun_on, self.work.environment],
+        }
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Take up the state of another process's `state`."""
+        self.work.begun_on += [each for each in saved["environments"] if each != self.work.environment]
+        self.model.load_state_dict(saved["model"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.scaler.load_state_dict(saved["scaler"])
+        self.sums.copy_(saved["sums"])
+        self.step, self.history = saved["step"], saved["history"]
+        self.best_top1, self.best, self.snapshots = saved["best_top1"], saved["best"], saved["snapshots"]
+
+    def write(self) -> None:
+        """Write the run's files, each saying of itself what it is."""
+        self._write_history()
+        files = {"best": self.best, "snapshots": self.snapshots, "model": weights(self.model)}
+        for name, tensors in files.items():
+            write_tensors(self.work.folder / f"{name}.safetensors", tensors, self.work.origin)
+
+    def _write_history(self) -> None:
+        """The epochs so far, a row each, as JSON lines."""
+        write_text(self.work.folder / HISTORY, "".join(map(_line, self.history)))
+
+
+def _line(row: dict[str, Any]) -> str:
+    return json.dumps(row) + "\n"
+
+
+class _Saver:
+    """When a checkpoint is due, and what SIGTERM means."""
+
+    def __init__(self, training: Training, key: dict[str, str], stop: Stop) -> None:
+        self.training, self.key, self.stop = training, key, stop
+        self.every = training.work.runtime.checkpoint_minutes * 60
+        self.saved = time.monotonic()
+
+    def within_epoch(self) -> None:
+        if self.stop.asked or (self.every and time.monotonic() - self.saved >= self.every):
+            self._save()
+
+    def after_epoch(self) -> None:
+        if self.stop.asked or time.monotonic() - self.saved >= self.every:
+            self._save()
+
+    def _save(self) -> None:
+        checkpoint.save(self.training.work.folder, self.key, self.training.state())
+        self.saved = time.monotonic()
+        if self.stop.asked:
+            epoch = self.training.step // self.training.steps_per_epoch
+            print(
+                f"error: {self.training.work.title}: stopped by SIGTERM after step {self.training.step} "
+                f"({epoch} of {self.training.recipe['epochs']} epochs); run again to go on from there",
+                file=sys.stderr,
+                flush=True,
+            )
+            raise SystemExit(143)
+
+
+def seed_dropout(seed: int, step: int, device: torch.device) -> None:
+    """Make what a step draws (dropout) a function of the run's seed and the step, for an exact resume."""
+    seed = stream_seed(f"step {step}", seed)
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)

@@ -1,0 +1,177 @@
+"""The default study and the papers' studies at every scale: they parse, plan, and fit together under one results/."""
+
+from pathlib import Path
+
+import pytest
+
+from lskd.errors import UserError
+from lskd.jobs.catalogue import Catalogue
+from lskd.jobs.results import Results
+from lskd.papers.read import PAPERS, paper
+from lskd.study import reading as studyfile
+from lskd.study import registry as tables
+from lskd.study import runs, studies
+
+ROOT = Path(__file__).parents[2]
+FILES = {path.stem: path for path in [ROOT / "config.yaml", *sorted((ROOT / "workflow/studies").glob("*.yaml"))]}
+TARGETS = {
+    "muller2019": "fig1 table2 fig2 table3 mnist fig5 fig6",
+    "shen2021": "fig1 fig3 fig4 table1 table2 fig5 table9 table10",
+    "yuan2020": "table3 figS1",
+    "chandrasegaran2022": "gridA gridB eta projection summary",
+}
+SCALES = ("demo", "small", "paper")
+DEMO_RUNS = 120  # what 20 minutes on two cores can train and dump
+
+
+def study(name, scale):
+    return studyfile.parse(studyfile.read(FILES[name]), scale, name)
+
+
+def needed(one):
+    """The runs that a study's figures read, and the teachers behind them; figures of no trained network need none."""
+    members = runs.members(one)
+    found = {}
+    for figure in one.figures.values():
+        if set(tables.FIGURES[figure.kind].families) & set(tables.METRICS):
+            for member in runs.select(members, figure):
+                run = member.run
+                while run is not None:
+                    found[run.title] = run
+                    run = run.teacher
+    return found
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("name", FILES)
+def test_parses_and_plans_at_every_scale(name, scale):
+    one = study(name, scale)
+    assert one.scale == scale
+    assert runs.members(one)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_targets_are_those_of_the_papers(scale):
+    assert set(FILES) == {"config", *PAPERS}
+    for name, targets in TARGETS.items():
+        one = study(name, scale)
+        assert one.study == name
+        assert set(one.figures) == set(targets.split())
+        assert set(one.figures) <= set(paper(name).targets)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_no_two_jobs_share_a_folder_and_each_has_one_title_in_its_room(scale, tmp_path, monkeypatch):
+    """All studies of a scale together: a folder is a job's alone, and reads as what it holds."""
+    monkeypatch.setattr("lskd.jobs.catalogue.content", lambda *_: {"digest": "0"})  # ImageNet is not here
+    of_scale = [study(name, scale) for name in FILES]
+    jobs = set(Catalogue({one.study: one for one in of_scale}, Results(tmp_path)).everything())
+    specs = {}
+    for job in jobs:
+        described = job.described() | {"place": ""}
+        assert specs.setdefault(job.folder, described) == described
+        assert job.folder.name == f"{job.title.rpartition('/')[2]}-{job.address}"
+        assert len(str(job.folder.name)) < 250
+    titles = {(job.stage, job.title, job.plain) for job in jobs}
+    assert len({(stage, title) for stage, title, _ in titles}) == len(titles)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("name", FILES)
+def test_no_group_is_idle(name, scale):
+    one = study(name, scale)
+    groups_shown = {
+        member.group for figure in one.figures.values() for member in runs.select(runs.members(one), figure)
+    }
+    teaching = {student.teacher for student in one.students.values()}
+    assert {*one.teachers, *one.baselines, *one.students} <= groups_shown | teaching
+    groups = [*one.teachers.values(), *one.baselines.values(), *one.students.values()]
+    assert {group.recipe for group in groups} == set(one.recipes)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("name", FILES)
+def test_figures_find_what_they_measure(name, scale):
+    one = study(name, scale)
+    for figure in one.figures.values():
+        runs_shown = [member.run for member in runs.select(runs.members(one), figure)]
+        degrees = {run.supervision.temperature for run in runs_shown if run.teacher}
+        if figure.kind == "information":
+            assert len(figure.classes) == 2
+            assert all(run.recipe.snapshot_epochs for run in runs_shown)
+        if figure.kind == "gamma_curve":
+            assert set(figure.temperatures) == degrees
+        if figure.kind == "diffusion":
+            assert {1, 3} <= degrees
+            assert set(figure.similar) <= set(figure.targets)
+        if figure.kind in ("projection", "projection_muller", "clusters"):
+            assert len(set(figure.classes)) in (0, 3)
+
+
+def test_demo_is_small():
+    runs_needed = {title: run for name in FILES for title, run in needed(study(name, "demo")).items()}
+    assert {run.data.dataset for run in runs_needed.values()} == {"digits"}
+    assert len(runs_needed) <= DEMO_RUNS
+
+
+@pytest.mark.parametrize("scale", ("demo", "small"))
+def test_the_default_study_is_shared(scale):
+    """The papers' grids cost nothing where the default study has been run."""
+    default = set(needed(study("config", scale)))
+    grid = {
+        member.run.title for member in runs.members(study("chandrasegaran2022", scale)) if member.group == "student"
+    }
+    assert grid <= default
+
+
+RAW = {
+    "study": "mine",
+    "recipes": {"r": {"epochs": 1}},
+    "teachers": {"t": {"model": "mlp", "recipe": "r"}},
+    "figures": {"grid": {"kind": "grid"}, "curves": {"kind": "curves"}},
+}
+
+
+def test_targets_are_studies_and_figures_by_name():
+    main, all_studies = studies.read_all(RAW, {}, [])
+    assert list(all_studies)[0] == "mine" and set(all_studies) == {"mine", *PAPERS}
+    targets = studies.targets(main, all_studies)
+    assert targets["mine"] == [("mine", "grid"), ("mine", "curves")]
+    assert targets["grid"] == [("mine", "grid")]
+    assert targets["muller2019_fig1"] == [("muller2019", "fig1")]
+    assert "fig1" not in targets
+
+
+def test_papers_run_as_the_configs_runtime_says():
+    _, all_studies = studies.read_all(RAW | {"runtime": {"threads": 3}}, {}, [])
+    assert {study.runtime.threads for study in all_studies.values()} == {3}
+
+
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [
+        ({"study": "train"}, "study: the name 'train' is taken"),
+        ({"study": "muller2019_fig1"}, "study: the name 'muller2019_fig1' is taken"),
+        ({"figures": {"publish": {"kind": "grid"}}}, "figures.publish: the name 'publish' is taken"),
+        ({"figures": {"mine": {"kind": "grid"}}}, "figures.mine: the name 'mine' is taken"),
+    ],
+)
+def test_a_name_that_is_taken_is_refused(changes, where):
+    with pytest.raises(UserError, match=where):
+        studies.read_all(RAW | changes, {}, [])
+
+
+def test_a_file_that_hides_a_key_is_refused(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("study: a\nstudy: b\n")
+    with pytest.raises(UserError, match="'study' stands twice"):
+        studies.read_all(RAW, {}, [path])
+
+
+def test_trust_is_said_with_code_alone_and_is_no_part_of_the_study():
+    config = RAW | {"trust": "code"}
+    assert studies.trust_code(config, {"trust": "code"}) == (True, RAW, {})
+    assert studies.trust_code(RAW, {"seeds": [1]}) == (False, RAW, {"seeds": [1]})
+    assert studies.trust_code(config, {})[0]
+    with pytest.raises(UserError, match="trust: found 'all'"):
+        studies.trust_code(RAW, {"trust": "all"})
