@@ -1,11 +1,14 @@
 """A small data set, small runs, and the folders of jobs for the tests of the stages."""
 
+import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
-from lskd.data.prepare import channel_statistics, write
+from lskd.data import encoded
+from lskd.data.prepare import Prepared, channel_statistics, store, write
 from lskd.io.atomic import write_text
 from lskd.io.seal import seal
 from lskd.io.seal import sealed as as_sealed
@@ -14,7 +17,7 @@ from lskd.jobs.execute import resolve
 from lskd.jobs.job import FILES, JOBS, Job, digest
 from lskd.jobs.results import Results
 from lskd.jobs.work import Work
-from lskd.study.config import Data, Distill, Labels, Model, Recipe, canonical
+from lskd.study.config import Data, Model, Recipe, Supervision, canonical
 from lskd.study.runs import Run
 from lskd.study.runtime import Runtime
 
@@ -24,13 +27,12 @@ CATALOGUE = Catalogue({}, Results("nowhere"))  # the jobs of runs of no study
 
 def prepared(root: Path, train: int = 61, shape: tuple[int, int, int] = (1, 8, 8)) -> Path:
     """The sealed folder of a data set of three noisy, separable classes."""
-    folder = root / f"data-{digest([train, shape])}"
-    write_data(folder / "data.safetensors", train, shape)
-    return sealed(folder, "data")
+    tensors = noisy(train, shape)
+    return stored(root / f"data-{digest([train, shape])}", tensors, shape, tensors["train_images"])
 
 
-def write_data(path: Path, train: int = 61, shape: tuple[int, int, int] = (1, 8, 8)) -> None:
-    """Write the prepared file of such a data set."""
+def noisy(train: int = 61, shape: tuple[int, int, int] = (1, 8, 8)) -> dict[str, np.ndarray]:
+    """The tensors of such a data set."""
     draw = np.random.default_rng(5)
     centres = draw.integers(40, 215, (len(CLASSES), *shape))
     tensors = {}
@@ -39,21 +41,75 @@ def write_data(path: Path, train: int = 61, shape: tuple[int, int, int] = (1, 8,
         images = centres[labels] + draw.normal(0, 60, (count, *shape))
         tensors[f"{split}_images"] = images.clip(0, 255).astype(np.uint8)
         tensors[f"{split}_labels"] = labels.astype(np.int64)
-    mean, std = channel_statistics(tensors["train_images"])
-    write(path, tensors, {"classes": CLASSES, "mean": mean.tolist(), "std": std.tolist()})
+    return tensors
+
+
+def stored(
+    folder: Path,
+    tensors: dict[str, np.ndarray],
+    shape: tuple[int, int, int],
+    train_nchw: np.ndarray,
+    images: dict[str, list[bytes]] | None = None,
+) -> Path:
+    """The sealed folder of a data job of these tensors, or, streamed, of labels and of encoded `images` by split."""
+    folder.mkdir(parents=True)
+    counts = {split: len(tensors[f"{split}_labels"]) for split in encoded.SPLITS}
+    names = {split: [f"{split}/{i}.png" for i in range(count)] for split, count in counts.items()}
+    with encoded.writer(folder / encoded.FILE) as rows:
+        for split, contents in (images or {}).items():
+            rows.add(split, 0, contents, names[split])
+    store(folder, Prepared(tensors, metadata(train_nchw, shape), names, []), {})
+    return sealed(folder, "data")
+
+
+def metadata(train_nchw: np.ndarray, shape: tuple[int, int, int]) -> dict[str, Any]:
+    """What a prepared file says of its images."""
+    mean_c, std_c = channel_statistics(train_nchw)
+    return {"classes": CLASSES, "shape": list(shape), "mean": mean_c.tolist(), "std": std_c.tolist()}
+
+
+def streamed(root: Path, shape: tuple[int, int, int] = (3, 8, 8), train: int = 61) -> tuple[Path, Path]:
+    """The sealed folders of one data set, in memory and as PNG files of which each has the very pixels."""
+    tensors = noisy(train, shape)
+    labels = {name: tensor for name, tensor in tensors.items() if name.endswith("labels")}
+    images = {split: [png(image) for image in tensors[f"{split}_images"]] for split in encoded.SPLITS}
+    resident = stored(root / f"data-{digest([train, shape])}", tensors, shape, tensors["train_images"])
+    encoded_folder = root / f"data-{digest([train, shape, 'streamed'])}"
+    return resident, stored(encoded_folder, labels, shape, tensors["train_images"], images)
+
+
+def png(image_chw: np.ndarray) -> bytes:
+    """An RGB image as the bytes of a PNG file."""
+    content = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(image_chw.transpose(1, 2, 0))).save(content, "png")
+    return content.getvalue()
+
+
+def write_data(path: Path, train: int = 61, shape: tuple[int, int, int] = (1, 8, 8)) -> None:
+    """Write the prepared file of a small data set of three noisy, separable classes, and an empty images.arrow."""
+    tensors = noisy(train, shape)
+    write(path, tensors, metadata(tensors["train_images"], shape))
+    with encoded.writer(path.with_name(encoded.FILE)):
+        pass
 
 
 def recipe(**fields: Any) -> Recipe:
     return Recipe(**{"epochs": 3, "batch_size": 16, "lr": 0.05} | fields)
 
 
-def teacher(model: str = "resnet8", width: int | None = 4, how: Labels | None = None, seed: int = 0, **fields) -> Run:
-    return Run(Data(), Model(name=model, width=width), "short", recipe(**fields), how or Labels(), seed)
+def teacher(
+    model: str = "resnet8", width: int | None = 4, labels: dict[str, Any] | None = None, seed: int = 0, **fields: Any
+) -> Run:
+    supervision = Supervision(**labels or {})
+    return Run(Data(), Model(name=model, width=width), "short", recipe(**fields), supervision, seed)
 
 
 def student(of: Run, model: str = "mlp", width: int = 16, how: dict[str, Any] | None = None, **fields: Any) -> Run:
-    distill = Distill(**{"temperature": 2.0} | (how or {}))
-    return Run(of.data, Model(name=model, width=width), "short", recipe(**fields), distill, of.seed, of)
+    options = {"way": "kd", "draws": "epochs"} | (how or {})
+    if options["way"] == "kd":
+        options = {"temperature": 2.0} | options
+    supervision = Supervision(**options)
+    return Run(of.data, Model(name=model, width=width), "short", recipe(**fields), supervision, of.seed, of)
 
 
 def work(job: Job, root: Path, inputs: dict[str, Path], **runtime: Any) -> Work:

@@ -1,6 +1,12 @@
-"""Augmentation as a function of (key, sample, view): no state, the same pixels on every device and in every batch."""
+"""Augmentation as a function of (key, sample, draw): no state, the same pixels on every device and in every batch.
+
+N samples, C channels, H x W pixels.
+"""
 
 import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -9,6 +15,8 @@ _GAMMA = -0x61C8864680B583EB  # 0x9E3779B97F4A7C15 as a signed number, and so on
 _FACTOR_1 = -0x40A7B892E31B1A47  # 0xBF58476D1CE4E5B9
 _FACTOR_2 = -0x6B2FB644ECCEEE15  # 0x94D049BB133111EB
 
+CLEAN = 0  # the draw that is the image as it is
+
 
 def data_key(name: str, seed: int) -> int:
     """Make the key of a stream of draws, 63 bits, from a name and a seed; stable across versions and machines."""
@@ -16,47 +24,100 @@ def data_key(name: str, seed: int) -> int:
     return int.from_bytes(digest, "little") >> 1
 
 
-def augment(
-    images_nchw: torch.Tensor,
-    sample_ids_n: torch.Tensor,
-    view: int,
-    key: int,
-    *,
-    crop_padding: int = 0,
-    flip: bool = False,
-) -> torch.Tensor:
-    """Augment uint8 images [N, C, H, W] as the view `view` of the samples `sample_ids_n` (int64 [N]).
+@dataclass(frozen=True)
+class Draw:
+    """What an augmentation of a batch may depend on: a key, the samples int64 [N], the number of the draw (from 1).
 
-    View 0 is the clean image (the very tensor). Any other view is a crop from the image padded with `crop_padding`
-    black pixels on each side, each of the (2 p + 1)^2 places equally likely, then a horizontal flip with probability
-    1/2. The draws are integers, a hash of (key, sample, view), so a sample's pixels depend on nothing else.
+    `scale` is how many pixels of these images one pixel of the images that the augmentation was chosen for takes: a
+    teacher of larger images sees its student's crop at its own size.
     """
-    if view == 0 or not (crop_padding or flip):
+
+    key: int
+    ids_n: torch.Tensor
+    number: int
+    scale: float = 1.0
+
+    def bits(self, stream: str = "") -> torch.Tensor:
+        """64 random bits for each sample, int64 [N]; `stream` names an augmentation that shares none with others."""
+        key = self.key ^ data_key(stream, 0) if stream else self.key
+        hashed_key = _mix(torch.tensor(key))  # on the CPU: a number to a GPU's kernels, no copy to wait for
+        return _mix(_mix(hashed_key + self.ids_n) + self.number)
+
+    def uniform(self, stream: str) -> torch.Tensor:
+        """A number from [0, 1) for each sample, float64 [N]."""
+        return _shift_right(self.bits(stream), 11).double() * 2.0**-53
+
+
+Single = Callable[[torch.Tensor, Draw, Any], torch.Tensor]
+"""An augmentation of single images: from uint8 [N, C, H, W], the draw and its option to uint8 [N, C, H, W]."""
+
+Mix = Callable[[torch.Tensor, torch.Tensor, Draw, Any], tuple[torch.Tensor, torch.Tensor]]
+"""One that blends: from normalised images and others [N, C, H, W] to blended ones, and the first's share float [N]."""
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How training images are drawn: a key, the augmentations of single images in their order, and one that blends."""
+
+    key: int = 0
+    singles: list[tuple[Single, Any]] = field(default_factory=list)
+    mix: tuple[Mix, Any] | None = None
+    scale: float = 1.0
+
+    def draw(self, ids_n: torch.Tensor, number: int) -> Draw:
+        """The draw of a batch."""
+        return Draw(self.key, ids_n, number, self.scale)
+
+    def single(self, images_nchw: torch.Tensor, ids_n: torch.Tensor, number: int) -> torch.Tensor:
+        """Images uint8 [N, C, H, W] as they are seen at a draw; at CLEAN, the very tensor."""
+        if number == CLEAN:
+            return images_nchw
+        draw = self.draw(ids_n, number)
+        for function, value in self.singles:
+            images_nchw = function(images_nchw, draw, value)
         return images_nchw
+
+    def partners(self, ids_n: torch.Tensor, number: int, samples: int) -> torch.Tensor | None:
+        """The sample that each is blended with at a draw, int64 [N]; None where nothing is blended."""
+        if self.mix is None or number == CLEAN:
+            return None
+        return _shift_right(self.draw(ids_n, number).bits("partner"), 1) % samples
+
+    def at_scale(self, scale: float) -> "Augmentation":
+        """The same, seen at another image size."""
+        return replace(self, scale=scale)
+
+
+def crop(images_nchw: torch.Tensor, draw: Draw, padding: int) -> torch.Tensor:
+    """A crop from the image padded with `padding` black pixels a side, each of the (2 p + 1)^2 places equally likely.
+
+    At a scale the place is the same part of the image, to the nearest pixel.
+    """
     channels, height, width = images_nchw.shape[1:]
-    draws_n = _draws(sample_ids_n, view, key)
-    places = 2 * crop_padding + 1
-    place_n = _shift_right(draws_n, 1) % places**2
-    rows_nh = torch.arange(height, device=images_nchw.device) + (place_n // places)[:, None]
-    columns_nw = torch.arange(width, device=images_nchw.device).expand(len(draws_n), -1)
-    if flip:
-        columns_nw = torch.where((draws_n & 1).bool()[:, None], width - 1 - columns_nw, columns_nw)
-    columns_nw = columns_nw + (place_n % places)[:, None]
-    index_np = (rows_nh[:, :, None] * (width + 2 * crop_padding) + columns_nw[:, None, :]).flatten(1)
-    padded_ncp = F.pad(images_nchw, (crop_padding,) * 4).flatten(2)
+    places = 2 * padding + 1
+    place_n = _shift_right(draw.bits(), 1) % places**2
+    down_n, right_n = place_n // places, place_n % places
+    if draw.scale != 1:
+        down_n, right_n = (torch.round(shift_n * draw.scale).long() for shift_n in (down_n, right_n))
+        padding = round(padding * draw.scale)
+        down_n, right_n = (shift_n.clamp(max=2 * padding) for shift_n in (down_n, right_n))
+    rows_nh = torch.arange(height, device=images_nchw.device) + down_n[:, None]
+    columns_nw = torch.arange(width, device=images_nchw.device) + right_n[:, None]
+    index_np = (rows_nh[:, :, None] * (width + 2 * padding) + columns_nw[:, None, :]).flatten(1)
+    padded_ncp = F.pad(images_nchw, (padding,) * 4).flatten(2)
     return padded_ncp.gather(2, index_np[:, None].expand(-1, channels, -1)).unflatten(2, (height, width))
+
+
+def flip(images_nchw: torch.Tensor, draw: Draw, value: bool) -> torch.Tensor:
+    """The mirrored image with probability 1/2."""
+    is_mirrored_n = (draw.bits() & 1).bool()
+    return torch.where(is_mirrored_n[:, None, None, None], images_nchw.flip(3), images_nchw)
 
 
 def normalise(images_nchw: torch.Tensor, mean_c: torch.Tensor, std_c: torch.Tensor) -> torch.Tensor:
     """Turn uint8 images [N, C, H, W] into float32 (x / 255 - mean) / std, with mean and std [C] in 0..1."""
     scale_c, offset_c = 1 / (255 * std_c), mean_c / std_c
     return (images_nchw * scale_c[:, None, None]).sub_(offset_c[:, None, None])
-
-
-def _draws(sample_ids_n: torch.Tensor, view: int, key: int) -> torch.Tensor:
-    """Hash (key, sample, view) to 64 random bits each, int64 [N]."""
-    hashed_key = _mix(torch.tensor(key))  # on the CPU: a number to a GPU's kernels, no copy to wait for
-    return _mix(_mix(hashed_key + sample_ids_n) + view)
 
 
 def _mix(values: torch.Tensor) -> torch.Tensor:

@@ -1,8 +1,8 @@
 """What identifies a data set's content, for the address of its job. No torch and no NumPy, for planning imports it.
 
-A folder of images is identified by each image's path and bytes, a published set by its published digests. Digests of
-images are cached by (inode, ctime, mtime, size): `mv`, `cp -p`, `tar x` and `rsync -a` keep mtime and size, but no
-program can set a ctime.
+A folder of images is identified by each image's path and bytes, a published set by its published digests, any other
+by the path and bytes of every file at its root. Digests of files are cached by (inode, ctime, mtime, size): `mv`,
+`cp -p`, `tar x` and `rsync -a` keep mtime and size, but no program can set a ctime.
 """
 
 import hashlib
@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib.util import find_spec
@@ -18,7 +19,8 @@ from typing import Any
 
 import xxhash
 
-from lskd.data.pictures import check, image_folders, scan, unreadable
+from lskd.data.image_folders import image_folders, scan, unreadable
+from lskd.data.layouts import check
 from lskd.errors import UserError
 from lskd.io.atomic import atomic
 
@@ -58,7 +60,8 @@ DIGITS = "09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22"  # s
 
 _TICK = 2_000_000_000  # nanoseconds; the coarsest clock of a file system in use
 _THREADS = 4  # enough to hide a disk's latency; more only wait for Python's lock
-_BLOCK = 64  # images a thread reads at a time
+_BLOCK = 64  # files a thread reads at a time
+_CHUNK = 1 << 22  # bytes
 _REPORT_SECONDS = 10.0
 _FORMAT = "lskd content 1"
 
@@ -70,32 +73,34 @@ def content(dataset: str, root: str, cache: Path | None, write: bool) -> dict[st
 
     imagefolder: {"images": count, "digest": hex} over (path relative to `root`, bytes) of each image that the loader
     reads; published sets: {"files": {name: digest}}; digits: {"digest": SHA-256}. Published digests are constants, no
-    file is looked at; the loaders compare. `cache` is a folder that holds a file of digests a root, brought up to date
-    if `write`; None reads every image. Raises UserError for a folder that is no data set (as `pictures.check`) and for
-    an image that cannot be read.
+    file is looked at; the loaders compare. Any other: {"files": count, "digest": hex} over every file below `root`, or
+    `root` itself, but hidden ones. `cache` is a folder that holds a file of digests a root, brought up to date if
+    `write`; None reads every file. Raises UserError for what is no data set (as `layouts.check`) and for a file that
+    cannot be read.
     """
-    if dataset == "imagefolder":
-        return _images(Path(root), cache, write)
     if dataset == "digits":
         return {"digest": DIGITS}
-    if dataset not in PUBLISHED:
-        raise UserError(
-            f"{dataset}: no published digests; known are those of {', '.join(PUBLISHED)}; add this one's to PUBLISHED "
-            "in lskd/data/content.py"
-        )
-    return {"files": dict(PUBLISHED[dataset])}
+    if dataset in PUBLISHED:
+        return {"files": dict(PUBLISHED[dataset])}
+    check(dataset, Path(root))
+    digests = _digests(Path(root), dataset == "imagefolder", cache, write)
+    total = xxhash.xxh3_128()
+    for path in sorted(digests, key=os.fsencode):  # by bytes: the same order in every locale
+        total.update(os.fsencode(path) + b"\0" + digests[path].encode())
+    return {"images" if dataset == "imagefolder" else "files": len(digests), "digest": total.hexdigest()}
 
 
 def check_same(content_at_planning: dict[str, Any], dataset: str, root: str, cache: Path | None = None) -> None:
     """Refuse data that are no longer what a job was planned for; called after they were read.
 
-    Raises UserError where an image was added, removed, renamed or edited since, and where scikit-learn's digits are not
-    the published ones. Every image is read again unless `cache` knows it.
+    Raises UserError where an image, or another file that counts, was added, removed, renamed or edited since, and where
+    scikit-learn's digits are not the published ones. Every file is read again unless `cache` knows it.
     """
     if dataset == "digits":
         _check_digits()
     if content(dataset, root, cache, write=False) != content_at_planning:
-        raise UserError(f"{root}: the images changed since this job was planned; run again")
+        what = "images" if dataset == "imagefolder" else "files"
+        raise UserError(f"{root}: the {what} changed since this job was planned; run again")
 
 
 def _check_digits() -> None:
@@ -114,40 +119,70 @@ def _check_digits() -> None:
         )
 
 
-def _images(root: Path, cache: Path | None, write: bool) -> dict[str, Any]:
-    check(root)
-    settled = time.time_ns() - _TICK  # taken before any image is looked at: what changes from here on has a later ctime
-    stamps = _stamps(root, settled)
+def _digests(root: Path, are_images: bool, cache: Path | None, write: bool) -> dict[str, str]:
+    """The posix path of each file that counts, relative to `root`, -> the digest of its bytes."""
+    settled = time.time_ns() - _TICK  # taken before any file is looked at: what changes from here on has a later ctime
+    stamps = _stamps(_images(root) if are_images else _files(root), settled)
     cache_file = cache / xxhash.xxh3_128_hexdigest(os.fsencode(root.resolve())) if cache else None
     cached = _read_cache(cache_file) if cache_file else {}
     digests = {path: cached[path][1] for path, stamp in stamps.items() if stamp and cached.get(path, [""])[0] == stamp}
-    digests |= _read_digests(root, [path for path in stamps if path not in digests])
+    folder = root.parent if root.is_file() else root
+    digests |= _read_digests(folder, [path for path in stamps if path not in digests])
     entries = {path: [stamp, digests[path]] for path, stamp in stamps.items() if stamp}
     if cache_file and write and entries != cached:
         with suppress(UserError):  # a cache that cannot be written costs time alone
             _write_cache(cache_file, entries)
-    total = xxhash.xxh3_128()
-    for path in sorted(digests, key=os.fsencode):  # by bytes: the same order in every locale
-        total.update(os.fsencode(path) + b"\0" + digests[path].encode())
-    return {"images": len(digests), "digest": total.hexdigest()}
+    return digests
 
 
-def _stamps(root: Path, settled: int) -> dict[str, str]:
-    """The posix path of each image relative to `root` -> what changes whenever its file does.
+def _images(root: Path) -> Iterator[tuple[str, os.DirEntry[str] | Path]]:
+    """Each image that the loader reads: its posix path relative to `root`, and itself."""
+    for folder in image_folders(root):
+        prefix = folder.relative_to(root).as_posix()
+        for name, entry in scan(folder):
+            yield f"{prefix}/{name}", entry
+
+
+def _files(root: Path) -> Iterator[tuple[str, os.DirEntry[str] | Path]]:
+    """Each file below `root`, or `root` itself, but hidden ones. UserError for links to folders or to nothing."""
+    if root.is_file():
+        yield root.name, root
+        return
+    pending = [""]
+    while pending:
+        prefix = pending.pop()
+        try:
+            with os.scandir(root / prefix) as entries:
+                for entry in entries:
+                    if entry.name.startswith("."):
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(f"{prefix}{entry.name}/")
+                    elif entry.is_dir() or not entry.is_file():
+                        raise UserError(
+                            f"{entry.path}: neither a file nor a folder of this data set (a link to a folder or to "
+                            "nothing?); put what it stands for there, or delete it"
+                        )
+                    else:
+                        yield prefix + entry.name, entry
+        except OSError as error:
+            raise unreadable(error.filename or root / prefix, error) from error
+
+
+def _stamps(listed: Iterable[tuple[str, os.DirEntry[str] | Path]], settled: int) -> dict[str, str]:
+    """The path of each listed file -> what changes whenever the file does.
 
     The stamp is "" where it proves nothing: a ctime after `settled` (nanoseconds) may be that of two changes in one
     tick of the clock, or the clock was set back since.
     """
     stamps = {}
-    for folder in image_folders(root):
-        prefix = folder.relative_to(root).as_posix()
-        for name, entry in scan(folder):
-            try:
-                stat = entry.stat()
-            except OSError as error:
-                raise unreadable(entry.path, error) from error
-            stamp = f"{stat.st_ino} {stat.st_ctime_ns} {stat.st_mtime_ns} {stat.st_size}"
-            stamps[f"{prefix}/{name}"] = stamp if stat.st_ctime_ns <= settled else ""
+    for path, entry in listed:
+        try:
+            stat = entry.stat()
+        except OSError as error:
+            raise unreadable(os.fspath(entry), error) from error
+        stamp = f"{stat.st_ino} {stat.st_ctime_ns} {stat.st_mtime_ns} {stat.st_size}"
+        stamps[path] = stamp if stat.st_ctime_ns <= settled else ""
     return stamps
 
 
@@ -163,17 +198,20 @@ def _read_digests(root: Path, paths: list[str]) -> dict[str, str]:
         for block in pool.map(read_block, range(0, len(paths), _BLOCK)):
             digests += block
             if time.monotonic() - reported > _REPORT_SECONDS:
-                print(f"read {len(digests):,} of {len(paths):,} new images", file=sys.stderr, flush=True)
+                print(f"read {len(digests):,} of {len(paths):,} new files", file=sys.stderr, flush=True)
                 reported = time.monotonic()
     return dict(zip(paths, digests, strict=True))
 
 
 def _read_digest(path: str) -> str:
+    digest = xxhash.xxh3_128()
     try:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123, no Path and no buffer: half the time for small files
-            return xxhash.xxh3_128_hexdigest(file.read())
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
     except OSError as error:
         raise unreadable(path, error) from error
+    return digest.hexdigest()
 
 
 def _read_cache(path: Path) -> Cache:

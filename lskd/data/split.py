@@ -1,6 +1,13 @@
 """Fixed, stratified splits."""
 
+from collections.abc import Mapping
+
 import numpy as np
+
+from lskd.data.arrays import Arrays, Samples
+from lskd.errors import UserError
+
+_TEST_SEED = 20200
 
 
 def stratified_mask(labels_n: np.ndarray, fraction: float, seed: int) -> np.ndarray:
@@ -18,3 +25,22 @@ def stratified_mask(labels_n: np.ndarray, fraction: float, seed: int) -> np.ndar
         order = np.random.RandomState([seed, int(label)]).permutation(len(members))
         chosen[members[order[:count]]] = True
     return chosen
+
+
+def with_test(
+    parts: Mapping[str, Samples],
+    classes: tuple[str, ...],
+    test_fraction: float | None,
+    skipped: Mapping[tuple[str, str], Mapping[str, int]] | None = None,
+) -> Arrays:
+    """A data set of the parts "train" and, where they are given, "test" and "val".
+
+    Without test, a fixed, stratified `test_fraction` of train becomes it.
+    """
+    train, test = parts["train"], parts.get("test")
+    if test is None:
+        if test_fraction is None:
+            raise UserError("data: no test split any more, which was there when this job was planned; run again")
+        mask_n = stratified_mask(train.labels, test_fraction, _TEST_SEED)
+        train, test = train.where(~mask_n), train.where(mask_n)
+    return Arrays(train, test, classes, parts.get("val"), skipped or {})

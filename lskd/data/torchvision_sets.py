@@ -23,7 +23,7 @@ import numpy as np
 from torchvision.datasets import CIFAR10, CIFAR100, MNIST, FashionMNIST
 from torchvision.datasets.utils import check_integrity, download_url, extract_archive
 
-from lskd.data.arrays import Arrays
+from lskd.data.arrays import Arrays, Samples
 from lskd.data.content import PUBLISHED
 from lskd.errors import UserError
 from lskd.io.atomic import atomic
@@ -31,12 +31,12 @@ from lskd.io.atomic import atomic
 NETWORK_TIMEOUT = 20.0  # seconds without a byte
 
 
-def load_mnist(root: Path, *, image_size: int, test_fraction: float, workers: int) -> Arrays:
+def load_mnist(root: Path, *, workers: int) -> Arrays:
     """Load MNIST (60,000 + 10,000 grey images of 28 x 28) from the four IDX files in root/MNIST/raw."""
     return _load_idx(MNIST, root, PUBLISHED["mnist"], "put the four .gz files of MNIST there")
 
 
-def load_fashion_mnist(root: Path, *, image_size: int, test_fraction: float, workers: int) -> Arrays:
+def load_fashion_mnist(root: Path, *, workers: int) -> Arrays:
     """Load Fashion-MNIST (60,000 + 10,000 grey images of 28 x 28) from the four IDX files in root/FashionMNIST/raw."""
     return _load_idx(
         FashionMNIST,
@@ -47,12 +47,12 @@ def load_fashion_mnist(root: Path, *, image_size: int, test_fraction: float, wor
     )
 
 
-def load_cifar10(root: Path, *, image_size: int, test_fraction: float, workers: int) -> Arrays:
+def load_cifar10(root: Path, *, workers: int) -> Arrays:
     """Load CIFAR-10 (50,000 + 10,000 colour images of 32 x 32) from root/cifar-10-python.tar.gz or its folder."""
     return _load_cifar(CIFAR10, root, PUBLISHED["cifar10"])
 
 
-def load_cifar100(root: Path, *, image_size: int, test_fraction: float, workers: int) -> Arrays:
+def load_cifar100(root: Path, *, workers: int) -> Arrays:
     """Load CIFAR-100 (50,000 + 10,000 colour images of 32 x 32) from root/cifar-100-python.tar.gz or its folder."""
     return _load_cifar(CIFAR100, root, PUBLISHED["cifar100"])
 
@@ -64,13 +64,18 @@ def _load_idx(cls: Any, root: Path, sha256s: dict[str, str], advice: str) -> Arr
         if not archive.with_suffix("").is_file() and not archive.is_file():
             _download([mirror + name for mirror in cls.mirrors], archive, md5, advice)
     arrays = {name: _read_idx(folder / name, sha256) for name, sha256 in sha256s.items()}
-    return Arrays(
-        arrays["train-images-idx3-ubyte"][:, None],
-        arrays["train-labels-idx1-ubyte"].astype(np.int64),
-        arrays["t10k-images-idx3-ubyte"][:, None],
-        arrays["t10k-labels-idx1-ubyte"].astype(np.int64),
-        tuple(cls.classes),
-    )
+
+    def samples(prefix: str) -> Samples:
+        file = f"{prefix}-images-idx3-ubyte"
+        labels = arrays[f"{prefix}-labels-idx1-ubyte"].astype(np.int64)
+        return Samples(arrays[file][:, None], labels, _numbered(file, len(labels)))
+
+    return Arrays(samples("train"), samples("t10k"), tuple(cls.classes))
+
+
+def _numbered(file: str, count: int) -> list[str]:
+    """The names of a file's samples."""
+    return [f"{file}#{index}" for index in range(count)]
 
 
 def _read_idx(path: Path, sha256: str) -> np.ndarray:
@@ -150,12 +155,16 @@ def _md5(content: bytes) -> str:
 
 
 def _decode_cifar(cls: Any, members: dict[str, dict[str, Any]]) -> Arrays:
-    def read(batches: list[tuple[str, str]]) -> tuple[np.ndarray, np.ndarray]:
+    def samples(batches: list[tuple[str, str]]) -> Samples:
         key = "labels" if cls is CIFAR10 else "fine_labels"
         images = np.concatenate([members[name]["data"] for name, _ in batches]).reshape(-1, 3, 32, 32)
-        return images, np.concatenate([members[name][key] for name, _ in batches]).astype(np.int64)
+        labels = np.concatenate([members[name][key] for name, _ in batches]).astype(np.int64)
+        return Samples(
+            images, labels, [each for name, _ in batches for each in _numbered(name, len(members[name][key]))]
+        )
 
-    return Arrays(*read(cls.train_list), *read(cls.test_list), tuple(members[cls.meta["filename"]][cls.meta["key"]]))
+    classes = members[cls.meta["filename"]][cls.meta["key"]]
+    return Arrays(samples(cls.train_list), samples(cls.test_list), tuple(classes))
 
 
 def _read(path: Path) -> bytes:

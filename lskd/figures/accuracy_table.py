@@ -13,18 +13,21 @@ from lskd.figures.rows import SETTING, alphas, cell, groups, measured, number, o
 
 Frames = dict[str, pd.DataFrame]
 Options = dict[str, Any]
+FORMULA = (
+    "Share of test images whose class is the first (top-1), or one of the first k (top-k), of the network's "
+    "ranking; mean and sample standard deviation over seeds."
+)
 ROLES = {"teacher": 0, "baseline": 1, "student": 2}
 
 
 def table(frames: Frames, options: Options) -> pd.DataFrame:
     """Top-1 and top-k test accuracy in percent by setting."""
-    found = pick(frames, "accuracy", split="test", metric=["top1", "top5"])
-    made = settings(found.assign(value=found["value"] * 100), options)
-    k = found.loc[found["metric"] == "top5", "k"]
+    values = pick(frames, "accuracy", split="test", metric=["top1", "top5"])
+    numbers = settings(values.assign(value=values["value"] * 100), options)
+    k = values.loc[values["metric"] == "top5", "k"]
     what = "Test accuracy in %" + ("" if k.empty else f", top-1 and top-{int(k.max())}")
-    return present(
-        made, layout(made), f"{what} (number of runs in brackets). {measured(found, options)}{warning(made)}"
-    )
+    caption = f"{what} (number of runs in brackets). {measured(values, options)}{warning(numbers)}"
+    return present(numbers, layout(numbers), caption, FORMULA)
 
 
 def settings(percent: pd.DataFrame, options: Options) -> pd.DataFrame:
@@ -33,17 +36,17 @@ def settings(percent: pd.DataFrame, options: Options) -> pd.DataFrame:
         shown = percent["temperature"].isin(options["temperatures"])
         percent = percent[percent["temperature"].isna() | shown]
     ours = over_seeds(percent, [*SETTING, "metric", "k"]).rename(columns={"mean": "ours"}).assign(unit="%")
-    made = beside(ours, published(options), options)
-    made["rank"] = made["role"].map(ROLES)
+    numbers = beside(ours, published(options), options)
+    numbers["rank"] = numbers["role"].map(ROLES)
     keys = ["dataset", "rank", "model", "group", "soft_weight", "temperature", "label_smoothing", "metric"]
-    return made.sort_values(keys, kind="stable").drop(columns="rank")
+    return numbers.sort_values(keys, kind="stable").drop(columns="rank")
 
 
-def layout(made: pd.DataFrame) -> pd.DataFrame:
+def layout(numbers: pd.DataFrame) -> pd.DataFrame:
     """A row for each setting; with a paper, one for each of its data sets: ours, paper, difference."""
     keys = [*SETTING, "paper_dataset", "paper_model"]
     rows = []
-    for first, part in groups(made, keys):
+    for first, part in groups(numbers, keys):
         row = {
             "Data": first["dataset"],
             "Network": style.network_text(first),
@@ -61,7 +64,7 @@ def layout(made: pd.DataFrame) -> pd.DataFrame:
                 row[f"difference {name}"] = number(one["difference"], sign=True)
         rows.append(row)
     shown = pd.DataFrame(rows).fillna("—")
-    one_weight = made["soft_weight"].dropna().nunique() < 2
+    one_weight = numbers["soft_weight"].dropna().nunique() < 2
     return shown.drop(columns="Soft weight") if one_weight else shown
 
 
@@ -84,13 +87,13 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
         colour = style.alpha_colour(first["label_smoothing"])
         lines.append({"label": _label(first, ours), "colour": colour, "marker": mark, "values": values})
     titles = [f"test {metric_text(m, ours.loc[ours['metric'] == m, 'k'].max())}" for m in metrics]
-    made = dots(lines, titles, options)
+    figure = dots(lines, titles, options)
     handles = [
         style.handle(style.alpha_text(alpha), color=style.alpha_colour(alpha), marker="o", linestyle="")
         for alpha in alphas(table)
     ]
-    style.legend_below(made, handles, 3)
-    return made
+    style.legend_below(figure, handles, 3)
+    return figure
 
 
 def _label(row: dict[str, Any], ours: pd.DataFrame) -> str:

@@ -31,16 +31,16 @@ def beside(ours: pd.DataFrame, theirs: pd.DataFrame | None, options: dict[str, A
     same network and data set where the paper has them, else the first network printed for each of its data sets. So a
     row may come several times, once for each of the paper's data sets.
     """
-    made = []
+    rows = []
     for row in records(ours):
-        found = None if theirs is None else _fitting(row, theirs)
-        if found is None or found.empty:
-            made.append(row | {"paper": math.nan, "paper_dataset": "", "paper_model": ""})
+        fitting = None if theirs is None else _fitting(row, theirs)
+        if fitting is None or fitting.empty:
+            rows.append(row | {"paper": math.nan, "paper_dataset": "", "paper_model": ""})
             continue
-        for them in records(found):
+        for them in records(fitting):
             named = {"paper_dataset": them["dataset"], "paper_model": them["model"]}
-            made.append(row | {"paper": them["value"]} | named)
-    table = pd.DataFrame(made)
+            rows.append(row | {"paper": them["value"]} | named)
+    table = pd.DataFrame(rows)
     table["difference"] = table["ours"] - table["paper"]
     table["scale"] = options.get("scale", "")
     return table
@@ -67,21 +67,23 @@ def _fitting(row: dict[str, Any], theirs: pd.DataFrame) -> pd.DataFrame:
     if row["role"] == "baseline" and theirs["teacher"].ne("").any():
         return theirs.iloc[:0]  # a table of teachers and students has no student's network alone
     smoothed = row["label_smoothing"] > 0
-    found = theirs[(theirs["metric"] == row["metric"]) & (theirs["teacher"].ne("") == student)]
-    found = found[found["smoothed"].fillna(False).astype(bool) == smoothed]
+    fitting = theirs[(theirs["metric"] == row["metric"]) & (theirs["teacher"].ne("") == student)]
+    fitting = fitting[fitting["smoothed"].fillna(False).astype(bool) == smoothed]
     for key in ("label_smoothing", "temperature", "soft_weight"):
         if not math.isnan(row[key]):
-            found = found[found[key].isna() | found[key].sub(row[key]).abs().lt(1e-9)]
+            fitting = fitting[fitting[key].isna() | fitting[key].sub(row[key]).abs().lt(1e-9)]
     if student:
         itself = row["model"] == row["teacher_model"]
-        found = _prefer(found, found["model"].eq(found["teacher"]) == itself)
-    found = _prefer(found, pd.Series([same_name(row["dataset"], d) for d in found["dataset"]], found.index, dtype=bool))
-    named = pd.Series([same_name(row["model"], m) for m in found["model"]], found.index, dtype=bool)
-    return _prefer(found, named).drop_duplicates("dataset")
+        fitting = _prefer(fitting, fitting["model"].eq(fitting["teacher"]) == itself)
+    fitting = _prefer(
+        fitting, pd.Series([same_name(row["dataset"], d) for d in fitting["dataset"]], fitting.index, dtype=bool)
+    )
+    named = pd.Series([same_name(row["model"], m) for m in fitting["model"]], fitting.index, dtype=bool)
+    return _prefer(fitting, named).drop_duplicates("dataset")
 
 
-def _prefer(found: pd.DataFrame, better: pd.Series) -> pd.DataFrame:
-    return found[better] if better.any() else found
+def _prefer(fitting: pd.DataFrame, better: pd.Series) -> pd.DataFrame:
+    return fitting[better] if better.any() else fitting
 
 
 def _plain(name: str) -> str:

@@ -13,34 +13,38 @@ from lskd.figures.rows import SETTING, cell, measured, number, over_seeds, pick,
 
 Frames = dict[str, pd.DataFrame]
 Options = dict[str, Any]
+FORMULA = (
+    "ECE = sum over bins b of (n_b/n) |accuracy_b − confidence_b|, 15 bins of equal width, before and after "
+    "temperature scaling fitted on val (Müller 2019, table 3)."
+)
 METHODS = ("baseline", "temperature scaling", "label smoothing")
 
 
 def table(frames: Frames, options: Options) -> pd.DataFrame:
     """ECE and fitted temperature on test by network and method, beside the paper's."""
-    found = pick(frames, "calibration", split="test", metric=["ece", "ece_scaled", "temperature"])
-    made = over_seeds(found, [*SETTING, "metric"])
-    made["method"] = [
+    values = pick(frames, "calibration", split="test", metric=["ece", "ece_scaled", "temperature"])
+    numbers = over_seeds(values, [*SETTING, "metric"])
+    numbers["method"] = [
         "label smoothing" if alpha else ("baseline" if metric == "ece" else "temperature scaling")
-        for alpha, metric in zip(made["label_smoothing"], made["metric"], strict=True)
+        for alpha, metric in zip(numbers["label_smoothing"], numbers["metric"], strict=True)
     ]
-    made = made[(made["label_smoothing"] == 0) | (made["metric"] == "ece")]
-    made["metric"] = made["metric"].replace("ece_scaled", "ece")
-    made = made.rename(columns={"mean": "ours"})
-    made["rank"] = made["method"].map(METHODS.index)
-    made = made.sort_values([*SETTING[:6], "temperature", "rank", "label_smoothing", "metric"], kind="stable")
-    made = _beside(made.drop(columns="rank"), options)
-    return present(made, _layout(made), _caption(made, found, options))
+    numbers = numbers[(numbers["label_smoothing"] == 0) | (numbers["metric"] == "ece")]
+    numbers["metric"] = numbers["metric"].replace("ece_scaled", "ece")
+    numbers = numbers.rename(columns={"mean": "ours"})
+    numbers["rank"] = numbers["method"].map(METHODS.index)
+    numbers = numbers.sort_values([*SETTING[:6], "temperature", "rank", "label_smoothing", "metric"], kind="stable")
+    numbers = _beside(numbers.drop(columns="rank"), options)
+    return present(numbers, _layout(numbers), _caption(numbers, values, options), FORMULA)
 
 
-def _beside(made: pd.DataFrame, options: Options) -> pd.DataFrame:
+def _beside(numbers: pd.DataFrame, options: Options) -> pd.DataFrame:
     """The paper's numbers of the same method, a row for each of its data sets unless it has ours."""
     theirs = published(options)
     rows = []
-    for row in records(made):
+    for row in records(numbers):
         none = {"paper": math.nan, "paper_dataset": "", "paper_model": ""}
-        found = [] if theirs is None or row["role"] == "student" else _same(row, theirs)
-        known = [{"paper": f["value"], "paper_dataset": f["dataset"], "paper_model": f["model"]} for f in found]
+        printed = [] if theirs is None or row["role"] == "student" else _same(row, theirs)
+        known = [{"paper": f["value"], "paper_dataset": f["dataset"], "paper_model": f["model"]} for f in printed]
         rows += [row | them for them in known or [none]]
     table = pd.DataFrame(rows)
     table["difference"] = table["ours"] - table["paper"]
@@ -48,17 +52,17 @@ def _beside(made: pd.DataFrame, options: Options) -> pd.DataFrame:
 
 
 def _same(row: dict[str, Any], theirs: pd.DataFrame) -> list[dict[str, Any]]:
-    found = theirs[(theirs["metric"] == row["metric"]) & (theirs["method"] == row["method"])]
-    found = found[~found["dataset"].str.startswith("WMT")]  # next-token predictions; ours are of images
-    all_data = records(found)
+    printed = theirs[(theirs["metric"] == row["metric"]) & (theirs["method"] == row["method"])]
+    printed = printed[~printed["dataset"].str.startswith("WMT")]  # next-token predictions; ours are of images
+    all_data = records(printed)
     return [f for f in all_data if same_name(row["dataset"], f["dataset"])] or all_data
 
 
-def _layout(made: pd.DataFrame) -> pd.DataFrame:
+def _layout(numbers: pd.DataFrame) -> pd.DataFrame:
     """The paper's: ECE; ECE / T; ECE / alpha."""
     rows = []
-    errors = made[made["metric"] == "ece"]
-    fitted = {_key(row): row for row in records(made[made["metric"] == "temperature"])}
+    errors = numbers[numbers["metric"] == "ece"]
+    fitted = {_key(row): row for row in records(numbers[numbers["metric"] == "temperature"])}
     for row in records(errors):
         t = fitted.get(_key(row)) if row["method"] == "temperature scaling" else None
         shown = {
@@ -80,10 +84,10 @@ def _key(row: dict[str, Any]) -> tuple[str, ...]:
     return tuple(str(row[column]) for column in [*SETTING, "paper_dataset"])  # text, as NaN does not equal itself
 
 
-def _caption(made: pd.DataFrame, found: pd.DataFrame, options: Options) -> str:
+def _caption(numbers: pd.DataFrame, values: pd.DataFrame, options: Options) -> str:
     what = "Expected calibration error on test, 15 bins of equal width (number of runs in brackets)"
     fit = "The scaling temperature is fitted on val by NLL."
-    return f"{what}. {fit} {measured(found, options)}{warning(made)}"
+    return f"{what}. {fit} {measured(values, options)}{warning(numbers)}"
 
 
 def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
@@ -98,9 +102,9 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
         }
         for row in records(errors)
     ]
-    made = dots(lines, ["ECE on test"], options, left=True)
-    style.legend_below(made, alpha_handles(table), 2)
-    return made
+    figure = dots(lines, ["ECE on test"], options, left=True)
+    style.legend_below(figure, alpha_handles(table), 2)
+    return figure
 
 
 def alpha_handles(table: pd.DataFrame) -> list[Any]:

@@ -13,6 +13,10 @@ from lskd.figures.rows import SETTING, alphas, cell, first_seed, groups, measure
 
 Frames = dict[str, pd.DataFrame]
 Options = dict[str, Any]
+FORMULA = (
+    "D = |c_i − c_j|, the distance of two cluster centres of penultimate features: Dc between the two similar "
+    "classes, D₁ and D₂ from each of them to the other class (Shen 2021, figure 1)."
+)
 # a, b: the similar classes; c: the other. Each distance by the places of its two classes in "a|b|c".
 DISTANCES = {"D1": (0, 2), "D2": (1, 2), "Dc": (0, 1)}
 TEXTS = {"D1": "D₁", "D2": "D₂", "Dc": "Dc"}
@@ -21,16 +25,16 @@ PLANE = "_plane"  # the same between the projections; without it in feature spac
 
 def table(frames: Frames, options: Options) -> pd.DataFrame:
     """Distances and within-class spreads by network, alpha and split over seeds."""
-    found = pick(frames, "clusters")
-    made = over_seeds(found, [*SETTING, "classes", "split", "metric"])
-    return present(made, _layout(made), _caption(made, found, frames, options))
+    values = pick(frames, "clusters")
+    numbers = over_seeds(values, [*SETTING, "classes", "split", "metric"])
+    return present(numbers, _layout(numbers), _caption(numbers, values, frames, options), FORMULA)
 
 
-def _layout(made: pd.DataFrame) -> pd.DataFrame:
+def _layout(numbers: pd.DataFrame) -> pd.DataFrame:
     """A row for each network, alpha and split; a column for each distance."""
     rows = []
-    metrics = [*DISTANCES, *sorted(set(made["metric"]) - set(DISTANCES), key=lambda name: (PLANE in name, name))]
-    for first, part in groups(made, [*SETTING, "classes", "split"]):
+    metrics = [*DISTANCES, *sorted(set(numbers["metric"]) - set(DISTANCES), key=lambda name: (PLANE in name, name))]
+    for first, part in groups(numbers, [*SETTING, "classes", "split"]):
         own = {row["metric"]: cell(row["mean"], row["spread"], row["n"], 3) for row in records(part)}
         row = {
             "Network": f"{first['dataset']}: {style.network_text(first)}",
@@ -48,13 +52,13 @@ def _name(metric: str) -> str:
     return TEXTS.get(plain, plain) + (", in the plane" if plain != metric else "")
 
 
-def _caption(made: pd.DataFrame, found: pd.DataFrame, frames: Frames, options: Options) -> str:
-    a, b, c = made["classes"].iloc[0].split("|")
+def _caption(numbers: pd.DataFrame, values: pd.DataFrame, frames: Frames, options: Options) -> str:
+    a, b, c = numbers["classes"].iloc[0].split("|")
     what = f"Distances of the clusters' centres: D₁ of {a} and {c}, D₂ of {b} and {c}, Dc of the similar {a} and {b}"
     where = "in feature space and in the plane through the templates"
     seed = first_seed(frames["projection"])
     points = f"The points drawn are those of seed {seed}."
-    return f"{what}; {where} (number of runs in brackets). {measured(found, options)} {points}"
+    return f"{what}; {where} (number of runs in brackets). {measured(values, options)} {points}"
 
 
 def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
@@ -63,8 +67,8 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     points = points[points["split"].isin(["train", "template"])]
     rows = list(groups(points, ["group", "role", "dataset", "model", "temperature"]))
     smoothings = alphas(points)
-    made = style.figure(style.DOUBLE, 3.1 * len(rows) + 0.4, options)
-    axes = made.subplots(len(rows), len(smoothings), squeeze=False)
+    figure = style.figure(style.DOUBLE, 3.1 * len(rows) + 0.4, options)
+    axes = figure.subplots(len(rows), len(smoothings), squeeze=False)
     for i, (first, part) in enumerate(rows):
         own = table[(table["group"] == first["group"]) & (table["split"] == "train")]
         own = own[own["temperature"].eq(first["temperature"]) | math.isnan(first["temperature"])]
@@ -74,9 +78,9 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
             square(panel, shown[shown["split"] == "train"])
             _distances(panel, shown, own[own["label_smoothing"] == alpha])
             panel.set_title(f"{first['dataset']}: {first['model']}, {style.alpha_text(alpha)}")
-    style.legend_below(made, class_handles(points[points["split"] == "train"], options), 4)
-    style.settle(made)
-    return made
+    style.legend_below(figure, class_handles(points[points["split"] == "train"], options), 4)
+    style.settle(figure)
+    return figure
 
 
 def _distances(panel: Axes, points: pd.DataFrame, numbers: pd.DataFrame) -> None:
@@ -91,6 +95,6 @@ def _distances(panel: Axes, points: pd.DataFrame, numbers: pd.DataFrame) -> None
         box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
         middle = ends.mean()
         panel.text(middle["x"], middle["y"], TEXTS[name], ha="center", va="center", fontsize=7, bbox=box, zorder=6)
-        found = records(numbers[numbers["metric"].isin([name, name + PLANE])].sort_values("metric").tail(1))
-        lines += [f"{TEXTS[name]} = {cell(row['mean'], row['spread'])}" for row in found]
+        lengths = records(numbers[numbers["metric"].isin([name, name + PLANE])].sort_values("metric").tail(1))
+        lines += [f"{TEXTS[name]} = {cell(row['mean'], row['spread'])}" for row in lengths]
     panel.set_xlabel(f"{'   '.join(lines[:2])}\n{lines[2]} (n = {numbers['n'].max()})")

@@ -10,22 +10,26 @@ from lskd.figures.rows import SETTING, alphas, cell, groups, measured, over_seed
 
 Frames = dict[str, pd.DataFrame]
 Options = dict[str, Any]
+FORMULA = (
+    "By epoch: T² KL(softmax(z_teacher/T) ‖ softmax(z_student/T)) averaged over train, and top-1 on val (Shen "
+    "2021, figure 5)."
+)
 METRICS = {"train_loss": "distillation loss on train", "val_top1": "top-1 on val (%)"}
 
 
 def table(frames: Frames, options: Options) -> pd.DataFrame:
     """Loss on train and top-1 on val, in percent, by epoch, T and alpha of the teacher."""
-    found = pick(frames, "history", role="student", metric=list(METRICS))
-    found = found[found["temperature"].isin(temperatures(found, options))]
-    percent = found["value"].where(found["metric"] != "val_top1", found["value"] * 100)
-    made = over_seeds(found.assign(value=percent), [*SETTING, "metric", "epoch"])
-    return present(made, _layout(made), _caption(found, options))
+    values = pick(frames, "history", role="student", metric=list(METRICS))
+    values = values[values["temperature"].isin(temperatures(values, options))]
+    percent = values["value"].where(values["metric"] != "val_top1", values["value"] * 100)
+    numbers = over_seeds(values.assign(value=percent), [*SETTING, "metric", "epoch"])
+    return present(numbers, _layout(numbers), _caption(values, options), FORMULA)
 
 
-def _layout(made: pd.DataFrame) -> pd.DataFrame:
+def _layout(numbers: pd.DataFrame) -> pd.DataFrame:
     """The last epoch of each setting, and the best mean accuracy."""
     rows = []
-    for first, part in groups(made, SETTING):
+    for first, part in groups(numbers, SETTING):
         row = {
             "Student": f"{first['dataset']}: {style.network_text(first)}",
             "T": style.temperature_text(first["temperature"]),
@@ -41,20 +45,20 @@ def _layout(made: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _caption(found: pd.DataFrame, options: Options) -> str:
+def _caption(values: pd.DataFrame, options: Options) -> str:
     what = (
         "Distillation from teachers without and with label smoothing α: the loss on train, and top-1 on val, by epoch"
     )
     loss = "The loss is the KL divergence (cross-entropy less the teacher's entropy), at each T on a scale of its own"
-    return f"{what} (number of runs in brackets). {loss}. {measured(found, options)}"
+    return f"{what} (number of runs in brackets). {loss}. {measured(values, options)}"
 
 
 def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     """A row for each student and T; left the training loss, right the accuracy; a colour for each alpha."""
     keys = ["dataset", "group", "model", "teacher_model", "temperature"]
     rows = list(groups(table, keys))
-    made = style.figure(style.DOUBLE, 1.65 * len(rows) + 0.65, options)
-    axes = made.subplots(len(rows), 2, squeeze=False, sharex="row")
+    figure = style.figure(style.DOUBLE, 1.65 * len(rows) + 0.65, options)
+    axes = figure.subplots(len(rows), 2, squeeze=False, sharex="row")
     for i, (first, part) in enumerate(rows):
         for panel, (metric, text) in zip(axes[i], METRICS.items(), strict=True):
             for alpha in alphas(part):
@@ -71,5 +75,5 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     for panel in axes[-1]:
         panel.set_xlabel("epoch")
     handles = [style.handle(f"teacher {style.alpha_text(a)}", color=style.alpha_colour(a)) for a in alphas(table)]
-    style.legend_below(made, handles, 3)
-    return made
+    style.legend_below(figure, handles, 3)
+    return figure

@@ -14,6 +14,11 @@ from lskd.figures.rows import SETTING, alphas, cell, groups, measured, number, o
 
 Frames = dict[str, pd.DataFrame]
 Options = dict[str, Any]
+FORMULA = (
+    "η(T₁, T₂; π, S) = mean over k in S of (d(c_π(T₂), c_k(T₂)) − d(c_π(T₁), c_k(T₁))) / d(c_π(T₁), c_k(T₁)), "
+    "with centroids c of penultimate features and normalised distances d (Chandrasegaran 2022). S1: classes "
+    "similar to the target π; S2: the others."
+)
 LOOKS = {"S1": "o", "S2": "s"}
 MEAN = "mean"
 
@@ -25,36 +30,36 @@ def table(frames: Frames, options: Options) -> pd.DataFrame:
     """
     if frames["diffusion"].empty:
         raise UserError("diffusion: nothing to show; η takes 3 classes or more and students at two temperatures")
-    found = pick(frames, "diffusion")
-    held_out = "val" if (found["split"] == "val").any() else "test"
-    found = pick(frames, "diffusion", split=["train", held_out])
+    values = pick(frames, "diffusion")
+    held_out = "val" if (values["split"] == "val").any() else "test"
+    values = pick(frames, "diffusion", split=["train", held_out])
     if options.get("targets"):
-        found = pick({"diffusion": found}, "diffusion", target=options["targets"])
+        values = pick({"diffusion": values}, "diffusion", target=options["targets"])
     by = [*SETTING, "normalisation", "t1", "t2", "set", "split"]
     means = (
-        found.sort_values(["seed", "target"], kind="stable")
+        values.sort_values(["seed", "target"], kind="stable")
         .groupby([*by, "seed"], dropna=False)["value"]
         .mean()
         .reset_index()
     )
-    made = pd.concat([over_seeds(found, [*by, "target"]), over_seeds(means.assign(target=MEAN), [*by, "target"])])
-    made = made.rename(columns={"mean": "ours"}).assign(paper=math.nan, scale=options.get("scale", ""))
-    made["held_out"] = made["split"] != "train"
-    made["place"] = made["target"].map([*order(found, "target"), MEAN].index)
+    numbers = pd.concat([over_seeds(values, [*by, "target"]), over_seeds(means.assign(target=MEAN), [*by, "target"])])
+    numbers = numbers.rename(columns={"mean": "ours"}).assign(paper=math.nan, scale=options.get("scale", ""))
+    numbers["held_out"] = numbers["split"] != "train"
+    numbers["place"] = numbers["target"].map([*order(values, "target"), MEAN].index)
     by = [*SETTING, "normalisation", "place", "held_out", "set"]
-    made = made.sort_values(by, kind="stable").drop(columns=["held_out", "place", "low", "high"])
-    made = _beside(made, options)
-    return present(made, _layout(made), _caption(made, found, options))
+    numbers = numbers.sort_values(by, kind="stable").drop(columns=["held_out", "place", "low", "high"])
+    numbers = _beside(numbers, options)
+    return present(numbers, _layout(numbers), _caption(numbers, values, options), FORMULA)
 
 
-def _beside(made: pd.DataFrame, options: Options) -> pd.DataFrame:
+def _beside(numbers: pd.DataFrame, options: Options) -> pd.DataFrame:
     """The paper's number where it has our target class with LS, then rows for its other classes, without ours."""
     theirs = published(options)
     known = {}
     if theirs is not None and theirs["class_set"].ne("").any():
         known = {(r["target_class"], r["class_set"], r["split"]): r for r in records(theirs)}
     rows = []
-    for row in records(made):
+    for row in records(numbers):
         key = (row["target"], row["set"], row["split"].replace("test", "val"))
         smoothed = row["label_smoothing"] > 0  # the paper prints eta with an LS teacher alone
         rows.append(row | {"paper": known.pop(key)["value"]} if smoothed and key in known else row)
@@ -65,13 +70,13 @@ def _beside(made: pd.DataFrame, options: Options) -> pd.DataFrame:
     return both.assign(difference=both["ours"] - both["paper"])
 
 
-def _layout(made: pd.DataFrame) -> pd.DataFrame:
+def _layout(numbers: pd.DataFrame) -> pd.DataFrame:
     """The paper's: a row for each target, columns Train: S1, Train: S2, Val: S1, Val: S2.
 
     Of the normalisations that are not drawn, only the mean over targets.
     """
-    main = main_normalisation(made)
-    shown = made[(made["normalisation"] == main) | made["normalisation"].isna() | (made["target"] == MEAN)]
+    main = main_normalisation(numbers)
+    shown = numbers[(numbers["normalisation"] == main) | numbers["normalisation"].isna() | (numbers["target"] == MEAN)]
     rows = []
     for first, part in groups(shown, ["group", "label_smoothing", "normalisation", "dataset", "target"]):
         theirs = pd.isna(first["normalisation"])
@@ -90,15 +95,15 @@ def _layout(made: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows).fillna("—")
 
 
-def _caption(made: pd.DataFrame, found: pd.DataFrame, options: Options) -> str:
-    t1, t2 = made["t1"].iloc[0], made["t2"].iloc[0]
+def _caption(numbers: pd.DataFrame, values: pd.DataFrame, options: Options) -> str:
+    t1, t2 = numbers["t1"].iloc[0], numbers["t2"].iloc[0]
     what = f"Diffusion index η (T₁ = {t1:g}, T₂ = {t2:g}) of students towards similar classes S1 and the others S2"
-    how = f"distances normalised by {main_normalisation(made)}; number of runs in brackets"
-    source = f" S1: {'; '.join(sorted(map(str, found['source'].unique())))}." if "source" in found else ""
+    how = f"distances normalised by {main_normalisation(numbers)}; number of runs in brackets"
+    source = f" S1: {'; '.join(sorted(map(str, values['source'].unique())))}." if "source" in values else ""
     paper = ""
-    if made["paper"].notna().any():
+    if numbers["paper"].notna().any():
         paper = " The paper's normalisation and unit are not said (its η goes below −1): compare the signs."
-    return f"{what}; {how}.{source} {measured(found, options)}{paper}"
+    return f"{what}; {how}.{source} {measured(values, options)}{paper}"
 
 
 def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
@@ -107,8 +112,8 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     parts = list(groups(shown, ["dataset", "group", "model"]))
     splits = list(dict.fromkeys(shown["split"]))
     targets = list(dict.fromkeys(shown["target"]))  # the mean is the last
-    made = style.figure(style.DOUBLE, (0.27 * len(targets) + 0.75) * len(parts) + 0.35, options)
-    axes = made.subplots(len(parts), len(splits), squeeze=False, sharey=True, sharex=True)
+    figure = style.figure(style.DOUBLE, (0.27 * len(targets) + 0.75) * len(parts) + 0.35, options)
+    axes = figure.subplots(len(parts), len(splits), squeeze=False, sharey=True, sharex=True)
     for i, (first, part) in enumerate(parts):
         for panel, split in zip(axes[i], splits, strict=True):
             _panel(panel, part[part["split"] == split], targets)
@@ -123,8 +128,8 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
         for name in LOOKS
         for alpha in alphas(shown)
     ]
-    style.legend_below(made, handles, 4)
-    return made
+    style.legend_below(figure, handles, 4)
+    return figure
 
 
 def main_normalisation(table: pd.DataFrame) -> str:

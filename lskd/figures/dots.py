@@ -14,8 +14,8 @@ def dots(lines: list[dict[str, Any]], titles: list[str], options: dict[str, Any]
     `left`: the axis starts at 0, as it must where the distance from 0 is the message.
     """
     width = style.COLUMN + 0.8 if len(titles) == 1 else style.DOUBLE
-    made = style.figure(width, 0.19 * len(lines) + 0.95, options)
-    axes = made.subplots(1, len(titles), squeeze=False)[0]
+    figure = style.figure(width, 0.19 * len(lines) + 0.95, options)
+    axes = figure.subplots(1, len(titles), squeeze=False)[0]
     for i, (panel, title) in enumerate(zip(axes, titles, strict=True)):
         _panel(panel, lines, i, len(titles))
         panel.set_xlabel(title)
@@ -24,7 +24,7 @@ def dots(lines: list[dict[str, Any]], titles: list[str], options: dict[str, Any]
             panel.autoscale_view(scaley=False)
             panel.set_xlim(left=0)
         panel.set_yticks(range(len(lines)), [line["label"] for line in lines] if i == 0 else [""] * len(lines))
-    return made
+    return figure
 
 
 def _panel(panel: Axes, lines: list[dict[str, Any]], column: int, panels: int) -> None:

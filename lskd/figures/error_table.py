@@ -12,15 +12,16 @@ from lskd.figures.rows import measured, pick, present
 
 Frames = dict[str, pd.DataFrame]
 Options = dict[str, Any]
+FORMULA = "100 − top-1 accuracy in %, on test; mean and sample standard deviation over seeds."
 
 
 def table(frames: Frames, options: Options) -> pd.DataFrame:
     """Top-1 test error in percent by setting."""
-    found = pick(frames, "accuracy", split="test", metric="top1")
-    errors = found.assign(value=100 - found["value"] * 100, metric="top1_error")
-    made = settings(errors, options)
-    caption = f"Test error in % (number of runs in brackets). {measured(found, options)}{warning(made)}"
-    return present(made, layout(made), caption)
+    values = pick(frames, "accuracy", split="test", metric="top1")
+    errors = values.assign(value=100 - values["value"] * 100, metric="top1_error")
+    numbers = settings(errors, options)
+    caption = f"Test error in % (number of runs in brackets). {measured(values, options)}{warning(numbers)}"
+    return present(numbers, layout(numbers), caption, FORMULA)
 
 
 def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:

@@ -11,6 +11,7 @@ from lskd.figures.rows import SETTING, cell, groups, measured, over_seeds, pick,
 
 Frames = dict[str, pd.DataFrame]
 Options = dict[str, Any]
+FORMULA = "γ = E[sum over wrong classes k of p_k(T)] · K/(K − 1) of the targets (Müller 2019, section 4 and figure 5)."
 CURVES: dict[str, dict[str, Any]] = {
     "teacher with LS": {"color": style.BLACK, "linestyle": "-", "marker": "o"},
     "student with LS, without distillation": {"color": style.GREY, "linestyle": "-", "marker": "s"},
@@ -30,26 +31,26 @@ def table(frames: Frames, options: Options) -> pd.DataFrame:
     runs = runs.assign(value=runs["value"] * 100, curve=_curve(runs))
     runs = _with_gamma(runs[runs["curve"] != ""], frames["smoothness"])
     by = [*SETTING, "curve"]
-    made = over_seeds(runs, by).merge(runs.groupby(by, dropna=False)["gamma"].mean().reset_index(), on=by)
-    made["rank"] = made["curve"].map(list(CURVES).index)
-    made = made.sort_values(["rank", "dataset", "gamma", *SETTING], kind="stable").drop(columns="rank")
-    return present(made, _layout(made), _caption(runs, options))
+    numbers = over_seeds(runs, by).merge(runs.groupby(by, dropna=False)["gamma"].mean().reset_index(), on=by)
+    numbers["rank"] = numbers["curve"].map(list(CURVES).index)
+    numbers = numbers.sort_values(["rank", "dataset", "gamma", *SETTING], kind="stable").drop(columns="rank")
+    return present(numbers, _layout(numbers), _caption(runs, options), FORMULA)
 
 
 def _curve(runs: pd.DataFrame) -> pd.Series:
     """Which of the four curves a run belongs to; "" for none (an LS teacher's student at another T)."""
     role, alpha, temperature = runs["role"], runs["label_smoothing"], runs["temperature"]
-    made = pd.Series("", index=runs.index)
-    made[role == "teacher"] = TEACHER
-    made[role == "baseline"] = ALONE
-    made[(role == "student") & (alpha > 0) & (temperature == 1)] = SMOOTH
-    made[(role == "student") & (alpha == 0)] = HARD
-    return made
+    curve = pd.Series("", index=runs.index)
+    curve[role == "teacher"] = TEACHER
+    curve[role == "baseline"] = ALONE
+    curve[(role == "student") & (alpha > 0) & (temperature == 1)] = SMOOTH
+    curve[(role == "student") & (alpha == 0)] = HARD
+    return curve
 
 
 def _with_gamma(runs: pd.DataFrame, smoothness: pd.DataFrame) -> pd.DataFrame:
-    found = smoothness[(smoothness["metric"] == "gamma") & (smoothness["split"] == "train")]
-    known = {(row["run"], float(row["temperature_at"])): row["value"] for row in records(found)}
+    gammas = smoothness[(smoothness["metric"] == "gamma") & (smoothness["split"] == "train")]
+    known = {(row["run"], float(row["temperature_at"])): row["value"] for row in records(gammas)}
     student = runs["role"] == "student"
     taught = pd.Series([known.get(key) for key in zip(runs["teacher"], runs["temperature"], strict=True)], runs.index)
     gamma = taught.astype(float).where(student, runs["label_smoothing"])
@@ -63,7 +64,7 @@ def _with_gamma(runs: pd.DataFrame, smoothness: pd.DataFrame) -> pd.DataFrame:
     return runs.assign(gamma=gamma)
 
 
-def _layout(made: pd.DataFrame) -> pd.DataFrame:
+def _layout(numbers: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "Curve": row["curve"].removesuffix(", T ="),
@@ -75,7 +76,7 @@ def _layout(made: pd.DataFrame) -> pd.DataFrame:
             "min": f"{row['low']:.2f}",
             "max": f"{row['high']:.2f}",
         }
-        for row in records(made)
+        for row in records(numbers)
     )
 
 
@@ -92,8 +93,8 @@ def _caption(runs: pd.DataFrame, options: Options) -> str:
 def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     """Four curves over gamma, each with min and max; the hard teacher's students lie along gamma by their T."""
     data = list(groups(table, ["dataset"]))
-    made = style.figure(style.COLUMN * 1.35 if len(data) == 1 else style.DOUBLE, 3.6, options)
-    axes = made.subplots(1, len(data), squeeze=False)[0]
+    figure = style.figure(style.COLUMN * 1.35 if len(data) == 1 else style.DOUBLE, 3.6, options)
+    axes = figure.subplots(1, len(data), squeeze=False)[0]
     for panel, (first, part) in zip(axes, data, strict=True):
         for curve, look in CURVES.items():
             own = _points(part, curve)
@@ -109,8 +110,8 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
             degrees = ", ".join(f"{t:g}" for t in sorted(own["temperature"].unique())) if curve == HARD else ""
             handles.append(style.handle(curve + (f" {degrees}" if degrees else ""), **look))
     handles.append(style.handle("bars: smallest to largest of the seeds", color=style.GREY, marker="|", linestyle=""))
-    style.legend_below(made, handles, 1 if len(data) == 1 else 2)
-    return made
+    style.legend_below(figure, handles, 1 if len(data) == 1 else 2)
+    return figure
 
 
 def _points(part: pd.DataFrame, curve: str) -> pd.DataFrame:

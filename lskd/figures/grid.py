@@ -24,6 +24,11 @@ from lskd.figures.rows import (
 
 Frames = dict[str, pd.DataFrame]
 Options = dict[str, Any]
+FORMULA = (
+    "A smoothed target is (1 − α) onehot(y) + α/K. A student minimises T² KL(softmax(z_teacher/T) ‖ "
+    "softmax(z_student/T)), without hard labels unless its soft weight is below 1. Shown is test accuracy, top-1,"
+    " over the temperature T and the teacher's label smoothing α."
+)
 ROLES = {"teacher": 0, "baseline": 1, "student": 2}
 
 
@@ -35,23 +40,23 @@ def table(frames: Frames, options: Options) -> pd.DataFrame:
     runs = runs[runs["temperature"].isna() | runs["temperature"].isin(shown)]
     ours = over_seeds(runs.assign(value=runs["value"] * 100), [*SETTING, "metric", "k"])
     ours = ours.rename(columns={"mean": "ours"}).assign(unit="%")
-    made = beside(ours, published(options), options)
-    order = made["role"].map(ROLES)
+    numbers = beside(ours, published(options), options)
+    order = numbers["role"].map(ROLES)
     keys = ["dataset", "order", "model", "teacher_model", "group", "temperature", "label_smoothing", "metric"]
-    made = made.assign(order=order).sort_values(keys, kind="stable").drop(columns="order")
-    return present(made, _grid(made), _caption(made, runs, options))
+    numbers = numbers.assign(order=order).sort_values(keys, kind="stable").drop(columns="order")
+    return present(numbers, _grid(numbers), _caption(numbers, runs, options), FORMULA)
 
 
-def _grid(made: pd.DataFrame) -> pd.DataFrame:
+def _grid(numbers: pd.DataFrame) -> pd.DataFrame:
     """The paper's layout: the teacher's row, then a row for each T; a column for each alpha."""
     rows = []
-    several = made["dataset"].nunique() > 1
-    for first, part in groups(made, ["dataset", "role", "model", "teacher_model", "group", "temperature"]):
+    several = numbers["dataset"].nunique() > 1
+    for first, part in groups(numbers, ["dataset", "role", "model", "teacher_model", "group", "temperature"]):
         row = {"Network": style.network_text(first), "T": style.temperature_text(first["temperature"])}
         row |= {"Data": first["dataset"]} if several else {}
-        for alpha in alphas(made):
+        for alpha in alphas(numbers):
             row[f"α = {alpha:g}"] = _both(part[part["label_smoothing"] == alpha])
-        rows.append(row | _paper(part, alphas(made)))
+        rows.append(row | _paper(part, alphas(numbers)))
     shown = pd.DataFrame(rows).fillna("—")
     return shown[[column for column in shown.columns if shown[column].ne("—").any()]]
 
@@ -67,20 +72,20 @@ def _both(part: pd.DataFrame) -> str:
 
 def _paper(part: pd.DataFrame, shown: list[float]) -> dict[str, str]:
     first = part[part["metric"] == "top1"]
-    made = {}
+    cells = {}
     for alpha in shown:
-        found = first[(first["label_smoothing"] == alpha) & first["paper"].notna()]
-        for row in records(found):
-            made[f"{row['paper_dataset']}, α = {alpha:g}"] = number(row["paper"])
-            made[f"difference, α = {alpha:g}"] = number(row["difference"], sign=True)
-    return made
+        printed = first[(first["label_smoothing"] == alpha) & first["paper"].notna()]
+        for row in records(printed):
+            cells[f"{row['paper_dataset']}, α = {alpha:g}"] = number(row["paper"])
+            cells[f"difference, α = {alpha:g}"] = number(row["difference"], sign=True)
+    return cells
 
 
-def _caption(made: pd.DataFrame, runs: pd.DataFrame, options: Options) -> str:
-    k = int(made.loc[made["metric"] == "top5", "k"].max()) if made["metric"].eq("top5").any() else 0
+def _caption(numbers: pd.DataFrame, runs: pd.DataFrame, options: Options) -> str:
+    k = int(numbers.loc[numbers["metric"] == "top5", "k"].max()) if numbers["metric"].eq("top5").any() else 0
     shown = f"top-1 / top-{k}" if k else "top-1"
     what = f"Test accuracy in % ({shown}) of students distilled at temperature T from a teacher of label smoothing α"
-    return f"{what} (number of runs in brackets). {measured(runs, options)}{warning(made)}"
+    return f"{what} (number of runs in brackets). {measured(runs, options)}{warning(numbers)}"
 
 
 def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
@@ -90,15 +95,15 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     panels = list(groups(students, ["dataset", "model", "teacher_model", "group"]))
     columns = min(len(panels), 2)
     rows = -(-len(panels) // columns)
-    made = style.figure(style.COLUMN if columns == 1 else style.DOUBLE, 2.5 * rows + 0.3, options)
-    axes = made.subplots(rows, columns, squeeze=False)
+    figure = style.figure(style.COLUMN if columns == 1 else style.DOUBLE, 2.5 * rows + 0.3, options)
+    axes = figure.subplots(rows, columns, squeeze=False)
     for panel, (row, part) in zip(axes.flat, panels, strict=False):
         _panel(panel, part, first[(first["dataset"] == row["dataset"]) & (first["role"] != "student")])
     for panel in axes.flat[len(panels) :]:
         panel.remove()
     axes[0, 0].set_ylabel("test accuracy (%)")
-    style.legend_below(made, _handles(first), 2)
-    return made
+    style.legend_below(figure, _handles(first), 2)
+    return figure
 
 
 def _panel(panel: Axes, students: pd.DataFrame, others: pd.DataFrame) -> None:

@@ -11,19 +11,23 @@ from lskd.figures.rows import SETTING, alphas, cell, groups, measured, over_seed
 
 Frames = dict[str, pd.DataFrame]
 Options = dict[str, Any]
+FORMULA = (
+    "I(X; Y) = E[log p(y|x) − log p(y)] of the index x of a training image and the difference y of two logits, "
+    "with p(y|x) a Gaussian over augmentation draws (Müller 2019, section 4 and A.2)."
+)
 
 
 def table(frames: Frames, options: Options) -> pd.DataFrame:
     """Mutual information in nats by network, alpha and epoch."""
-    found = pick(frames, "information", metric="mutual_information")
-    made = over_seeds(found, [*SETTING, "epoch", "samples"])
-    return present(made, _layout(made), _caption(made, found, options))
+    values = pick(frames, "information", metric="mutual_information")
+    numbers = over_seeds(values, [*SETTING, "epoch", "samples"])
+    return present(numbers, _layout(numbers), _caption(numbers, values, options), FORMULA)
 
 
-def _layout(made: pd.DataFrame) -> pd.DataFrame:
+def _layout(numbers: pd.DataFrame) -> pd.DataFrame:
     """A row for each network: at its largest, and at the end of training."""
     rows = []
-    for first, part in groups(made, SETTING):
+    for first, part in groups(numbers, SETTING):
         last, top = part.iloc[-1], part.nlargest(1, "mean").iloc[0]
         rows.append(
             {
@@ -38,20 +42,20 @@ def _layout(made: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _caption(made: pd.DataFrame, found: pd.DataFrame, options: Options) -> str:
+def _caption(numbers: pd.DataFrame, values: pd.DataFrame, options: Options) -> str:
     what = "Estimated mutual information (nats) of input index and difference of two logits along training"
     classes = options.get("classes", [])
     of = f", classes {' and '.join(classes[:2])}" if len(classes) >= 2 else ""
-    many = f", N = {made['samples'].max():g}"
+    many = f", N = {numbers['samples'].max():g}"
     limits = "it lies between 0 and log N, and is log 2 for two collapsed clusters"
-    return f"{what}{of}{many}; {limits}. {measured(found, options)}"
+    return f"{what}{of}{many}; {limits}. {measured(values, options)}"
 
 
 def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     """A curve for each alpha with a band of one spread; lines at log N and log 2."""
     data = list(groups(table, ["dataset", "group", "model"]))
-    made = style.figure(style.COLUMN * 1.2 if len(data) == 1 else style.DOUBLE, 2.7, options)
-    axes = made.subplots(1, len(data), squeeze=False, sharey=True)[0]
+    figure = style.figure(style.COLUMN * 1.2 if len(data) == 1 else style.DOUBLE, 2.7, options)
+    axes = figure.subplots(1, len(data), squeeze=False, sharey=True)[0]
     for panel, (first, part) in zip(axes, data, strict=True):
         for alpha in alphas(part):
             own = part[part["label_smoothing"] == alpha]
@@ -67,5 +71,5 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
         panel.set_ylim(bottom=0)
     axes[0].set_ylabel("mutual information (nats)")
     handles = [style.handle(style.alpha_text(a), color=style.alpha_colour(a), marker="o") for a in alphas(table)]
-    style.legend_below(made, handles, 3)
-    return made
+    style.legend_below(figure, handles, 3)
+    return figure

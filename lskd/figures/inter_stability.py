@@ -10,11 +10,15 @@ from lskd.figures.stability import stability
 
 Frames = dict[str, pd.DataFrame]
 Options = dict[str, Any]
+FORMULA = (
+    "S = 1 − (1/K) sum over classes of |mean p of the class − mean p of all|² (Shen 2021, eq. 5–7), and the same "
+    "with a standard deviation, as in Algorithm 1. Shown as 1 − S."
+)
 
 
 def table(frames: Frames, options: Options) -> pd.DataFrame:
     """Accuracy in percent and 1 - inter-class stability on test by network and alpha, beside the paper's."""
-    return stability(frames, options, ["stability_inter", "stability_inter_std"])
+    return stability(frames, options, ["stability_inter", "stability_inter_std"], FORMULA)
 
 
 def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:

@@ -12,22 +12,26 @@ from lskd.figures.rows import SETTING, alphas, cell, groups, measured, order, ov
 
 Frames = dict[str, pd.DataFrame]
 Options = dict[str, Any]
+FORMULA = (
+    "p(k|c) = mean over the images of class c of softmax(z)_k; minor probabilities are those with k ≠ c (Shen "
+    "2021, figure 4)."
+)
 
 
 def table(frames: Frames, options: Options) -> pd.DataFrame:
     """The class-mean probability that class `predicted` gets on train images of `class`, at T = 1."""
-    found = pick(frames, "probabilities", split="train", temperature_at=1)
-    made = over_seeds(found, [*SETTING, "class", "predicted"])
-    return present(made, _layout(made, found), _caption(found, options))
+    values = pick(frames, "probabilities", split="train", temperature_at=1)
+    numbers = over_seeds(values, [*SETTING, "class", "predicted"])
+    return present(numbers, _layout(numbers, values), _caption(values, options), FORMULA)
 
 
-def _layout(made: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
+def _layout(numbers: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
     """By network: the mean probability of the right class, and mean and largest of the others."""
-    right = found["class"] == found["predicted"]
+    right = values["class"] == values["predicted"]
     parts = {
-        "right class": over_seeds(_mean(found[right], "mean"), SETTING),
-        "minor, mean": over_seeds(_mean(found[~right], "mean"), SETTING),
-        "minor, largest": over_seeds(_mean(found[~right], "max"), SETTING),
+        "right class": over_seeds(_mean(values[right], "mean"), SETTING),
+        "minor, mean": over_seeds(_mean(values[~right], "mean"), SETTING),
+        "minor, largest": over_seeds(_mean(values[~right], "max"), SETTING),
     }
     shown = pd.DataFrame(
         {
@@ -42,13 +46,13 @@ def _layout(made: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
     return shown
 
 
-def _mean(found: pd.DataFrame, how: str) -> pd.DataFrame:
-    return found.groupby([*SETTING, "seed"], dropna=False)["value"].agg(how).reset_index()
+def _mean(values: pd.DataFrame, how: str) -> pd.DataFrame:
+    return values.groupby([*SETTING, "seed"], dropna=False)["value"].agg(how).reset_index()
 
 
-def _caption(found: pd.DataFrame, options: Options) -> str:
+def _caption(values: pd.DataFrame, options: Options) -> str:
     what = "Mean softmax output (T = 1) over the train images of each class; minor: the probabilities of wrong classes"
-    return f"{what} (number of runs in brackets). {measured(found, options)}"
+    return f"{what} (number of runs in brackets). {measured(values, options)}"
 
 
 def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
@@ -57,8 +61,8 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     smoothings = alphas(table)
     classes = order(frames["probabilities"], "class")
     rows = (1 + len(smoothings)) * len(networks)
-    made = style.figure(style.DOUBLE, 1.25 * rows + 0.5, options)
-    axes = made.subplots(rows, 1, squeeze=False, sharex=True)[:, 0]
+    figure = style.figure(style.DOUBLE, 1.25 * rows + 0.5, options)
+    axes = figure.subplots(rows, 1, squeeze=False, sharex=True)[:, 0]
     for i, (first, part) in enumerate(networks):
         own = axes[i * (1 + len(smoothings)) : (i + 1) * (1 + len(smoothings))]
         _right(own[0], part, classes)
@@ -69,8 +73,8 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
             panel.set_ylim(0, highest * 1.08)
     axes[-1].set_xlabel("class")
     handles = [style.handle(style.alpha_text(a), color=style.alpha_colour(a), linewidth=4) for a in smoothings]
-    style.legend_below(made, handles, 3)
-    return made
+    style.legend_below(figure, handles, 3)
+    return figure
 
 
 def _right(panel: Axes, part: pd.DataFrame, classes: list[str]) -> None:

@@ -12,6 +12,10 @@ from lskd.figures.rows import alphas, first_seed, groups, number, pick, present,
 
 Frames = dict[str, pd.DataFrame]
 Options = dict[str, Any]
+FORMULA = (
+    "x′ = Qᵀx, with Q from the QR decomposition of the last-layer templates [w, b] of three classes; then PCA "
+    "from 3 to 2 dimensions, fitted on train and used again on val (Chandrasegaran 2022, Algorithm 1)."
+)
 METHOD = "chandrasegaran"
 RANK = {"teacher": 0, "baseline": 1, "student": 2}
 BAND = 3  # networks side by side
@@ -25,17 +29,17 @@ def table(frames: Frames, options: Options) -> pd.DataFrame:
         shown = temperatures(points, options)
         points = points[points["temperature"].isna() | points["temperature"].isin(shown)]
     what = "Penultimate features on the plane of Algorithm 1 (QR of the three classes' templates, PCA from 3 to 2)"
-    return present(points, centres(points), caption(what, points, options))
+    return present(points, centres(points), caption(what, points, options), FORMULA)
 
 
 def points_of(frames: Frames, method: str) -> pd.DataFrame:
     """The points of one method, of the smallest seed, on train and val (test where there is no val)."""
-    found = pick(frames, "projection", method=method)
-    held_out = "val" if (found["split"] == "val").any() else "test"
-    found = pick({"projection": found}, "projection", split=["train", held_out, "template"])
-    found = found[found["seed"] == first_seed(found)]
-    found = found.assign(rank=found["role"].map(RANK))  # the teacher first
-    return found.sort_values(["rank", *KEYS, "sample"], kind="stable").drop(columns="rank")
+    points = pick(frames, "projection", method=method)
+    held_out = "val" if (points["split"] == "val").any() else "test"
+    points = pick({"projection": points}, "projection", split=["train", held_out, "template"])
+    points = points[points["seed"] == first_seed(points)]
+    points = points.assign(rank=points["role"].map(RANK))  # the teacher first
+    return points.sort_values(["rank", *KEYS, "sample"], kind="stable").drop(columns="rank")
 
 
 def caption(what: str, points: pd.DataFrame, options: Options) -> str:
@@ -73,8 +77,8 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     smoothings, splits = alphas(table), splits_of(table)
     bands = [networks[i : i + BAND] for i in range(0, len(networks), BAND)]
     wide = max(map(len, bands))
-    made = style.figure(style.DOUBLE, (1.04 * len(smoothings) + 0.35) * len(bands) + 0.3, options)
-    grid = made.subplots(len(bands) * len(smoothings), wide * len(splits), squeeze=False)
+    figure = style.figure(style.DOUBLE, (1.04 * len(smoothings) + 0.35) * len(bands) + 0.3, options)
+    grid = figure.subplots(len(bands) * len(smoothings), wide * len(splits), squeeze=False)
     for b, band in enumerate(bands):
         for i, alpha in enumerate(smoothings):
             row = grid[b * len(smoothings) + i]
@@ -89,8 +93,8 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
                         panel.set_title(f"{label}\n{split}")
             for panel in row[len(band) * len(splits) :]:
                 panel.remove()
-    style.legend_below(made, class_handles(table, options), 4)
-    return made
+    style.legend_below(figure, class_handles(table, options), 4)
+    return figure
 
 
 def network(panels: Any, part: pd.DataFrame, splits: list[str], classes: list[str]) -> None:
@@ -129,13 +133,13 @@ def order_of(points: pd.DataFrame, options: Options) -> list[str]:
 def class_handles(table: pd.DataFrame, options: Options) -> list[Any]:
     """The legend's entries for the classes, and for the templates where they are drawn."""
     looks = {"linestyle": "", "markersize": 4.5}
-    made = [
+    handles = [
         style.handle(f"class {name}", color=style.CLASSES[i % 8], marker=style.CLASS_MARKERS[i % 8], **looks)
         for i, name in enumerate(order_of(table, options))
     ]
     if (table["split"] == "template").any():
-        made.append(style.handle("template", color=style.BLACK, marker="x", **looks))
-    return made
+        handles.append(style.handle("template", color=style.BLACK, marker="x", **looks))
+    return handles
 
 
 def splits_of(table: pd.DataFrame) -> list[str]:

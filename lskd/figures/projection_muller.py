@@ -11,6 +11,10 @@ from lskd.figures.rows import alphas, groups, present
 
 Frames = dict[str, pd.DataFrame]
 Options = dict[str, Any]
+FORMULA = (
+    "Penultimate features of three classes on the plane through their last-layer templates [w, b]: the origin at the"
+    " first, the x axis towards the second, the third at y > 0 (Müller 2019, section 2)."
+)
 ROW = ["group", "role", "dataset", "model", "teacher_model", "temperature"]
 
 
@@ -18,7 +22,7 @@ def table(frames: Frames, options: Options) -> pd.DataFrame:
     """The points shown: one seed's, train and val. Raises UserError without any."""
     points = points_of(frames, "muller")
     what = "Penultimate activations on the plane through the three classes' templates (Müller 2019, figure 1)"
-    return present(points, centres(points), caption(what, points, options))
+    return present(points, centres(points), caption(what, points, options), FORMULA)
 
 
 def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
@@ -26,8 +30,8 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     rows = list(groups(table, ROW))
     smoothings, splits = alphas(table), splits_of(table)
     columns = len(smoothings) * len(splits)
-    made = style.figure(style.DOUBLE, (style.DOUBLE / columns - 0.25) * len(rows) + 0.6, options)
-    grid = made.subplots(len(rows), columns, squeeze=False)
+    figure = style.figure(style.DOUBLE, (style.DOUBLE / columns - 0.25) * len(rows) + 0.6, options)
+    grid = figure.subplots(len(rows), columns, squeeze=False)
     for i, (first, part) in enumerate(rows):
         grid[i, 0].set_ylabel(f"{first['model']}{style.degree_text(first)}\n{first['dataset']}")
         for j, alpha in enumerate(smoothings):
@@ -37,6 +41,6 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
                 panel.tick_params(labelleft=panel is pair[0])
                 if i == 0:
                     panel.set_title(f"{style.alpha_text(alpha)}\n{split}")
-    style.legend_below(made, class_handles(table, options), 4)
-    style.settle(made)
-    return made
+    style.legend_below(figure, class_handles(table, options), 4)
+    style.settle(figure)
+    return figure

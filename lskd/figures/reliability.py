@@ -11,6 +11,10 @@ from lskd.figures.rows import SETTING, cell, groups, measured, number, over_seed
 
 Frames = dict[str, pd.DataFrame]
 Options = dict[str, Any]
+FORMULA = (
+    "ECE = sum over bins b of (n_b/n) |accuracy_b − confidence_b|, 15 bins of equal width. Temperature scaling: "
+    "the T that minimises the NLL of softmax(z/T) on val, measured on test."
+)
 PANEL = ["dataset", "role", "model", "teacher_model", "group", "temperature"]
 
 
@@ -24,27 +28,27 @@ def table(frames: Frames, options: Options) -> pd.DataFrame:
         accuracy=(bins["accuracy"] * bins["count"]).where(bins["count"] > 0, 0),
     )
     sums = ["confidence", "accuracy", "count"]
-    made = weighed.groupby([*setting, "bin", "lower", "upper"], dropna=False)[sums].sum().reset_index()
-    made[["confidence", "accuracy"]] = made[["confidence", "accuracy"]].div(
-        made["count"].where(made["count"] > 0), axis=0
+    pooled = weighed.groupby([*setting, "bin", "lower", "upper"], dropna=False)[sums].sum().reset_index()
+    pooled[["confidence", "accuracy"]] = pooled[["confidence", "accuracy"]].div(
+        pooled["count"].where(pooled["count"] > 0), axis=0
     )
-    made["share"] = made["count"] / made.groupby(setting, dropna=False)["count"].transform("sum")
-    made = made.merge(_errors(frames), on=setting, how="left")
-    return present(made, _layout(made), _caption(bins, options))
+    pooled["share"] = pooled["count"] / pooled.groupby(setting, dropna=False)["count"].transform("sum")
+    pooled = pooled.merge(_errors(frames), on=setting, how="left")
+    return present(pooled, _layout(pooled), _caption(bins, options), FORMULA)
 
 
 def _errors(frames: Frames) -> pd.DataFrame:
     """ECE by setting, before and after scaling, and the temperature fitted on val."""
-    found = pick(frames, "calibration", split="test", metric=["ece", "ece_scaled"])
-    found = found.assign(scaled=found["metric"] == "ece_scaled")
-    return over_seeds(found, [*SETTING, "scaled"])[[*SETTING, "scaled", "mean", "spread", "n"]].rename(
+    errors = pick(frames, "calibration", split="test", metric=["ece", "ece_scaled"])
+    errors = errors.assign(scaled=errors["metric"] == "ece_scaled")
+    return over_seeds(errors, [*SETTING, "scaled"])[[*SETTING, "scaled", "mean", "spread", "n"]].rename(
         columns={"mean": "ece_mean", "spread": "ece_spread"}
     )
 
 
-def _layout(made: pd.DataFrame) -> pd.DataFrame:
+def _layout(pooled: pd.DataFrame) -> pd.DataFrame:
     rows = []
-    for first, part in groups(made, [*PANEL, "label_smoothing", "scaled"]):
+    for first, part in groups(pooled, [*PANEL, "label_smoothing", "scaled"]):
         filled = part[part["count"] > 0]
         gap = (filled["confidence"] - filled["accuracy"]).mul(filled["share"]).sum()
         row = {
@@ -76,9 +80,9 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     columns = min(len(panels), 2)
     bands = -(-len(panels) // columns)
     width = style.COLUMN if columns == 1 else style.DOUBLE
-    made = style.figure(width, 4.4 * bands, options)
+    figure = style.figure(width, 4.4 * bands, options)
     ratios = [3.2, 0.9] * bands
-    axes = made.subplots(2 * bands, columns, squeeze=False, gridspec_kw={"height_ratios": ratios}, sharex=True)
+    axes = figure.subplots(2 * bands, columns, squeeze=False, gridspec_kw={"height_ratios": ratios}, sharex=True)
     for i, (first, part) in enumerate(panels):
         upper, lower = axes[i // columns * 2, i % columns], axes[i // columns * 2 + 1, i % columns]
         upper.set_title(f"{first['dataset']}: {style.network_text(first)}{style.degree_text(first)}")
@@ -86,7 +90,7 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     for i in range(len(panels), bands * columns):
         axes[i // columns * 2, i % columns].remove()
         axes[i // columns * 2 + 1, i % columns].remove()
-    return made
+    return figure
 
 
 def _panel(upper: Axes, lower: Axes, part: pd.DataFrame) -> None:

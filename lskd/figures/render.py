@@ -1,5 +1,5 @@
 """The figures stage: a figure from its metrics' Parquet files as PNG, SVG and PDF; its numbers as CSV, Markdown, LaTeX
-and HTML.
+and HTML; as JSON, what the page of its study says of it.
 
 Without torch; the same input gives the same bytes.
 """
@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from lskd.figures import style
 from lskd.figures.page import page
 from lskd.figures.text_table import latex, markdown
-from lskd.io.atomic import atomic, write_text
+from lskd.io.atomic import atomic, write_json, write_text
 from lskd.io.tables import read_table
 from lskd.jobs.environment import mixed
 from lskd.jobs.work import Work
@@ -32,9 +32,20 @@ def run(work: Work) -> None:
     note = mixed(work.record(family)["made_on"] for family in work.inputs)
     options = spec["options"] | named | ({"mixed": note} if note else {})
     table, draw = work.functions["table"], work.functions["draw"]
-    answer = render(table, draw, frames, options, work.folder / "figure", work.origin)
-    if answer:
-        work.notes["answer"] = answer
+    about = render(table, draw, frames, options, work.folder / "figure", work.origin)
+    write_json(work.folder / "figure.json", about | named | {"kind": spec["kind"], "from": _sources(work)})
+    if about["answer"]:
+        work.notes["answer"] = about["answer"]
+
+
+def _sources(work: Work) -> list[dict[str, Any]]:
+    """The metrics that a figure shows, each with the results that it measures; a function of the job alone."""
+    sources = []
+    for family in work.inputs:
+        record = work.record(family)
+        runs = sorted(above["folder"] for above in record["inputs"].values())
+        sources.append({"title": record["title"], "address": record["address"], "runs": runs})
+    return sources
 
 
 def render(
@@ -44,31 +55,43 @@ def render(
     options: Options,
     out: Path,
     origin: dict[str, Any],
-) -> str:
+) -> dict[str, Any]:
     """Write out.png (200 dpi), .svg, .pdf, .csv, .md, .tex and .html; the pictures carry `origin` in their metadata.
 
-    Returns the answer that the figure gives in words, "" where it gives none.
+    Returns what the figure says: title, caption, formula, columns and rows as text, and its answer, "" where it gives
+    none.
     """
     numbers = table(frames, options)
-    caption = " ".join(filter(None, [numbers.attrs["caption"], options.get("mixed")]))
-    said = numbers.attrs.get("answer", "")
-    answer = " ".join(filter(None, [said, options.get("mixed")])) if said else ""
-    texts = caption, numbers.attrs["columns"], numbers.attrs["rows"]
+    name = options.get("figure", out.name)
+    about = _about(numbers.attrs, options.get("title") or name, options.get("mixed", ""))
+    texts = about["caption"], about["columns"], about["rows"]
     numbers.attrs = {}  # pandas would copy them at every step of the drawing
     with style.context():
-        made = draw(numbers, frames, options)
-        style.settle(made)
-        made.set_layout_engine(None)  # laid out once, not once a format
+        figure = draw(numbers, frames, options)
+        style.settle(figure)
+        figure.set_layout_engine(None)  # laid out once, not once a format
         for kind, metadata in _metadata(json.dumps(origin, sort_keys=True)).items():
             with atomic(_beside(out, kind)) as tmp:
-                made.savefig(tmp, format=kind, metadata=metadata)
-    name = options.get("figure", out.name)
+                figure.savefig(tmp, format=kind, metadata=metadata)
     csv = numbers.to_csv(index=False, float_format="%.10g", lineterminator="\n")
     write_text(_beside(out, "csv"), csv)
     write_text(_beside(out, "md"), markdown(*texts))
     write_text(_beside(out, "tex"), latex(*texts))
-    write_text(_beside(out, "html"), page(name, options.get("title") or name, *texts, csv))
-    return answer
+    write_text(_beside(out, "html"), page(name, about["title"], about["caption"], about["formula"], *texts[1:], csv))
+    return about
+
+
+def _about(attrs: dict[Any, Any], title: str, mixed: str) -> dict[str, Any]:
+    """What a figure says; that its runs mix, if they do, ends its caption and its answer."""
+    answer = attrs.get("answer", "")
+    return {
+        "title": title,
+        "caption": f"{attrs['caption']} {mixed}".rstrip(),
+        "formula": attrs["formula"],
+        "columns": attrs["columns"],
+        "rows": attrs["rows"],
+        "answer": f"{answer} {mixed}".rstrip() if answer else "",
+    }
 
 
 def _metadata(origin: str) -> dict[str, dict[str, Any]]:

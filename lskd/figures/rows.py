@@ -7,12 +7,12 @@ from typing import Any
 import pandas as pd
 
 from lskd.errors import UserError
+from lskd.study.identity import IDENTITY
 
+OF_ONE_RUN = ("run", "teacher", "seed")
+OF_TWINS = ("lineage", "smoothing")  # what the group says, too
 # what tells two settings apart; the runs of one setting differ in their seed alone
-SETTING = [
-    *("group", "role", "dataset", "model", "recipe", "teacher_model"),
-    *("label_smoothing", "temperature", "soft_weight", "variant"),
-]
+SETTING = [name for name in IDENTITY if name not in OF_ONE_RUN + OF_TWINS]
 
 
 def pick(frames: dict[str, pd.DataFrame], family: str, **wanted: Any) -> pd.DataFrame:
@@ -20,18 +20,18 @@ def pick(frames: dict[str, pd.DataFrame], family: str, **wanted: Any) -> pd.Data
 
     Raises UserError where there are none, naming the family, the column and what there is.
     """
-    found = frames[family]
+    picked = frames[family]
     for column, value in wanted.items():
         values = value if isinstance(value, list) else [value]
-        rows = found[found[column].isin(values)]
+        rows = picked[picked[column].isin(values)]
         if rows.empty:
-            there = ", ".join(sorted({str(v) for v in found[column].dropna()})[:10]) or "no rows"
+            there = ", ".join(sorted({str(v) for v in picked[column].dropna()})[:10]) or "no rows"
             needed = " or ".join(map(str, values))
             raise UserError(f"{family}: no rows have {column} {needed}; there are {there}; check the figure's groups")
-        found = rows
-    if found.empty:
+        picked = rows
+    if picked.empty:
         raise UserError(f"{family}: has no rows for this figure; name groups that have this metric, or leave them out")
-    return found
+    return picked
 
 
 def over_seeds(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
@@ -92,11 +92,12 @@ def number(value: Any, digits: int = 2, sign: bool = False) -> str:
     return f"{value:{'+' if sign else ''}.{digits}f}".replace("-", "−")
 
 
-def present(table: pd.DataFrame, shown: pd.DataFrame, caption: str) -> pd.DataFrame:
-    """`table` with what its Markdown and LaTeX forms print: `shown`, all of it text, under `caption`."""
+def present(table: pd.DataFrame, shown: pd.DataFrame, caption: str, formula: str) -> pd.DataFrame:
+    """`table` with what its texts and pages show: `shown`, all of it text, its `caption`, and what is computed how."""
     table = table.reset_index(drop=True)
     table.attrs = {
         "caption": caption,
+        "formula": formula,
         "columns": [str(column) for column in shown.columns],
         "rows": [[str(value) for value in row] for row in shown.itertuples(index=False)],
     }

@@ -12,6 +12,10 @@ from lskd.figures.rows import groups, present
 
 Frames = dict[str, pd.DataFrame]
 Options = dict[str, Any]
+FORMULA = (
+    "(1 − α) log(1 + exp(−z)) + α log(1 + exp(z)), the logistic loss with label smoothing in closed form (Shen "
+    "2021, figure 3)."
+)
 ALPHAS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4)
 LOGITS = np.linspace(-10, 10, 201)
 
@@ -21,14 +25,14 @@ def table(frames: Frames, options: Options) -> pd.DataFrame:
 
     Shen's eq. 1 with K = 2: (1 - alpha) log(1 + exp(-z)) + alpha log(1 + exp(z)).
     """
-    made = pd.concat(
+    losses = pd.concat(
         pd.DataFrame({"label_smoothing": alpha, "logit": LOGITS, "loss": loss(LOGITS, alpha)}) for alpha in ALPHAS
     )
     caption = (
         "The logistic loss corrected by label smoothing, (1 − α) log(1 + exp(−z)) + α log(1 + exp(z)): Shen's eq. 1 "
         "with K = 2; for α > 0 it is smallest at z = log((1 − α)/α) and grows beyond. Closed form, no training."
     )
-    return present(made, _layout(), caption)
+    return present(losses, _layout(), caption, FORMULA)
 
 
 def loss(logit: Any, alpha: float) -> Any:
@@ -53,8 +57,8 @@ def _layout() -> pd.DataFrame:
 
 def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     """Loss over logit: dotted for the plain loss, a colour for each alpha."""
-    made = style.figure(style.COLUMN, 2.6, options)
-    panel = made.subplots()
+    figure = style.figure(style.COLUMN, 2.6, options)
+    panel = figure.subplots()
     for first, part in groups(table, ["label_smoothing"]):
         alpha = first["label_smoothing"]
         panel.plot(part["logit"], part["loss"], color=style.alpha_colour(alpha), linestyle="-" if alpha else ":")
@@ -66,5 +70,5 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
         style.handle(f"α = {alpha:g}", color=style.alpha_colour(alpha), linestyle="-" if alpha else ":")
         for alpha in ALPHAS
     ]
-    style.legend_below(made, handles, 3)
-    return made
+    style.legend_below(figure, handles, 3)
+    return figure

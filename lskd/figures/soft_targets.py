@@ -10,27 +10,31 @@ from lskd.figures.rows import SETTING, alphas, cell, groups, measured, order, ov
 
 Frames = dict[str, pd.DataFrame]
 Options = dict[str, Any]
+FORMULA = (
+    "softmax(z/T) of a teacher, averaged over one class's images, against the uniform distribution 1/K (Yuan "
+    "2020, figure S.1)."
+)
 
 
 def table(frames: Frames, options: Options) -> pd.DataFrame:
     """The mean soft target of one class's train images (the first of options.classes, else the sixth) at each T."""
-    found = pick(frames, "probabilities", split="train")
-    found = found[found["role"] != "student"] if (found["role"] != "student").any() else found
-    names = order(found, "class")
+    values = pick(frames, "probabilities", split="train")
+    values = values[values["role"] != "student"] if (values["role"] != "student").any() else values
+    names = order(values, "class")
     correct = (options.get("classes") or [names[min(5, len(names) - 1)]])[0]
-    found = pick({"probabilities": found}, "probabilities", **{"class": correct})
+    values = pick({"probabilities": values}, "probabilities", **{"class": correct})
     if options.get("temperatures"):
         wanted = [float(t) for t in options["temperatures"]]
-        found = pick({"probabilities": found}, "probabilities", temperature_at=wanted)
-    made = over_seeds(found, [*SETTING, "class", "temperature_at", "predicted"])
-    made["uniform"] = 1 / made["predicted"].nunique()
-    return present(made, _layout(made, found), _caption(made, found, options))
+        values = pick({"probabilities": values}, "probabilities", temperature_at=wanted)
+    numbers = over_seeds(values, [*SETTING, "class", "temperature_at", "predicted"])
+    numbers["uniform"] = 1 / numbers["predicted"].nunique()
+    return present(numbers, _layout(numbers, values), _caption(numbers, values, options), FORMULA)
 
 
-def _layout(made: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
+def _layout(numbers: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
     """By T: the right class, the largest other one, and the total variation distance from the uniform distribution."""
     rows = []
-    for first, part in groups(made, [*SETTING, "temperature_at"]):
+    for first, part in groups(numbers, [*SETTING, "temperature_at"]):
         right = part[part["predicted"] == part["class"]].iloc[0]
         other = part[part["predicted"] != part["class"]].nlargest(1, "mean").iloc[0]
         rows.append(
@@ -46,12 +50,12 @@ def _layout(made: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _caption(made: pd.DataFrame, found: pd.DataFrame, options: Options) -> str:
-    name = made["class"].iloc[0]
+def _caption(numbers: pd.DataFrame, values: pd.DataFrame, options: Options) -> str:
+    name = numbers["class"].iloc[0]
     what = (
         f"Mean soft targets of the train images of class {name} at several T, and the uniform distribution u(k) = 1/K"
     )
-    return f"{what} (number of runs in brackets; the distance is the total variation). {measured(found, options)}"
+    return f"{what} (number of runs in brackets; the distance is the total variation). {measured(values, options)}"
 
 
 def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
@@ -61,8 +65,8 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     classes = order(frames["probabilities"], "predicted")
     columns = min(len(degrees), 5)
     bands = -(-len(degrees) // columns)
-    made = style.figure(style.DOUBLE, 1.45 * bands * len(rows) + 0.4, options)
-    axes = made.subplots(bands * len(rows), columns, squeeze=False, sharey=True)
+    figure = style.figure(style.DOUBLE, 1.45 * bands * len(rows) + 0.4, options)
+    axes = figure.subplots(bands * len(rows), columns, squeeze=False, sharey=True)
     for i, (_, part) in enumerate(rows):
         for j, degree in enumerate(degrees):
             panel = axes[i * bands + j // columns, j % columns]
@@ -79,8 +83,8 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
         for a in alphas(table)
     ]
     handles.append(style.handle("uniform, 1/K", color=style.BLACK, linestyle="--", linewidth=1))
-    style.legend_below(made, handles, 3)
-    return made
+    style.legend_below(figure, handles, 3)
+    return figure
 
 
 def _panel(panel: Any, part: pd.DataFrame, classes: list[str]) -> None:

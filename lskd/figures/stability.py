@@ -12,6 +12,11 @@ from lskd.figures.rows import SETTING, alphas, cell, groups, measured, number, o
 
 Frames = dict[str, pd.DataFrame]
 Options = dict[str, Any]
+FORMULA = (
+    "S = 1 − (1/K) sum over classes of the mean over images of |p_i − mean p|² (Shen 2021, eq. 2); by Algorithm "
+    "1, 1 minus the mean over classes of the standard deviation of the true class's probability: two numbers, not"
+    " the same. Shown as 1 − S."
+)
 SHOWN = {
     "top1": "top-1 (%)",
     "stability_eq2": "1 − S, eq. 2",
@@ -26,20 +31,20 @@ PAPER |= dict.fromkeys(("stability_inter", "stability_inter_std"), "inter_class_
 
 def table(frames: Frames, options: Options) -> pd.DataFrame:
     """Accuracy in percent and 1 - S on test by network and alpha, beside the paper's."""
-    return stability(frames, options, ["stability_eq2", "stability_alg1"])
+    return stability(frames, options, ["stability_eq2", "stability_alg1"], FORMULA)
 
 
-def stability(frames: Frames, options: Options, metrics: list[str]) -> pd.DataFrame:
+def stability(frames: Frames, options: Options, metrics: list[str], formula: str) -> pd.DataFrame:
     """The table of these definitions of stability."""
-    found = pick(frames, "stability", split="test", metric=metrics)
+    stabilities = pick(frames, "stability", split="test", metric=metrics)
     runs = pick(frames, "accuracy", split="test", metric="top1")
-    both = pd.concat([runs.assign(value=runs["value"] * 100), found.assign(value=1 - found["value"])])
-    made = over_seeds(both, [*SETTING, "metric"]).rename(columns={"mean": "ours"})
-    made = beside(made, _printed(published(options)), options)
-    made["rank"] = made["metric"].map(list(SHOWN).index)
+    both = pd.concat([runs.assign(value=runs["value"] * 100), stabilities.assign(value=1 - stabilities["value"])])
+    numbers = over_seeds(both, [*SETTING, "metric"]).rename(columns={"mean": "ours"})
+    numbers = beside(numbers, _printed(published(options)), options)
+    numbers["rank"] = numbers["metric"].map(list(SHOWN).index)
     keys = ["dataset", "role", "model", "group", "temperature", "label_smoothing", "rank"]
-    made = made.sort_values(keys, kind="stable").drop(columns="rank")
-    return present(made, _layout(made), _caption(made, found, options))
+    numbers = numbers.sort_values(keys, kind="stable").drop(columns="rank")
+    return present(numbers, _layout(numbers), _caption(numbers, stabilities, options), formula)
 
 
 def _printed(theirs: pd.DataFrame | None) -> pd.DataFrame | None:
@@ -49,11 +54,11 @@ def _printed(theirs: pd.DataFrame | None) -> pd.DataFrame | None:
     return pd.concat([theirs[theirs["metric"] == "top1"], *by_both])
 
 
-def _layout(made: pd.DataFrame) -> pd.DataFrame:
+def _layout(numbers: pd.DataFrame) -> pd.DataFrame:
     """A row for each network and quantity: w/o LS, w/ LS, what LS changes, as in the paper; then the paper's."""
     rows = []
     setting = [key for key in SETTING if key != "label_smoothing"]
-    for first, part in groups(made, [*setting, "metric", "paper_dataset"]):
+    for first, part in groups(numbers, [*setting, "metric", "paper_dataset"]):
         digits = 2 if first["metric"] == "top1" else 4
         row = {"Network": f"{first['dataset']}: {style.network_text(first)}{style.degree_text(first)}"}
         row["Quantity"] = SHOWN[first["metric"]]
@@ -72,16 +77,18 @@ def _layout(made: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows).fillna("—")
 
 
-def _caption(made: pd.DataFrame, found: pd.DataFrame, options: Options) -> str:
-    if (made["metric"] == "stability_inter").any():
+def _caption(numbers: pd.DataFrame, stabilities: pd.DataFrame, options: Options) -> str:
+    if (numbers["metric"] == "stability_inter").any():
         what = "Accuracy and 1 − inter-class stability on test: eq. 5–7 (variance) and the form of Algorithm 1"
         doubt = "by size and trend, it looks like the second"
     else:
         what = "Accuracy and 1 − S on test: eq. 2 (variance) and Algorithm 1"
         doubt = "by eq. 2 a calibrated network cannot exceed 0.25, so that Algorithm 1 is the likelier"
-    told = f" The paper does not say by which of the two its number is; {doubt}." if made["paper"].notna().any() else ""
+    unclear = ""
+    if numbers["paper"].notna().any():
+        unclear = f" The paper does not say by which of the two its number is; {doubt}."
     both = f"{what} (standard deviation), which are not the same number (number of runs in brackets)"
-    return f"{both}. {measured(found, options)}{told}{warning(made)}"
+    return f"{both}. {measured(stabilities, options)}{unclear}{warning(numbers)}"
 
 
 def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
@@ -93,19 +100,21 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
         by = {row["metric"]: row for row in records(part)}
         if set(metrics) - set(by):
             continue
-        values = [
-            (by[m]["ours"], by[m]["spread"], cell(by[m]["ours"], by[m]["spread"], by[m]["n"], 2 if m == "top1" else 3))
-            for m in metrics
-        ]
+        values = [_value(by[metric], 2 if metric == "top1" else 3) for metric in metrics]
         colour = style.alpha_colour(first["label_smoothing"])
         data = f"{first['dataset']}: " if ours["dataset"].nunique() > 1 else ""
         named = first["model"] if (ours["role"] == "teacher").all() else style.network_text(first)
         label = data + named + style.degree_text(first)
         lines.append({"label": label, "colour": colour, "marker": style.marker(first["temperature"]), "values": values})
-    made = dots(lines, [SHOWN[metric] for metric in metrics], options)
+    figure = dots(lines, [SHOWN[metric] for metric in metrics], options)
     handles = [
         style.handle(style.alpha_text(alpha), color=style.alpha_colour(alpha), marker="o", linestyle="")
         for alpha in alphas(table)
     ]
-    style.legend_below(made, handles, 3)
-    return made
+    style.legend_below(figure, handles, 3)
+    return figure
+
+
+def _value(row: dict[str, Any], digits: int) -> tuple[float, float, str]:
+    """What a dot shows: the mean, its spread, and both as text."""
+    return row["ours"], row["spread"], cell(row["ours"], row["spread"], row["n"], digits)

@@ -19,7 +19,8 @@ COLUMN, DOUBLE = 3.3, 6.9  # inches: one column, two columns
 BLUE, VERMILLION, GREY, BLACK = "#0072B2", "#D55E00", "#6B6B6B", "#000000"
 CLASSES = ("#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#0072B2", "#D55E00", "#F0E442", "#6B6B6B")
 CLASS_MARKERS = ("o", "^", "s", "D", "v", "P", "X", "*")
-MARKERS: dict[float, str] = dict(zip((1, 2, 3, 64, 4, 6, 8, 10, 12, 16, 20, 40), "os^Dv<P>Xph8", strict=True))
+MARKERS: dict[float, str] = {1: "o", 2: "s", 3: "^", 64: "D"}  # of the default study
+MARKERS |= {4: "v", 6: "<", 8: "P", 10: ">", 12: "X", 16: "p", 20: "h", 40: "8"}
 
 # light to dark, so that more smoothing is darker; 0.1 is Okabe and Ito's vermillion
 _SMOOTHED = LinearSegmentedColormap.from_list(
@@ -72,10 +73,10 @@ def context() -> Iterator[None]:
 
 def figure(width: float, height: float, options: dict[str, Any]) -> Figure:
     """An empty figure in inches, with the title that `options` may hold."""
-    made = Figure(figsize=(width, height), layout="constrained")
+    empty = Figure(figsize=(width, height), layout="constrained")
     if options.get("title"):
-        made.suptitle(str(options["title"]))
-    return made
+        empty.suptitle(str(options["title"]))
+    return empty
 
 
 def alpha_colour(alpha: float) -> str:
@@ -115,15 +116,15 @@ def handle(label: str, **looks: Any) -> Line2D:
     return Line2D([], [], label=label, **looks)
 
 
-def legend_below(made: Figure, handles: list[Any], columns: int) -> None:
+def legend_below(figure: Figure, handles: list[Any], columns: int) -> None:
     """A legend under all panels, outside the data."""
-    made.legend(handles=handles, loc="outside lower center", ncols=columns)
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns)
 
 
-def settle(made: Figure) -> None:
+def settle(figure: Figure) -> None:
     """Lay the figure out once; panels of fixed aspect need two rounds before their titles have room."""
-    if engine := made.get_layout_engine():
-        engine.execute(made)
+    if engine := figure.get_layout_engine():
+        engine.execute(figure)
 
 
 def few_ticks(axes: Axes, x: int | None = None, y: int | None = None) -> None:

@@ -6,7 +6,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lskd.analysis import verdict
+from lskd.analysis import comparisons, wording
+from lskd.analysis.statistics import LEVEL
 from lskd.figures import style
 from lskd.figures.rows import alphas, measured, number, pick, present, records
 from lskd.figures.verdict import chance, label_lines, network, span, wrapped
@@ -14,6 +15,10 @@ from lskd.papers.read import paper
 
 Frames = dict[str, pd.DataFrame]
 Options = dict[str, Any]
+FORMULA = (
+    "d_s = accuracy with a smoothed teacher at T = 1 − accuracy with another choice, of the students of seed s; t"
+    " = mean(d) / (std(d)/√n), p corrected by Holm (1979) over all rows (the rule: Chandrasegaran 2022)."
+)
 GRIDS = {"gridA": ("x", -0.18), "gridB": ("+", 0.18)}  # marker, shift; BLEU has another unit and is not drawn
 
 
@@ -24,15 +29,15 @@ def table(frames: Frames, options: Options) -> pd.DataFrame:
     smoothed teacher has T = 1.
     """
     students = pick(frames, "accuracy", role="student")
-    ours = verdict.rule(frames).assign(source="ours")
+    ours = comparisons.rule(frames).assign(source="ours")
     both = pd.concat([ours, pd.DataFrame(_theirs())], ignore_index=True)
-    return present(both, _layout(both), _caption(both, frames, students, options))
+    return present(both, _layout(both), _caption(both, frames, students, options), FORMULA)
 
 
 def _theirs() -> list[dict[str, Any]]:
     """The same differences in the paper's grids, which print no spread."""
     values = paper("chandrasegaran2022").values
-    made = []
+    rows = []
     for name in [*GRIDS, "nmt"]:
         grid = values[(values["table"] == name) & (values["teacher"] != "") & values["metric"].isin(["top1", "bleu"])]
         cells = {(row["label_smoothing"], row["temperature"]): row for row in records(grid)}
@@ -42,8 +47,8 @@ def _theirs() -> list[dict[str, Any]]:
             networks = {"dataset": row["dataset"], "teacher_model": row["teacher"], "model": row["model"]}
             choices = {"label_smoothing": 0.1, "temperature": 1.0, "other_label_smoothing": alpha}
             means = {"this": rule["value"], "other": row["value"], "mean": rule["value"] - row["value"]}
-            made.append(about | networks | choices | {"other_temperature": t} | means)
-    return made
+            rows.append(about | networks | choices | {"other_temperature": t} | means)
+    return rows
 
 
 def _layout(both: pd.DataFrame) -> pd.DataFrame:
@@ -52,20 +57,20 @@ def _layout(both: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for row in records(both[both["source"] == "ours"]):
         spread = "" if pd.isna(row["spread"]) else f" ± {row['spread']:.2f}"
-        made = {
+        cells = {
             "Network": network(row),
-            "The rule": f"{verdict.cell_text(row)}: {number(row['this'])}",
-            "The other": f"{verdict.cell_text(row, 'other_')}: {number(row['other'])}",
-            "Rule − other": number(row["mean"], sign=True) + spread,
+            "The rule, accuracy (%)": f"{wording.cell_text(row)}: {number(row['this'])}",
+            "The other choice, accuracy (%)": f"{wording.cell_text(row, 'other_')}: {number(row['other'])}",
+            "Rule − other (points)": number(row["mean"], sign=True) + spread,
             "95 % interval": span(row),
-            "n": f"{row['n']:.0f}",
+            "Seeds (n)": f"{row['n']:.0f}",
             "p (Holm)": chance(row["p_holm"]),
-            "The rule is": row["verdict"],
+            "Verdict: the rule is": row["verdict"],
         }
         for them in records(theirs[_alike(theirs, row)]):
             unit = "" if them["unit"] == "%" else f", {them['unit']}"
-            made[f"paper, {them['dataset']}{unit}"] = number(them["mean"], sign=True)
-        rows.append(made)
+            cells[f"paper, {them['dataset']}{unit}"] = number(them["mean"], sign=True)
+        rows.append(cells)
     return pd.DataFrame(rows).fillna("—")
 
 
@@ -87,31 +92,31 @@ def _caption(both: pd.DataFrame, frames: Frames, students: pd.DataFrame, options
 
 def _answers(both: pd.DataFrame) -> list[str]:
     ours = both[both["source"] == "ours"]
-    return [verdict.rule_sentence(part) for _, part in verdict.settings(ours)]
+    return [wording.rule_sentence(part) for _, part in comparisons.settings(ours)]
 
 
 def _diffusion(frames: Frames) -> str:
     """The paper's reason for the rule: what eta was seen to be."""
-    found = verdict.eta(frames)
-    if found.empty:
+    eta = comparisons.eta(frames)
+    if eta.empty:
         return ""
-    told = []
-    for row in records(found):
+    parts = []
+    for row in records(eta):
         name, expected = row["what"].removeprefix("eta_"), "below" if row["sign"] < 0 else "above"
-        size = f"{number(row['mean'], 3)}, {verdict.seeds(row['n'])}"
-        told.append(f"η {expected} 0 on {name} of {row['dataset']} ({row['model']}): {row['verdict']} ({size})")
-    t1, t2 = found["t1"].iloc[0], found["t2"].iloc[0]
-    return f" Its reason, systematic diffusion from T = {t1:g} to {t2:g}: {'; '.join(told)}."
+        size = f"{number(row['mean'], 3)}, {wording.seeds(row['n'])}"
+        parts.append(f"η {expected} 0 on {name} of {row['dataset']} ({row['model']}): {row['verdict']} ({size})")
+    t1, t2 = eta["t1"].iloc[0], eta["t2"].iloc[0]
+    return f" Its reason, systematic diffusion from T = {t1:g} to {t2:g}: {'; '.join(parts)}."
 
 
 def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     """A line for each other choice: how far the rule is ahead, ours with its interval, the paper's at the right."""
     ours, theirs = table[table["source"] == "ours"], table[table["source"] == "paper"]
-    parts = [part for _, part in verdict.settings(ours)]
+    parts = [part for _, part in comparisons.settings(ours)]
     texts = [wrapped(text) for text in _answers(table)]
     heights = [0.19 * len(part) + 0.14 * text.count("\n") + 0.75 for part, text in zip(parts, texts, strict=True)]
-    made = style.figure(style.DOUBLE, sum(heights) + 0.55, options)
-    boxes = made.subfigures(len(parts), 1, squeeze=False, height_ratios=heights)[:, 0]
+    figure = style.figure(style.DOUBLE, sum(heights) + 0.55, options)
+    boxes = figure.subfigures(len(parts), 1, squeeze=False, height_ratios=heights)[:, 0]
     for box, part, text in zip(boxes, parts, texts, strict=True):
         box.suptitle(text, x=0.01, ha="left", fontsize=8)
         mine, printed = box.subplots(1, 2, width_ratios=[2, 1])
@@ -122,21 +127,21 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
         printed.set_title("the paper's")
     for panel in boxes[-1].axes[:2]:
         panel.set_xlabel("rule minus other (points)")
-    style.legend_below(made, _handles(ours, theirs), 3)
-    return made
+    style.legend_below(figure, _handles(ours, theirs), 3)
+    return figure
 
 
 def _ours(panel: Axes, lines: list[dict[str, Any]]) -> None:
     for y, row in enumerate(lines):
         half = 0 if pd.isna(row["low"]) else (row["high"] - row["low"]) / 2
         colour = style.alpha_colour(row["other_label_smoothing"])
-        face = colour if row["p_holm"] < verdict.LEVEL else "white"
+        face = colour if row["p_holm"] < LEVEL else "white"
         look: dict[str, Any] = {"marker": style.marker(row["other_temperature"]), "markerfacecolor": face}
         panel.errorbar([row["mean"]], [y], xerr=[half], color=colour, capsize=2, elinewidth=1, linestyle="", **look)
     panel.axvline(0, color=style.BLACK, linewidth=0.8)
     panel.margins(x=0.08)
     texts = [f"{number(row['mean'], sign=True)} (n = {row['n']:.0f})" for row in lines]
-    label_lines(panel, [verdict.cell_text(row, "other_") for row in lines], texts)
+    label_lines(panel, [wording.cell_text(row, "other_") for row in lines], texts)
 
 
 def _printed(panel: Axes, lines: list[dict[str, Any]], theirs: pd.DataFrame) -> None:

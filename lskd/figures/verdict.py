@@ -7,19 +7,29 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lskd.analysis import verdict
+from lskd.analysis import comparisons, wording
+from lskd.analysis.statistics import LEVEL
 from lskd.figures import style
 from lskd.figures.rows import measured, number, pick, present, records
 
 Frames = dict[str, pd.DataFrame]
 Options = dict[str, Any]
+FORMULA = (
+    "d_s = accuracy with the smoothed teacher − accuracy with the other, of the students of seed s; t = mean(d) /"
+    " (std(d)/√n), two-sided p and 95 % interval by the t distribution with n − 1 degrees of freedom; p corrected"
+    " by Holm (1979) over all comparisons that answer the same question."
+)
 
 # of Tol's muted colours, which mean no smoothing and no class; filled where something was shown
 LOOKS: dict[str, dict[str, Any]] = {
     "helps": {"color": "#999933", "markerfacecolor": "#999933"},
     "hurts": {"color": "#882255", "markerfacecolor": "#882255"},
-    verdict.NOT_SHOWN: {"color": style.GREY, "markerfacecolor": "white"},
-    verdict.CANNOT_TELL: {"color": "#B0B0B0", "markerfacecolor": "white"},
+    comparisons.NOT_SHOWN: {"color": style.GREY, "markerfacecolor": "white"},
+    comparisons.CANNOT_TELL: {"color": "#B0B0B0", "markerfacecolor": "white"},
+}
+QUESTIONS = {
+    "same T": "Smoothed teacher against unsmoothed, at the same T",
+    "choice": "The best choice on val against the best of the other kind",
 }
 PREDICTED = {
     "eta_S1": "η below 0 towards similar classes (S1)",
@@ -35,39 +45,51 @@ WRAP = 104  # characters of 8 pt in the width of two columns
 def table(frames: Frames, options: Options) -> pd.DataFrame:
     """Every comparison of the study, a row each. UserError without both kinds of teacher."""
     students = pick(frames, "accuracy", role="student")
-    numbers = verdict.verdict(frames)
-    columns = ["Question", "Network", "This", "Other", "This: mean", "Other: mean", "Difference", "95 % interval", "n"]
-    rows = [_line(row) for row in records(numbers)]
-    shown = pd.DataFrame(rows, columns=[*columns, "p", "p (Holm)", "Verdict"])
-    page = present(numbers, shown, _caption(numbers, students, options))
-    page.attrs["answer"] = " ".join(verdict.sentences(numbers))
+    numbers = comparisons.verdict(frames)
+    shown = pd.DataFrame([_line(row) for row in records(numbers)])
+    page = present(numbers, shown, _caption(numbers, students, options), FORMULA)
+    page.attrs["answer"] = " ".join(wording.sentences(numbers))
     return page
 
 
-def _line(row: dict[str, Any]) -> list[str]:
-    digits = DIGITS.get(row["what"], 2)
-    questions = {"same T": "LS against no LS at the same T", "choice": "the best on val against the best other kind"}
-    question = questions.get(row["question"]) or f"Predicted: {PREDICTED[row['what']]}"
-    values = [number(row["this"], digits), number(row["other"], digits), _difference(row, digits)]
-    return [question, network(row), *_sides(row), *values, span(row, digits), f"{row['n']}", *_chances(row)]
+def _line(row: dict[str, Any]) -> dict[str, str]:
+    """A comparison in plain words. The few that are not of accuracies name their unit beside each number."""
+    digits, unit = DIGITS.get(row["what"], 2), _unit(row)
+    this, other = _sides(row)
+    return {
+        "Question": QUESTIONS.get(row["question"]) or f"Predicted: {PREDICTED[row['what']]}",
+        "Data: student ← teacher": network(row),
+        "Teacher with": this,
+        "Accuracy (%)": number(row["this"], digits) + unit,
+        "Compared with": other,
+        "Its accuracy (%)": number(row["other"], digits) + unit,
+        "Difference (points)": _difference(row, digits) + unit,
+        "95 % interval": span(row, digits),
+        "Seeds (n)": f"{row['n']}",
+        "p": chance(row["p"]),
+        "p (Holm)": chance(row["p_holm"]),
+        "Verdict": row["verdict"],
+    }
+
+
+def _unit(row: dict[str, Any]) -> str:
+    if row["what"].startswith("eta"):
+        return " (η)"
+    return " (1 − S)" if row["what"].startswith("stability") else ""
 
 
 def _sides(row: dict[str, Any]) -> tuple[str, str]:
     """What is compared with what."""
     if row["what"].startswith("eta"):
-        return f"α = {row['label_smoothing']:g}, T₁ = {row['t1']:g}, T₂ = {row['t2']:g}", "0"
+        return f"α = {row['label_smoothing']:g}, T₁ = {row['t1']:g}, T₂ = {row['t2']:g}", "η = 0"
     if row["what"].startswith("stability"):
-        return f"α = {row['label_smoothing']:g}", "α = 0"
-    return verdict.cell_text(row), verdict.cell_text(row, "other_")
+        return f"α = {row['label_smoothing']:g}", "no smoothing"
+    return wording.cell_text(row), wording.cell_text(row, "other_")
 
 
 def _difference(row: dict[str, Any], digits: int) -> str:
     spread = "" if pd.isna(row["spread"]) else f" ± {row['spread']:.{digits}f}"
     return number(row["mean"], digits, sign=True) + spread
-
-
-def _chances(row: dict[str, Any]) -> list[str]:
-    return [chance(row["p"]), chance(row["p_holm"]), row["verdict"]]
 
 
 def chance(p: float) -> str:
@@ -90,8 +112,8 @@ def network(row: dict[str, Any]) -> str:
 
 def _caption(numbers: pd.DataFrame, students: pd.DataFrame, options: Options) -> str:
     """The page's text: the answer, the choice, how it was told, what was not measured."""
-    choices = [verdict.choice_sentence(row) for row in records(numbers[numbers["question"] == "choice"])]
-    answers = [f"{a} {c}" for a, c in zip(verdict.sentences(numbers), choices, strict=True)]
+    choices = [wording.choice_sentence(row) for row in records(numbers[numbers["question"] == "choice"])]
+    answers = [f"{a} {c}" for a, c in zip(wording.sentences(numbers), choices, strict=True)]
     missing = [text for what, text in PREDICTED.items() if what not in set(numbers["what"])]
     unseen = f" Predicted by the papers but not measured here: {'; '.join(missing)}." if missing else ""
     how = (
@@ -103,11 +125,11 @@ def _caption(numbers: pd.DataFrame, students: pd.DataFrame, options: Options) ->
 
 def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     """For each data set, teacher and student its sentence, and a line for each alpha and T: difference and interval."""
-    parts = [part[part["question"] == "same T"] for _, part in verdict.settings(table)]
-    texts = [wrapped(text) for text in verdict.sentences(table)]
+    parts = [part[part["question"] == "same T"] for _, part in comparisons.settings(table)]
+    texts = [wrapped(text) for text in wording.sentences(table)]
     heights = [0.19 * len(part) + 0.14 * text.count("\n") + 0.75 for part, text in zip(parts, texts, strict=True)]
-    made = style.figure(style.DOUBLE, sum(heights) + 0.5, options)
-    boxes = made.subfigures(len(parts), 1, squeeze=False, height_ratios=heights)[:, 0]
+    figure = style.figure(style.DOUBLE, sum(heights) + 0.5, options)
+    boxes = figure.subfigures(len(parts), 1, squeeze=False, height_ratios=heights)[:, 0]
     for box, part, text in zip(boxes, parts, texts, strict=True):
         box.suptitle(text, x=0.01, ha="left", fontsize=8)
         panel = box.subplots()
@@ -115,8 +137,8 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
         panel.set_title(network(records(table.loc[part.index[:1]])[0]) if len(part) else "")
     boxes[-1].axes[0].set_xlabel("test top-1 with an LS teacher minus without (points; 95 % interval)")
     handles = [style.handle(word, **look, marker="o") for word, look in LOOKS.items()]
-    style.legend_below(made, [*handles, style.handle("* p < 0.05 (Holm)", linestyle="")], 5)
-    return made
+    style.legend_below(figure, [*handles, style.handle("* p < 0.05 (Holm)", linestyle="")], 5)
+    return figure
 
 
 def wrapped(text: str) -> str:
@@ -131,7 +153,7 @@ def _panel(panel: Axes, lines: list[dict[str, Any]]) -> None:
         panel.errorbar([row["mean"]], [y], xerr=[half], capsize=2, **look)
     panel.axvline(0, color=style.BLACK, linewidth=0.8)
     panel.margins(x=0.08)
-    label_lines(panel, [verdict.cell_text(row) for row in lines], [_text(row) for row in lines])
+    label_lines(panel, [wording.cell_text(row) for row in lines], [_text(row) for row in lines])
 
 
 def label_lines(panel: Axes, left: list[str], right: list[str]) -> None:
@@ -148,5 +170,5 @@ def label_lines(panel: Axes, left: list[str], right: list[str]) -> None:
 
 
 def _text(row: dict[str, Any]) -> str:
-    star = " *" if row["p_holm"] < verdict.LEVEL else ""
+    star = " *" if row["p_holm"] < LEVEL else ""
     return f"{number(row['mean'], sign=True)} (n = {row['n']}){star}"

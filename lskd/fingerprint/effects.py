@@ -2,7 +2,7 @@
 
 import ast
 
-from lskd.fingerprint.followed import PACKAGE
+from lskd.fingerprint.followed import PACKAGE, is_unfollowed
 from lskd.fingerprint.imports import LITERALS, Imports
 from lskd.fingerprint.normal import HARMLESS
 from lskd.fingerprint.tree import FUNCTIONS, called, children, nodes
@@ -67,6 +67,8 @@ def _is_pure(call: ast.Call, imports: Imports) -> bool:
         arguments = [*call.args, *(keyword.value for keyword in call.keywords)]
         given = [each for each in arguments if not isinstance(each, LITERALS)]
         return all(isinstance(each, ast.Lambda) or imports.dotted(each) in _PURE_BUILTINS for each in given)
+    if name and is_unfollowed(name):
+        return True
     if name and not name.startswith(f"{PACKAGE}."):
         return name.partition(".")[0] in ("dict", "str", "int", "bytes", "float") or name.startswith(tuple(_PURE))
     node: ast.AST = call.func

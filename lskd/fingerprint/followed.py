@@ -7,7 +7,7 @@ PACKAGE = "lskd"
 UNFOLLOWED = tuple(
     f"{PACKAGE}.{name}."
     for name in (
-        *("errors", "fingerprint", "study.runtime", "data.content"),
+        *("errors", "fingerprint", "study.options", "study.runtime", "data.content"),
         *("jobs.progress", "jobs.provenance", "training.tracking"),
     )
 )

@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import torch
 
-from lskd.data.prepared import Split, load_split
+from lskd.data.sources import Source, augmentation_of, read_sources
 from lskd.errors import UserError
 from lskd.io.tables import write_table
+from lskd.io.tensors import load_tensors
 from lskd.jobs.work import Work
-from lskd.models.network import BLOCK, all_logits, be_deterministic, load_tensors, new_model, set_weights
+from lskd.models.network import BLOCK, all_logits, be_deterministic, new_model, set_weights
 from lskd.training.device import device_of
 from lskd.training.schedules import pixel_key
 
@@ -25,16 +25,15 @@ def run(work: Work) -> None:
     """
     with device_of(work) as device:
         be_deterministic(device)
-        split = load_split(work.read("data", "data.safetensors"), "train", str(device))
+        source = read_sources(work, ["train"], device)["train"]
         path = work.read("weights", "snapshots.safetensors")
         snapshots = by_epoch(load_tensors(path), path)
-        ids_n = chosen(split, work.spec["classes"], work.spec["samples"])
-        network = new_model(work.functions["model"], work.spec["model"], split, device)
-        tables = [
-            _table(epoch, draw, ids_n, split, logits_nk)
-            for epoch, tensors in snapshots.items()
-            for draw, logits_nk in _passes(set_weights(network, tensors, path), work.spec, split, ids_n)
-        ]
+        ids_n = chosen(source, work.spec["classes"], work.spec["samples"])
+        network = new_model(work.functions["model"], work.spec["model"], source)
+        tables = []
+        for epoch, tensors in snapshots.items():
+            set_weights(network, tensors, path)
+            tables += [_table(epoch, *each, ids_n, source) for each in _passes(network, work, source, ids_n)]
         write_table(work.folder / "snapshots.parquet", pa.concat_tables(tables), work.origin)
 
 
@@ -49,30 +48,32 @@ def by_epoch(tensors: dict[str, torch.Tensor], path: Path) -> dict[int, dict[str
     return dict(sorted(snapshots.items()))
 
 
-def chosen(split: Split, classes: list[str], samples: int) -> torch.Tensor:
+def chosen(source: Source, classes: list[str], samples: int) -> torch.Tensor:
     """Indices of the first `samples` / 2 images of each of two classes, ascending."""
-    labels_n, found = split.labels_n.cpu(), []
+    labels_n = source.labels_n.cpu()
+    ids = []
     for name in classes:
-        if name not in split.classes:
-            raise UserError(f"classes: found {name!r}; this data set has {', '.join(split.classes[:20])}")
-        found.append((labels_n == split.classes.index(name)).nonzero().flatten()[: samples // 2])
-    return torch.cat(found).sort().values
+        if name not in source.classes:
+            raise UserError(f"classes: found {name!r}; this data set has {', '.join(source.classes[:20])}")
+        ids.append((labels_n == source.classes.index(name)).nonzero().flatten()[: samples // 2])
+    return torch.cat(ids).sort().values
 
 
 def _passes(
-    network: torch.nn.Module, spec: dict[str, Any], split: Split, ids_n: torch.Tensor
+    network: torch.nn.Module, work: Work, source: Source, ids_n: torch.Tensor
 ) -> Iterator[tuple[int, torch.Tensor]]:
-    for draw in range(1, 1 + spec["draws"]):
-        yield draw, all_logits(network, split, draw, pixel_key(spec), spec["augment"], list(ids_n.split(BLOCK)))
+    augmentation = augmentation_of(work.spec["augment"], work.functions, pixel_key(work.spec))
+    for draw in range(1, 1 + work.spec["draws"]):
+        yield draw, all_logits(network, source, list(ids_n.split(BLOCK)), draw, augmentation)
 
 
-def _table(epoch: int, draw: int, ids_n: torch.Tensor, split: Split, logits_nk: torch.Tensor) -> pa.Table:
+def _table(epoch: int, draw: int, logits_nk: torch.Tensor, ids_n: torch.Tensor, source: Source) -> pa.Table:
     values = pa.array(logits_nk.numpy().ravel(), pa.float32())
     columns = {
         "epoch": pa.array([epoch] * len(ids_n), pa.int32()),
         "sample": pa.array(ids_n.numpy(), pa.int32()),
         "view": pa.array([draw] * len(ids_n), pa.int16()),
-        "label": pa.array(split.labels_n.cpu()[ids_n].numpy(), pa.int32()),
+        "label": pa.array(source.labels_n.cpu()[ids_n].numpy(), pa.int32()),
         "logits": pa.FixedSizeListArray.from_arrays(values, logits_nk.shape[1]),
     }
     return pa.table(columns)

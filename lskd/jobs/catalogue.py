@@ -8,17 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from lskd.data.content import content
-from lskd.data.pictures import has_own_split
+from lskd.data.layouts import given_splits
 from lskd.errors import UserError
 from lskd.io.seal import file_digest
 from lskd.jobs.job import Job
 from lskd.jobs.results import Results
-from lskd.study import config, runs
-from lskd.study import registry as tables
-from lskd.study.config import Data, Distill, Figure, Labels, Model, Study
+from lskd.study import naming, registry, runs
+from lskd.study.config import SUPERVISIONS, Data, Figure, Model, Recipe, Study, canonical
+from lskd.study.options import Option, spec
 from lskd.study.runs import Member, Run
 
-PROBE_SAMPLES, PROBE_DRAWS = 600, 5  # 300 training images of each of two classes, 5 draws (Mueller 2019, A.2)
+SNAPSHOT_SAMPLES, SNAPSHOT_DRAWS = 600, 5  # 300 training images of each of two classes, 5 draws (Mueller 2019, A.2)
+Spec = dict[str, Any]
 PAPERS = Path(__file__).resolve().parents[1] / "papers"
 
 
@@ -50,23 +51,24 @@ class Catalogue:
 
     def data(self, data: Data) -> Job:
         """A data set, prepared; its spec holds the digest of its content."""
-        if data not in self._jobs:
-            spec = config.spec(data)
-            if data.dataset == "imagefolder" and has_own_split(Path(data.root)):
-                del spec["test_fraction"]
-            spec = self._with_content(data, spec)
-            functions = {"run": "lskd.data.prepare:run", "load": tables.DATASETS[data.dataset]}
-            self._jobs[data] = self._job("data", data.folder, spec, {}, functions)
-            self._jobs[data].place = data.root
-        return self._jobs[data]
+        key = ("data", canonical(data.model_dump()))
+        if key not in self._jobs:
+            values = spec(data)
+            if "test" in given_splits(data.dataset, Path(data.root)):
+                values.pop("test_fraction", None)
+            values = self._with_content(data, values)
+            functions = {"run": "lskd.data.prepare:run", "load": registry.DATASETS[data.dataset].entry}
+            self._jobs[key] = self._job("data", data.folder, values, {}, functions)
+            self._jobs[key].place = data.root
+        return self._jobs[key]
 
-    def _with_content(self, data: Data, spec: dict[str, Any]) -> dict[str, Any]:
+    def _with_content(self, data: Data, values: Spec) -> Spec:
         """A data set's spec with what identifies its content; of a folder that is gone, the spec of its last result."""
-        if data.dataset == "imagefolder" and not Path(data.root).exists():
-            without_split = {name: value for name, value in spec.items() if name != "test_fraction"}
+        if data.is_own and not Path(data.root).exists():
+            without_split = {name: value for name, value in values.items() if name != "test_fraction"}
             for record in self.results.latest("data", data.folder):
                 if {name: value for name, value in record["spec"].items() if name != "content"} in (
-                    spec,
+                    values,
                     without_split,
                 ):
                     self.notes.append(
@@ -74,62 +76,93 @@ class Catalogue:
                     )
                     return dict(record["spec"])
         cache = self.results.root / ".cache" / "content"
-        return spec | {"content": content(data.dataset, data.root, cache, self.write_cache)}
+        return values | {"content": content(data.dataset, data.root, cache, self.write_cache)}
 
     def train(self, run: Run) -> Job:
-        """A network trained on labels, or on a teacher's stored logits, or beside the teacher itself."""
+        """A network trained on labels, or on a teacher's stored logits, or beside the teacher itself; or one given."""
         if run not in self._jobs:
-            inputs, recipe = {"data": self.data(run.data)}, run.recipe
-            functions = {
-                "model": model_entry(run.model),
-                "loss": loss_entry(run),
-                "schedule": tables.SCHEDULES[recipe.schedule],
-                "optimizer": tables.OPTIMIZERS[recipe.optimizer],
-            }
-            spec = run.spec
-            if run.teacher is None:
-                functions["run"] = "lskd.training.loop:run"
-            elif isinstance(run.supervision, Distill) and run.supervision.views == "online":
-                functions |= {
-                    "run": "lskd.training.distill:run_online",
-                    "teacher_model": model_entry(run.teacher.model),
-                }
-                inputs["teacher"] = self.train(run.teacher)
-                spec = spec | {"teacher": self._used_weights(run.teacher)}
-            else:
-                functions["run"] = "lskd.training.distill:run"
-                inputs["teacher"] = self.teacher_logits(run)
-            self._jobs[run] = self._job("train", run.title, spec, inputs, functions)
+            self._jobs[run] = self._given(run) if run.recipe is None else self._trained(run, run.recipe)
         return self._jobs[run]
+
+    def _trained(self, run: Run, recipe: Recipe) -> Job:
+        inputs, values = {"data": self.data(run.data)}, run.spec
+        functions = {
+            "run": "lskd.training.loop:run",
+            "model": model_entry(run.model),
+            "loss": SUPERVISIONS[run.supervision.way].entry,
+            "schedule": registry.SCHEDULES[recipe.schedule].entry,
+            "optimizer": registry.OPTIMIZERS[recipe.optimizer].entry,
+        }
+        functions |= augmentation_entries(recipe.augmentations) | stream_entry(run.data)
+        if run.start is not None:
+            functions["begin"] = "lskd.training.start:begin_with"
+            inputs["start"] = self.train(run.start)
+        if run.teacher is not None and run.supervision.draws == "online":
+            functions |= {"run": "lskd.training.distill:run_online", "teacher_model": model_entry(run.teacher.model)}
+            inputs["teacher"] = self.train(run.teacher)
+            values = values | {"teacher": self._used_weights(run.teacher)}
+            if run.teacher.data != run.data:
+                inputs["teacher data"] = self.data(run.teacher.data)
+                values["teacher"] |= _scale(run)
+        elif run.teacher is not None:
+            functions["run"] = "lskd.training.distill:run"
+            inputs["teacher"] = self.teacher_logits(run)
+        return self._job("train", run.title, values, inputs, functions)
+
+    def _given(self, run: Run) -> Job:
+        """A network in a user's own file."""
+        assert run.checkpoint is not None
+        file = run.checkpoint
+        try:
+            digest = file_digest(file.path)
+        except OSError as error:
+            raise UserError(
+                f"start.checkpoint: found {file.path!r}, which cannot be read ({error.strerror}); name a state dict, "
+                ".safetensors or .pt"
+            ) from None
+        values = run.spec | {"checkpoint": {"digest": digest, "keys": file.keys, "head": file.head}}
+        functions = {"run": "lskd.training.start:run", "model": model_entry(run.model)} | stream_entry(run.data)
+        job = self._job("train", run.title, values, {"data": self.data(run.data)}, functions)
+        job.place = file.path
+        return job
 
     def predict(self, run: Run) -> Job:
         """What a trained network says of the clean images."""
         key = ("predict", run)
         if key not in self._jobs:
-            self._jobs[key] = self._forward("predict", run, run.title, {})
+            self._jobs[key] = self._forward("predict", run, run.title, {}, {})
         return self._jobs[key]
 
     def teacher_logits(self, student: Run) -> Job:
         """The logits of a student's teacher on the images that the student sees, shared by all that see the same."""
         assert student.teacher is not None
-        assert isinstance(student.supervision, Distill)
-        teacher, slug = student.teacher, runs.store_slug(student)
+        assert student.recipe is not None
+        teacher, draws = student.teacher, runs.stored_draws(student)
+        slug = naming.store_slug(student, draws)
+        if draws != [0] and _scale(student):
+            slug = f"{slug}-for-{student.data.folder}"
         key = ("teacher_logits", teacher, slug)
         if key not in self._jobs:
-            draws = runs.stored_draws(student)
-            spec: dict[str, Any] = {"draws": draws[-1], "dtype": student.supervision.dtype}
+            values: Spec = {"draws": draws[-1], "dtype": student.supervision.dtype}
+            augmentations = []
             if draws != [0]:
-                spec |= {"augment": runs.augment_spec(student.recipe), "pixels": student.spec["pixels"]}
-            self._jobs[key] = self._forward("teacher_logits", teacher, f"{teacher.title}/{slug}", spec)
+                augmentations = student.recipe.augmentations
+                values |= {"augment": runs.augment_spec(student.recipe), "pixels": student.spec["pixels"]}
+                values |= _scale(student)
+            functions = augmentation_entries(augmentations)
+            self._jobs[key] = self._forward("teacher_logits", teacher, f"{teacher.title}/{slug}", values, functions)
         return self._jobs[key]
 
     def snapshots(self, run: Run, classes: list[str]) -> Job:
         """The logits of a run's snapshots on training images of two classes."""
         key = ("snapshots", run, tuple(classes))
         if key not in self._jobs:
-            spec: dict[str, Any] = {"classes": classes, "samples": PROBE_SAMPLES, "draws": PROBE_DRAWS}
-            spec |= {"augment": runs.augment_spec(run.recipe), "pixels": run.spec["pixels"]}
-            self._jobs[key] = self._forward("snapshots", run, f"{run.title}/snapshots", spec)
+            assert run.recipe is not None
+            augment = runs.augment_spec(run.recipe, mixes=False)
+            values: Spec = {"classes": classes, "samples": SNAPSHOT_SAMPLES, "draws": SNAPSHOT_DRAWS}
+            values |= {"augment": augment, "pixels": run.spec["pixels"]}
+            functions = augmentation_entries(augment)
+            self._jobs[key] = self._forward("snapshots", run, f"{run.title}/snapshots", values, functions)
         return self._jobs[key]
 
     def metrics(self, study: str, figure: str, family: str) -> Job:
@@ -138,21 +171,21 @@ class Catalogue:
         if key not in self._jobs:
             options = self.studies[study].figures[figure]
             members = self.shown(study, figure)
-            spec: dict[str, Any] = {"family": family}
-            if family == "complexity":
-                models = {runs.model_slug(member.run.model): member.run.model for member in members}
-                spec["models"] = {slug: runs.model_spec(model) for slug, model in models.items()}
+            values: Spec = {"family": family}
+            if family == registry.COMPLEXITY:
+                models = {naming.model_slug(member.run.model): member.run.model for member in members}
+                values["models"] = {slug: runs.model_spec(model) for slug, model in models.items()}
                 functions = {f"model {slug}": model_entry(model) for slug, model in models.items()}
                 inputs: dict[str, Job] = {}
                 functions["run"] = "lskd.inference.complexity:run"
             else:
-                metric = tables.METRICS[family]
-                spec["options"] = {key: value for key in metric.options if (value := getattr(options, key))}
-                spec["rows"] = [member.row for member in members]
+                metric = registry.METRICS[family]
+                values["options"] = options_of(options, metric.options)
+                values["rows"] = [member.row for member in members]
                 inputs = self._read_by(metric, members, study, figure)
                 functions = {"run": "lskd.metrics.measure:run", "measure": metric.entry}
             title = f"{self.studies[study].scale}/{study}/{figure}/{family}"
-            self._jobs[key] = self._job("metrics", title, spec, inputs, functions)
+            self._jobs[key] = self._job("metrics", title, values, inputs, functions)
         return self._jobs[key]
 
     def figure(self, study: str, figure: str) -> Job:
@@ -160,17 +193,17 @@ class Catalogue:
         key = ("figure", study, figure)
         if key not in self._jobs:
             options, scale = self.studies[study].figures[figure], self.studies[study].scale
-            kind = tables.FIGURES[options.kind]
-            spec: dict[str, Any] = {"kind": options.kind, "study": study, "figure": figure, "scale": scale}
-            spec["options"] = {name: value for name in kind.options if (value := getattr(options, name))}
-            spec["papers"] = _papers(study, *kind.papers)
+            kind = registry.FIGURES[options.kind]
+            values: Spec = {"kind": options.kind, "study": study, "figure": figure, "scale": scale}
+            values["options"] = options_of(options, kind.own_options)
+            values["papers"] = _papers(study, *kind.papers)
             inputs = {family: self.metrics(study, figure, family) for family in kind.families}
             functions = {"run": "lskd.figures.render:run", "table": f"{kind.module}:table"}
             functions["draw"] = f"{kind.module}:draw"
-            self._jobs[key] = self._job("figure", f"{scale}/{study}/{figure}", spec, inputs, functions)
+            self._jobs[key] = self._job("figure", f"{scale}/{study}/{figure}", values, inputs, functions)
         return self._jobs[key]
 
-    def _read_by(self, metric: tables.Metric, members: list[Member], study: str, figure: str) -> dict[str, Job]:
+    def _read_by(self, metric: registry.Metric, members: list[Member], study: str, figure: str) -> dict[str, Job]:
         """What a metric family reads: of each run, of its teacher where that counts, and the names of the classes."""
         inputs: dict[str, Job] = {}
         for member in members:
@@ -189,22 +222,20 @@ class Catalogue:
             return self.snapshots(run, classes_of_snapshots(where, self.studies[study].figures[figure], run))
         return self.train(run) if stage == "train" else self.predict(run)
 
-    def _forward(self, stage: str, run: Run, title: str, spec: dict[str, Any]) -> Job:
+    def _forward(self, stage: str, run: Run, title: str, values: Spec, functions: dict[str, str]) -> Job:
         """A job that runs a trained network over images."""
         inputs = {"data": self.data(run.data), "weights": self.train(run)}
-        functions = {"run": f"lskd.inference.{stage}:run", "model": model_entry(run.model)}
+        functions = functions | {"run": f"lskd.inference.{stage}:run", "model": model_entry(run.model)}
+        functions |= stream_entry(run.data)
         weights = {"model": runs.model_spec(run.model)} if stage == "snapshots" else self._used_weights(run)
-        return self._job(stage, title, spec | weights, inputs, functions)
+        return self._job(stage, title, values | weights, inputs, functions)
 
-    def _used_weights(self, run: Run) -> dict[str, Any]:
-        """The network and the weights file that stand for a run: its last epoch's, or the best on val."""
-        file = {"last": "model.safetensors", "best": "best.safetensors"}[run.recipe.select]
-        return {"model": runs.model_spec(run.model), "weights": file}
+    def _used_weights(self, run: Run) -> Spec:
+        """The network and the weights file that stand for a run."""
+        return {"model": runs.model_spec(run.model), "weights": run.used_file}
 
-    def _job(
-        self, stage: str, title: str, spec: dict[str, Any], inputs: dict[str, Job], functions: dict[str, str]
-    ) -> Job:
-        job = Job(stage, title, spec, inputs, functions, self.results)
+    def _job(self, stage: str, title: str, values: Spec, inputs: dict[str, Job], functions: dict[str, str]) -> Job:
+        job = Job(stage, title, values, inputs, functions, self.results)
         # two studies that ask for one run share it
         return self.by_folder.setdefault(job.below, job)
 
@@ -231,10 +262,10 @@ def _papers(*names: str) -> dict[str, str]:
 
 def classes_of_snapshots(where: str, figure: Figure, run: Run) -> list[str]:
     """The classes of a figure of mutual information, checked together with the run's recipe."""
-    classes = sorted(set(figure.classes))
+    classes = sorted(set(dict(figure)["classes"]))
     if len(classes) != 2:
         raise UserError(f"{where}.classes: found {len(classes)}, mutual information takes 2; name two classes")
-    if not run.recipe.snapshot_epochs:
+    if run.recipe is None or not run.recipe.snapshot_epochs:
         raise UserError(
             f"{where}: needs the course of training; give recipes.{run.recipe_name} some snapshot_epochs, or name"
             " groups whose recipe has them"
@@ -242,13 +273,36 @@ def classes_of_snapshots(where: str, figure: Figure, run: Run) -> list[str]:
     return classes
 
 
+def options_of(figure: Figure, options: Iterable[Option]) -> Spec:
+    """Those of a figure's options that are given."""
+    return {option.name: value for option in options if (value := getattr(figure, option.name))}
+
+
+def augmentation_entries(names: Iterable[str]) -> dict[str, str]:
+    """The functions of augmentations: of single images in their order, then the one that blends."""
+    entries = {}
+    for place, name in enumerate(names):
+        augmentation = registry.AUGMENTATIONS[name]
+        role = f"mix {name}" if augmentation.mixes else f"augment {place} {name}"
+        entries[role] = augmentation.entry
+    return entries
+
+
+def stream_entry(data: Data) -> dict[str, str]:
+    """The function by which images come that stay encoded."""
+    return {"stream": "lskd.data.streamed:streamed"} if data.used.get("stream") else {}
+
+
+def _scale(student: Run) -> Spec:
+    """How much larger than its student a teacher sees its images, where it does."""
+    assert student.teacher is not None
+    own, teachers = (run.data.used.get("image_size", 1) for run in (student, student.teacher))
+    return {} if own == teachers else {"scale": teachers / own}
+
+
 def model_entry(model: Model) -> str:
     """The function that builds a model."""
-    return tables.MODELS.get(model.name, tables.TORCHVISION)
-
-
-def loss_entry(run: Run) -> str:
-    """The function of a run's loss."""
-    if isinstance(run.supervision, Labels):
-        return tables.LOSSES["smoothed_cross_entropy" if run.supervision.label_smoothing else "cross_entropy"]
-    return tables.LOSSES[run.supervision.loss]
+    if model.name in registry.MODELS:
+        return registry.MODELS[model.name].entry
+    library = registry.TIMM if model.name.startswith(registry.TIMM_PREFIX) else registry.TORCHVISION
+    return library.entry

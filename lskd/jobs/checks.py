@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lskd.data import pictures
+from lskd.data import layouts
 from lskd.errors import UserError
 from lskd.jobs.job import Job
+from lskd.study import registry
 
 if TYPE_CHECKING:
     from lskd.jobs.plan import Plan
@@ -25,8 +26,8 @@ def verdicts(plan: "Plan") -> None:
                 )
 
 
-def images(pending: list[Job]) -> None:
-    """A user's own images, looked at where they are still to be read."""
+def own_data(pending: list[Job]) -> None:
+    """A user's own data, looked at where they are still to be read."""
     for job in pending:
-        if job.stage == "data" and job.spec["dataset"] == "imagefolder":
-            pictures.check(Path(job.place))
+        if job.stage == "data" and registry.DATASETS[job.spec["dataset"]].is_own:
+            layouts.check(job.spec["dataset"], Path(job.place))

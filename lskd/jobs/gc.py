@@ -91,11 +91,12 @@ def _add(study: Study, results: Results, all_named: Named) -> None:
         all_named.notes.append(f"note: {study.study} at scale {study.scale}: kept by name, not planned ({problem})")
 
 
-def _behind(run: runs.Run | None) -> Iterator[runs.Run]:
-    """A run, its teacher, and so on."""
-    while run:
-        yield run
-        run = run.teacher
+def _behind(run: runs.Run) -> Iterator[runs.Run]:
+    """A run, its teacher, its start, and so on."""
+    yield run
+    for above in (run.teacher, run.start):
+        if above is not None:
+            yield from _behind(above)
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ FILES = {  # every file that a stage writes, beside the record that seals them
     "teacher_logits": ("logits.parquet",),
     "snapshots": ("snapshots.parquet",),
     "metrics": ("metrics.parquet",),
-    "figure": tuple(f"figure.{ending}" for ending in ("png", "html", "svg", "pdf", "csv", "md", "tex")),
+    "figure": tuple(f"figure.{ending}" for ending in ("png", "html", "svg", "pdf", "csv", "md", "tex", "json")),
 }
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lskd.errors import UserError
+from lskd.figures import study_page
 from lskd.io.atomic import atomic, sweep, write_text
 from lskd.io.seal import checked, read_record, sealed
 from lskd.jobs import checks, why
@@ -34,7 +35,7 @@ class Plan:
         self.want(names)
         checks.verdicts(self)
         self.pending = self.to_do()
-        checks.images(self.pending)
+        checks.own_data(self.pending)
 
     def want(self, names: Iterable[str]) -> None:
         """Set what is asked for: targets by name, results by a path; without these the study of the config."""
@@ -96,7 +97,7 @@ class Plan:
         return self.results.root / JOBS / f"{folder[-10:]}.json"
 
     def publish(self) -> None:
-        """Put what people open by name in place: the figures that are asked for, as far as they are made.
+        """Put what people open by name in place: the figures asked for, as far as made, and their study's page.
 
         A published file that is of another address is published anew. Raises UserError, after all the others are
         published, for what is damaged or cannot be written.
@@ -111,6 +112,8 @@ class Plan:
                     errors.append(str(error))
         if errors:
             raise UserError(errors[0] + (f" (and {len(errors) - 1} more)" if errors[1:] else ""))
+        for study in self._asked_studies():
+            self._publish_page(study)
 
     def published(self, study: str, figure: str) -> Path:
         """Where a figure is found by name, without ending."""
@@ -125,6 +128,47 @@ class Plan:
                 with atomic(target) as tmp:
                     tmp.write_bytes(content)
         sweep(stem.parent)
+
+    def _asked_studies(self) -> list[str]:
+        return list(dict.fromkeys(study for study, _ in self.wanted))
+
+    def _publish_page(self, study: str) -> None:
+        """The page of a study, with all its figures that are made, asked for now or before."""
+        drawn, missing = self._drawn(study)
+        if drawn:
+            text = study_page.study_page(self._title(study), [study_page.read(job.folder) for job in drawn], missing)
+            path = self.published(study, "index").with_suffix(".html")
+            if not path.exists() or path.read_bytes() != text.encode():
+                write_text(path, text)
+
+    def _drawn(self, study: str) -> tuple[list[Job], list[str]]:
+        """The jobs of a study's figures that are made, and the names of the others."""
+        drawn, missing = [], []
+        for figure in self.catalogue.studies[study].figures:
+            try:
+                job = self.catalogue.figure(study, figure)
+            except UserError:  # of a figure that was not asked for, such as one whose data is gone
+                missing.append(figure)
+                continue
+            if all(path.exists() for path in job.paths):
+                drawn.append(job)
+            else:
+                missing.append(figure)
+        return drawn, missing
+
+    def opening(self) -> str:
+        """What Snakemake's report opens on: each study that is asked for, with its figures that are, as HTML."""
+        studies = []
+        for study in self._asked_studies():
+            jobs = [self.catalogue.figure(name, figure) for name, figure in self.wanted if name == study]
+            drawings = [study_page.read(job.folder) for job in jobs]
+            pictures = [str(job.folder / "figure.png") for job in jobs]
+            studies.append(study_page.opening(self._title(study), drawings, pictures))
+        return "\n".join([study_page.report_style(), *studies])
+
+    def caption(self, folder: str) -> str:
+        """What Snakemake's report says beside a figure, as HTML."""
+        return study_page.caption(study_page.read(self.results.root / ROOMS["figure"] / folder))
 
     def announcement(self) -> list[str]:
         """What is planned and why, what stands by trust, and what was left alone."""
@@ -154,9 +198,9 @@ class Plan:
         """What tells a figure's entries in the report apart."""
         scale, name, figure = folder[:-11].split("/")
         study = self.catalogue.studies[name]
-        groups = study.teachers | study.baselines
-        alphas = sorted({alpha for group in groups.values() for alpha in group.label_smoothing})
-        degrees = sorted({T for group in study.students.values() for T in group.temperature})
+        rows = [member.row for member in self.catalogue.members(name)]
+        alphas = sorted({row["label_smoothing"] for row in rows})
+        degrees = sorted({row["temperature"] for row in rows if row["temperature"] is not None})
         return {
             "figure": figure,
             "alpha": ", ".join(f"{alpha:g}" for alpha in alphas),
@@ -172,7 +216,10 @@ class Plan:
 
     def heading(self, folder: str) -> str:
         """A study's title in the report; no job depends on it."""
-        study = self.catalogue.studies[folder.split("/")[1]]
+        return self._title(folder.split("/")[1])
+
+    def _title(self, name: str) -> str:
+        study = self.catalogue.studies[name]
         return study.name or study.study
 
     def costs(self) -> list[tuple[str, float, Path]]:

@@ -1,21 +1,20 @@
 """Networks made from specs and files, and what they say of images."""
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
-from lskd.data.augment import augment, normalise
-from lskd.data.prepared import Split
-from lskd.errors import UserError, mend
-from lskd.io.atomic import atomic
+from lskd.data.augment import CLEAN, Augmentation
+from lskd.data.sources import NONE, Source
+from lskd.errors import UserError
+from lskd.io.tensors import load_tensors
 
 BLOCK = 512  # images that one forward pass takes where the order does not matter
+Build = Callable[..., torch.nn.Module]
+"""From the number of classes, the shape of an image (C, H, W) and a model's options to a network."""
 
 
 def be_deterministic(device: torch.device) -> None:
@@ -26,20 +25,15 @@ def be_deterministic(device: torch.device) -> None:
     torch.backends.cudnn.benchmark = device.type == "cuda"
 
 
-def new_model(
-    build: Callable[..., torch.nn.Module], model: dict[str, Any], split: Split, device: torch.device
-) -> torch.nn.Module:
-    """The network of a spec's `model` for the images and classes of `split`; initialised on the CPU, then moved."""
-    shape = tuple(split.images_nchw.shape[1:])
+def new_model(build: Build, model: dict[str, Any], source: Source) -> torch.nn.Module:
+    """The network of a spec's `model` for a source's images and classes; initialised on the CPU, then moved."""
     options = {key: value for key, value in model.items() if key != "name"}
-    return build(len(split.classes), shape, **options).to(device)
+    return build(len(source.classes), source.shape, **options).to(source.device)
 
 
-def load_model(
-    build: Callable[..., torch.nn.Module], model: dict[str, Any], split: Split, device: torch.device, path: Path
-) -> torch.nn.Module:
+def load_model(build: Build, model: dict[str, Any], source: Source, path: Path) -> torch.nn.Module:
     """A trained network from its weights file, in evaluation mode; UserError where the file does not fit."""
-    return set_weights(new_model(build, model, split, device), load_tensors(path), path)
+    return set_weights(new_model(build, model, source), load_tensors(path), path)
 
 
 def set_weights(network: torch.nn.Module, tensors: dict[str, torch.Tensor], path: Path) -> torch.nn.Module:
@@ -60,50 +54,33 @@ def weights(network: torch.nn.Module) -> dict[str, torch.Tensor]:
     }
 
 
-def write_tensors(path: Path, tensors: dict[str, torch.Tensor], origin: dict[str, Any]) -> None:
-    """Write CPU tensors as safetensors with where they come from, atomically."""
-    with atomic(path) as tmp:
-        save_file(tensors, tmp, {"lskd": json.dumps(origin, sort_keys=True)})
-
-
-def load_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a safetensors file, on the CPU; UserError where it is missing or damaged."""
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"{path}: missing or damaged weights ({error}); {mend(path)}") from None
-
-
 def blocks(samples: int) -> list[torch.Tensor]:
     """All samples in order, in blocks of one forward pass."""
     return list(torch.arange(samples).split(BLOCK))
 
 
-def pixels(split: Split, ids_n: torch.Tensor, view: int, key: int, drawn: dict[str, Any]) -> torch.Tensor:
-    """The normalised pixels [N, C, H, W] of samples at a view; `drawn` holds crop_padding and flip."""
-    images_nchw = augment(split.images_nchw[ids_n], ids_n, view, key, **drawn)
-    return normalise(images_nchw, split.mean_c, split.std_c)
-
-
 @torch.no_grad()
 def all_logits(
-    network: torch.nn.Module, split: Split, view: int, key: int, drawn: dict[str, Any], batches: list[torch.Tensor]
+    network: torch.nn.Module,
+    source: Source,
+    ids: Sequence[torch.Tensor],
+    draw: int = CLEAN,
+    augmentation: Augmentation = NONE,
 ) -> torch.Tensor:
-    """Logits [N, K] on the CPU of every sample of a split at a view, forwarded in `batches` of sample indices."""
-    device = split.labels_n.device
-    found = [network(pixels(split, ids_n.to(device), view, key, drawn)) for ids_n in batches]
-    return torch.cat(found).cpu()[torch.cat(batches).argsort()]
+    """Logits [N, K] on the CPU at an augmentation draw, ascending by sample, forwarded in batches of sample indices."""
+    batches = source.batches([ids_n.to(source.device) for ids_n in ids], draw, augmentation)
+    logits_nk = torch.cat([network(batch.inputs) for batch in batches]).cpu()
+    return logits_nk[torch.cat(list(ids)).argsort()]
 
 
 @torch.no_grad()
-def evaluate(network: torch.nn.Module, split: Split) -> tuple[float, float]:
-    """Mean cross-entropy in nats and top-1 accuracy of a network in evaluation mode, on the clean images of a split."""
+def evaluate(network: torch.nn.Module, source: Source) -> tuple[float, float]:
+    """Mean cross-entropy in nats and top-1 accuracy of a network in evaluation mode, on a source's clean images."""
     network.eval()
-    sums = torch.zeros(2, dtype=torch.float64, device=split.labels_n.device)
-    for ids_n in blocks(len(split.labels_n)):
-        ids_n = ids_n.to(split.labels_n.device)
-        logits_nk, labels_n = network(pixels(split, ids_n, 0, 0, {})), split.labels_n[ids_n]
-        sums[0] += F.cross_entropy(logits_nk, labels_n, reduction="sum")
-        sums[1] += (logits_nk.argmax(1) == labels_n).sum()
-    loss, top1 = (sums / len(split.labels_n)).tolist()
+    sums = torch.zeros(2, dtype=torch.float64, device=source.device)
+    for batch in source.batches([ids_n.to(source.device) for ids_n in blocks(len(source))]):
+        logits_nk = network(batch.inputs)
+        sums[0] += F.cross_entropy(logits_nk, batch.targets, reduction="sum")
+        sums[1] += (logits_nk.argmax(1) == batch.targets).sum()
+    loss, top1 = (sums / len(source)).tolist()
     return loss, top1

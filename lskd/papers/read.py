@@ -175,13 +175,13 @@ def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
         raise UserError(f"papers: unknown columns {sorted(unknown)}, allowed are {', '.join(TEXT + NUMBERS + FLAGS)}")
     columns: dict[str, Any] = {}
     for name in (*TEXT, *NUMBERS, *FLAGS):
-        found = [row.get(name, MISSING) for row in rows]
+        texts = [row.get(name, MISSING) for row in rows]
         if name in TEXT:
-            columns[name] = pd.Series(["" if v == MISSING else v for v in found], dtype="str")
+            columns[name] = pd.Series(["" if v == MISSING else v for v in texts], dtype="str")
         elif name in NUMBERS:
-            columns[name] = pd.Series([float("nan") if v == MISSING else float(v) for v in found], dtype="float64")
+            columns[name] = pd.Series([float("nan") if v == MISSING else float(v) for v in texts], dtype="float64")
         else:
-            columns[name] = pd.Series([{"yes": True, "no": False}.get(v) for v in found], dtype="boolean")
+            columns[name] = pd.Series([{"yes": True, "no": False}.get(v) for v in texts], dtype="boolean")
     frame = pd.DataFrame(columns)
     smoothing = frame["label_smoothing"]
     frame["smoothed"] = frame["smoothed"].mask(frame["smoothed"].isna() & smoothing.notna(), smoothing > 0)

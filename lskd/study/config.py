@@ -1,38 +1,22 @@
-"""The config's keys: types, defaults and ranges. No other file knows them; lskd/study/reading.py reads them.
+"""The config's keys: types, defaults and ranges. lskd/study/reading.py reads them, docs/config.md shows them.
 
-A result's spec holds every field that it uses, at its value, so that a changed default is a changed spec. A plain field
-is always used. `off(x)`: at x it does nothing, by definition, and is left out, so that a new option leaves old results
-alone. `used_with(other=...)`: it is used only beside these values of another field. `outside`: it changes where things
-lie, how fast they go or what they are called, never what comes out, and is part of no spec.
+The options of data sets, models, ways of teaching, augmentations, schedules, optimisers and figures stand with these in
+the registry, and become fields here: a class that ends in Fields has those that every entry shares.
 """
 
 import json
 import os.path
 import re
-from difflib import get_close_matches
-from functools import cached_property
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 
-from lskd.study import registry as tables
+from lskd.data.kinds import kind_of
+from lskd.study import registry
+from lskd.study.options import Ascending, Axis, Section, Smoothing, nearest, off, one_of, outside, with_options
 from lskd.study.runtime import Runtime
-
-
-def outside(default: Any = ..., **limits: Any) -> Any:
-    """A field that no spec names: it cannot change a result."""
-    return Field(default, json_schema_extra={"used": "never"}, **limits)
-
-
-def off(value: Any, default: Any, **limits: Any) -> Any:
-    """A field that a spec names unless it has `value`, at which it does nothing."""
-    return Field(default, json_schema_extra={"off": value}, **limits)
-
-
-def used_with(default: Any, beside: dict[str, list[str]], **limits: Any) -> Any:
-    """A field that a spec names only where each field in `beside` has one of these values."""
-    return Field(default, json_schema_extra={"used_with": beside}, **limits)  # type: ignore[dict-item]
 
 
 def _slug(name: str) -> str:
@@ -41,82 +25,48 @@ def _slug(name: str) -> str:
     return name
 
 
-def _sorted_unique(values: list[Any]) -> list[Any]:
-    if len(set(values)) != len(values):
-        raise ValueError("a value stands twice in this list; name each once")
-    return sorted(values)
-
-
-def _as_list(value: Any) -> Any:
-    return value if isinstance(value, list) or value is None else [value]
-
-
 def _known_model(name: str) -> str:
-    known = [*tables.MODELS, *tables.TORCHVISION_NAMES]
-    if name not in known:
-        near = ", ".join(get_close_matches(name, known, 3)) or ", ".join(tables.MODELS)
-        raise ValueError(
-            f"no such model; own: {', '.join(tables.MODELS)}, or any torchvision classifier (near: {near})"
-        )
-    return name
+    if name in registry.MODELS or name in registry.TORCHVISION_NAMES or name.startswith(registry.TIMM_PREFIX):
+        return name
+    near = nearest(name, [*registry.MODELS, *registry.TORCHVISION_NAMES]).partition("; ")[2]
+    own = ", ".join(registry.MODELS)
+    raise ValueError(
+        f"no such model; own: {own}, or any torchvision classifier, or {registry.TIMM_PREFIX}NAME"
+        + (f"; {near}" if near else "")
+    )
 
 
 Name = Annotated[str, AfterValidator(_slug)]
 Folder = Annotated[str, Field(min_length=1), AfterValidator(os.path.expanduser)]
 ModelName = Annotated[str, AfterValidator(_known_model)]
-Smoothing = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
-Temperature = Annotated[float, Field(gt=0, le=1e4, allow_inf_nan=False)]
-Weight = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-T = TypeVar("T")
-Axis = Annotated[list[T], BeforeValidator(_as_list), Field(min_length=1), AfterValidator(_sorted_unique)]
-Epoch = Annotated[int, Field(ge=1)]
-
-
-class Section(BaseModel):
-    """A part of the config: immutable, no unknown keys, no silent conversion of types."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    @cached_property
-    def used(self) -> dict[str, Any]:
-        """The fields that a result uses, each at its value."""
-        return {key: getattr(self, key) for key in type(self).model_fields if _is_used(self, key)}
-
-    def model_copy(self, **options: Any) -> Self:
-        """A copy, which has uses of its own."""
-        copy = super().model_copy(**options)
-        copy.__dict__.pop("used", None)
-        return copy
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 def data_keys(value: Any) -> Any:
-    """A data set's name, or the path of a folder of pictures, as the keys that it is short for."""
+    """A data set's name, or the path of a user's own, as the keys that it is short for."""
     if not isinstance(value, str):
         return value
-    return {"dataset": value} if value in tables.DATASETS else {"dataset": "imagefolder", "root": value}
+    return {"dataset": value} if value in registry.DATASETS else {"dataset": kind_of(Path(value)), "root": value}
 
 
 def folder_name(root: str) -> str:
-    """The name under results/ of a folder of pictures."""
-    return re.sub(r"[^A-Za-z0-9_.+-]+", "-", Path(root).name).strip("-.") or "pictures"
+    """The name under results/ of a user's own data set."""
+    path = Path(root)
+    return re.sub(r"[^A-Za-z0-9_.+-]+", "-", path.stem if path.suffix == ".npz" else path.name).strip("-.") or "images"
 
 
-class Data(Section):
-    """A data set and how it is split; `val` is a fixed stratified part of train."""
+class DataFields(Section):
+    """A data set and how it is split; `val` is a fixed stratified part of train, unless the data come with one."""
 
-    dataset: Literal["digits", "mnist", "fashion_mnist", "cifar10", "cifar100", "imagefolder"] = "digits"
+    dataset: one_of("data set", registry.DATASETS) = "digits"  # type: ignore[valid-type]
     name: Name | Literal[""] = outside("", description="folder under results/; the dataset's name unless given")
-    root: Folder = outside("data", description="where the files lie; imagefolder: the folder of pictures")
-    val_fraction: float = Field(0.15, gt=0, lt=0.5)
-    test_fraction: float = used_with(
-        0.2,
-        {"dataset": ["digits", "imagefolder"]},
-        gt=0,
-        lt=0.5,
-        description="digits, and imagefolder without a test folder",
+    root: Folder = outside("data", description="where the files lie; of a user's own data: the folder or file itself")
+    val_fraction: float = Field(0.15, gt=0, lt=0.5, description="part of train that becomes val")
+    mean: list[Annotated[float, Field(ge=0, le=1)]] = off(
+        [], [], description="of each channel, subtracted, of pixels in 0..1; that of train unless given"
     )
-    image_size: int = used_with(
-        64, {"dataset": ["imagefolder"]}, ge=8, le=1024, description="imagefolder: pixels of the square crop"
+    std: list[Annotated[float, Field(gt=0, le=1)]] = off(
+        [], [], description="of each channel, divided by; that of train unless given"
     )
 
     @model_validator(mode="before")
@@ -126,177 +76,220 @@ class Data(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.dataset == "imagefolder" and self.folder in tables.DATASETS:
+        if self.is_own and self.folder in registry.DATASETS:
             raise ValueError(
                 f"a folder called {self.folder} would share its results with {self.folder}; give a name: too"
             )
+        if len(self.mean) != len(self.std) or len(self.mean) not in (0, 1, 3):
+            raise ValueError(f"mean and std are given together, 1 or 3 of each; found {self.mean} and {self.std}")
         return self
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the data are a user's own."""
+        return registry.DATASETS[self.dataset].is_own
 
     @property
     def folder(self) -> str:
         """The data set's folder under results/."""
-        if self.name or self.dataset != "imagefolder":
-            return self.name or self.dataset
-        return folder_name(self.root)
+        return self.name or (folder_name(self.root) if self.is_own else self.dataset)
 
 
-class Model(Section):
-    """A network by name; `width` is channels of the first layer (hidden units of an mlp)."""
+class ModelFields(Section):
+    """A network by name: one of lskd's own, a torchvision classifier, or timm/NAME."""
 
     name: ModelName
-    width: int | None = off(None, None, ge=1, le=4096)
-    dropout: float = off(0.0, 0.0, ge=0, lt=1)
 
     @model_validator(mode="before")
     @classmethod
     def _short_form(cls, value: Any) -> Any:
         return {"name": value} if isinstance(value, str) else value
 
-    @model_validator(mode="after")
-    def _options_exist(self) -> Self:
-        if self.name not in tables.MODELS and (self.width is not None or self.dropout):
-            raise ValueError(f"torchvision's {self.name} takes neither width nor dropout; leave them out")
-        if self.dropout and self.name not in ("mlp", "alexnet_cifar"):
-            raise ValueError("dropout is for mlp and alexnet_cifar; leave it out")
-        return self
 
-
-class Recipe(Section):
+class RecipeFields(Section):
     """How a network is trained. lr is multiplied along the schedule; one unit of it is an epoch."""
 
-    epochs: int = Field(30, ge=1, le=10000)
-    batch_size: int = Field(128, ge=1)
-    optimizer: Literal["sgd", "adam"] = "sgd"
-    lr: float = Field(0.1, gt=0, allow_inf_nan=False)
-    momentum: float = Field(0.9, ge=0, lt=1, description="adam: beta 1")
-    weight_decay: float = Field(5e-4, ge=0, lt=1)
-    schedule: Literal["constant", "step", "multistep", "cosine", "linear"] = "cosine"
-    nesterov: bool = off(False, False)
-    warmup_epochs: int = off(0, 0, ge=0)
-    step_epochs: int = used_with(30, {"schedule": ["step"]}, ge=1, description="step: epochs between two decays")
-    milestones: list[Epoch] = used_with(
-        [], {"schedule": ["multistep"]}, description="multistep: epochs at whose start lr decays"
+    epochs: int = Field(30, ge=1, le=10000, description="passes over train")
+    batch_size: int = Field(128, ge=1, le=2**20, description="samples of a step")
+    optimizer: one_of("optimizer", registry.OPTIMIZERS) = "sgd"  # type: ignore[valid-type]
+    lr: float = Field(0.1, gt=0, le=1e6, allow_inf_nan=False, description="learning rate after warm-up")
+    weight_decay: float = Field(5e-4, ge=0, lt=1, description="L2, of every parameter")
+    schedule: one_of("schedule", registry.SCHEDULES) = "cosine"  # type: ignore[valid-type]
+    warmup_epochs: int = off(0, 0, ge=0, description="epochs in which lr rises linearly")
+    grad_clip: float = off(0.0, 0.0, ge=0, allow_inf_nan=False, description="largest gradient norm; 0 is off")
+    loss_scale: float = off(
+        1.0, 1.0, gt=0, le=1e6, allow_inf_nan=False, description="the loss is multiplied by this (Mueller A.2: 3)"
     )
-    decay: float = used_with(
-        0.1, {"schedule": ["step", "multistep"]}, gt=0, lt=1, description="step, multistep: the factor"
-    )
-    grad_clip: float = off(0.0, 0.0, ge=0, description="largest gradient norm; 0 is off")
-    loss_scale: float = off(1.0, 1.0, gt=0, description="the loss is multiplied by this (Mueller A.2: 3)")
     amp: Literal["none", "bfloat16", "float16"] = off("none", "none", description="precision of the forward pass")
-    crop_padding: int = off(0, 0, ge=0, le=64, description="random shift by up to so many pixels")
-    flip: bool = off(False, False)
     select: Literal["last", "best"] = outside("last", description="which epoch is used: the last, or the best on val")
-    snapshot_epochs: list[Annotated[int, Field(ge=0)]] = off([], [], description="epochs at whose end weights are kept")
+    snapshot_epochs: Ascending[Annotated[int, Field(ge=0)]] = off(
+        [], [], description="epochs at whose end weights are kept"
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
+        options = dict(self)
         if self.warmup_epochs >= self.epochs:
             raise ValueError(f"warmup_epochs {self.warmup_epochs} must be less than epochs {self.epochs}")
-        if (self.schedule == "multistep") != bool(self.milestones):
-            raise ValueError("milestones belong to schedule multistep, which needs them")
-        if self.nesterov and (self.optimizer != "sgd" or self.momentum == 0):
-            raise ValueError("nesterov needs optimizer sgd with momentum > 0")
+        if options["nesterov"] and not options["momentum"]:
+            raise ValueError("nesterov needs momentum > 0")
         for name in ("milestones", "snapshot_epochs"):
-            values = getattr(self, name)
-            if values != sorted(set(values)) or (values and values[-1] > self.epochs):
-                raise ValueError(f"{name} {values} must be ascending epochs, none above epochs {self.epochs}")
+            if any(epoch > self.epochs for epoch in options[name] or []):
+                raise ValueError(f"{name} {options[name]}: none may be above epochs {self.epochs}")
+        if len(self.mixes) > 1:
+            raise ValueError(f"{' and '.join(self.mixes)}: one of them at most; set the other to 0")
         return self
 
+    @property
+    def augmentations(self) -> list[str]:
+        """The names of those that are on, in the order in which they are applied."""
+        return [name for name in registry.AUGMENTATIONS if name in self.used]
 
-class Labels(Section):
-    """Supervision by labels; uniform: alpha/K on each class (Mueller), others: alpha/(K-1) on the others (Shen)."""
+    @property
+    def mixes(self) -> list[str]:
+        """The names of those that are on and blend images."""
+        return [name for name in self.augmentations if registry.AUGMENTATIONS[name].mixes]
 
-    label_smoothing: Smoothing = 0.0
-    smoothing: Literal["uniform", "others"] = "uniform"
+
+class FigureFields(Section):
+    """A figure or table of the study: its kind, the groups it shows (all unless given) and what it looks at."""
+
+    kind: one_of("kind", registry.FIGURES)  # type: ignore[valid-type]
+    groups: list[Name] = Field([], description="groups whose runs are shown; all unless given")
 
 
-class Variant(Section):
-    """How a student learns from its teacher's logits, whatever T and weight; formulas: lskd/supervision/losses.py."""
+SUPERVISIONS = registry.supervisions()
+BY_LABELS = {name: way for name, way in SUPERVISIONS.items() if not way.needs_teacher}
+BY_TEACHER = {name: way for name, way in SUPERVISIONS.items() if way.needs_teacher}
+Draws = Literal["epochs", "online"] | Annotated[int, Field(ge=1, le=10000)]
 
-    loss: Literal["kd", "logit_mse"] = "kd"
-    t_squared: bool = used_with(True, {"loss": ["kd"]})
-    soften_student: bool = used_with(True, {"loss": ["kd"]})
-    reduction: Literal["batchmean", "mean"] = used_with("batchmean", {"loss": ["kd"]})
-    views: Literal["epochs", "online"] | Annotated[int, Field(ge=1, le=10000)] = "epochs"
-    dtype: Literal["float32", "float16"] = "float32"
+
+class SupervisionFields(Section):
+    """How one run is taught; a way that needs a teacher also tells how the teacher's logits come."""
+
+    way: one_of("supervision", SUPERVISIONS) = "labels"  # type: ignore[valid-type]
+    draws: Draws | None = off(None, None)
+    dtype: Literal["float32", "float16"] = off("float32", "float32")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The arguments of the loss beyond logits and targets."""
+        return {option.name: getattr(self, option.name) for option in SUPERVISIONS[self.way].options}
+
+
+if TYPE_CHECKING:  # to mypy each is what its entries share
+    Data = DataFields
+    Model = ModelFields
+    Recipe = RecipeFields
+    Figure = FigureFields
+    Supervision = SupervisionFields
+else:
+    Data = with_options(DataFields, {"dataset": registry.DATASETS})
+    Model = with_options(ModelFields, {"name": registry.MODELS})
+    Recipe = with_options(
+        RecipeFields,
+        {"schedule": registry.SCHEDULES, "optimizer": registry.OPTIMIZERS},
+        [augmentation.option for augmentation in registry.AUGMENTATIONS.values()],
+    )
+    Figure = with_options(FigureFields, {"kind": registry.FIGURES})
+    Supervision = with_options(SupervisionFields, {"way": SUPERVISIONS})
+
+
+class Start(Section):
+    """Where a network's weights come from: another group's runs, or files of your own. Unless given, from scratch."""
+
+    run: Name | None = Field(None, description="a group: the run of the same seed, and label smoothing if it has it")
+    checkpoint: Folder | None = Field(
+        None,
+        description="a state dict, .safetensors or weights-only .pt; {seed} and {label_smoothing} stand for the run's",
+    )
+    keys: dict[str, str] = Field({}, description="regular expressions in the names of weights, and what replaces them")
+    head: Literal["keep", "new"] = Field("keep", description="new: the last layer starts afresh, for other classes")
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.views == "online" and self.dtype != "float32":
-            raise ValueError("views online stores no logits; leave dtype out")
+        if (self.run is None) == (self.checkpoint is None):
+            raise ValueError("give one of run (a group) and checkpoint (a file)")
+        if self.keys and self.checkpoint is None:
+            raise ValueError("keys is for a checkpoint; leave it out")
+        for pattern in self.keys:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"keys: {pattern!r} is no regular expression ({error})") from None
+        _check_places(self.checkpoint or "")
         return self
 
 
-class Distill(Variant):
-    """Supervision by a teacher's logits."""
+def _check_places(path: str) -> None:
+    """Refuse a place in a checkpoint's path that nothing stands for."""
+    for place in re.findall(r"\{[^{}]*\}?|\}", path):
+        if place not in ("{seed}", "{label_smoothing}"):
+            raise ValueError(f"found {place} in checkpoint; {{seed}} and {{label_smoothing}} are known")
 
-    temperature: Temperature = used_with(..., {"loss": ["kd"]})
-    soft_weight: Weight = 1.0
 
-
-class Trained(Section):
-    """A group of networks trained on labels: one per label_smoothing and seed."""
+class TrainedFields(Section):
+    """A group of networks trained on labels, or given as checkpoints: one per label_smoothing and seed."""
 
     model: Model
-    recipe: Name
-    label_smoothing: Axis[Smoothing] = [0.0]
-    smoothing: Literal["uniform", "others"] = "uniform"
-    data: Data | None = None
+    recipe: Name | None = Field(None, description="a recipe's name; a checkpoint that is used as it is needs none")
+    supervision: one_of("supervision of teachers and baselines", BY_LABELS) = "labels"  # type: ignore[valid-type]
+    data: Data | None = Field(None, description="its own data; the study's unless given")
+    start: Start | None = Field(None, description="where its weights come from")
+
+    @model_validator(mode="after")
+    def _is_trained(self) -> Self:
+        if self.recipe is None and (self.start is None or self.start.checkpoint is None):
+            raise ValueError("recipe is missing; name one, or give start.checkpoint for a network that is trained")
+        return self
 
 
-class Distilled(Variant):
-    """A group of students: one per run of `teacher`, temperature, soft_weight and seed."""
+class DistilledFields(Section):
+    """A group of students: one per run of `teacher`, and value of each option given as a list."""
 
-    teacher: Name
+    teacher: Name = Field(description="the group that teaches")
     model: Model
     recipe: Name
-    temperature: Axis[Temperature]
+    supervision: one_of("supervision of students", BY_TEACHER) = "kd"  # type: ignore[valid-type]
     label_smoothing: Axis[Smoothing] | None = Field(None, description="of which teachers; all unless given")
-    soft_weight: Axis[Weight] = [1.0]
+    draws: Draws = Field(
+        "epochs",
+        description="augmentation draws of which the teacher's logits are stored: one each epoch; that many, in turn; "
+        "1: the clean image; online: none, the teacher runs beside its student",
+    )
+    dtype: Literal["float32", "float16"] = Field("float32", description="in which logits are stored")
+    data: Data | None = Field(None, description="the teacher's data at another image_size, mean or std")
+    start: Start | None = Field(None, description="where its weights come from")
 
     @model_validator(mode="after")
-    def _options_exist(self) -> Self:
-        options = (self.temperature, self.t_squared, self.soften_student, self.reduction)
-        if self.loss == "logit_mse" and options != ([1.0], True, True, "batchmean"):
-            raise ValueError("logit_mse: temperature must be 1; leave out t_squared, soften_student and reduction")
+    def _fits(self) -> Self:
+        if self.draws == "online" and self.dtype != "float32":
+            raise ValueError("draws online stores no logits; leave dtype out")
         return self
 
 
-class Figure(Section):
-    """A figure or table of the study: its kind, the groups it shows (all unless given) and what it looks at."""
-
-    kind: str
-    groups: list[Name] = []
-    classes: list[str] = Field([], description="class names that the figure is about")
-    targets: list[str] = Field([], description="target classes of the diffusion index; all unless given")
-    similar: dict[str, list[str]] = Field({}, description="each target's similar classes; measured unless given")
-    temperatures: list[Temperature] = Field([], description="of the students, or of the softened teachers, shown")
-    t1: Temperature | None = Field(None, description="of the diffusion index; the T nearest to 1 unless given")
-    t2: Temperature | None = Field(None, description="of the diffusion index; the T nearest to 3 unless given")
-
-    @model_validator(mode="after")
-    def _known(self) -> Self:
-        if self.kind not in tables.FIGURES:
-            near = get_close_matches(self.kind, tables.FIGURES, 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise ValueError(f"no such kind {self.kind!r}; allowed: {', '.join(sorted(tables.FIGURES))}{hint}")
-        return self
+if TYPE_CHECKING:
+    Trained = TrainedFields
+    Distilled = DistilledFields
+else:
+    Trained = with_options(TrainedFields, {"supervision": BY_LABELS}, axes=True)
+    Distilled = with_options(DistilledFields, {"supervision": BY_TEACHER}, axes=True)
 
 
 class Study(Section):
     """One study: what is trained, on which data, with which seeds, and what is drawn."""
 
     study: Name = Field(description="the folder of its figures under results/figures/<scale>/")
-    name: str = Field("", description="its title in the report; free text")
-    scale: Literal["demo", "small", "paper"] = "demo"
-    seeds: Axis[Annotated[int, Field(ge=0, lt=2**31)]] = [0, 1, 2]
+    name: str = Field("", max_length=200, description="its title in the report; free text")
+    scale: Literal["demo", "small", "paper"] = Field("demo", description="which of `scales` is laid over the rest")
+    seeds: Annotated[Axis[Seed], Field(max_length=1000)] = Field([0, 1, 2], description="each run is made for each")
     data: Data = Data()
-    recipes: dict[Name, Recipe] = Field(min_length=1)
-    teachers: dict[Name, Trained] = Field(min_length=1)
-    baselines: dict[Name, Trained] = {}
-    students: dict[Name, Distilled] = {}
-    figures: dict[Name, Figure] = Field(min_length=1)
-    runtime: Runtime = Runtime()
+    recipes: dict[Name, Recipe] = Field(min_length=1, description="how networks are trained, by name")
+    teachers: dict[Name, Trained] = Field(min_length=1, description="groups of networks that may teach, by name")
+    baselines: dict[Name, Trained] = Field({}, description="groups to compare with, by name")
+    students: dict[Name, Distilled] = Field({}, description="groups that are taught, by name")
+    figures: dict[Name, Figure] = Field(min_length=1, description="what is drawn, by name")
+    runtime: Runtime = Field(Runtime(), description="how fast and where: part of no result's identity")
 
     @model_validator(mode="after")
     def _references(self) -> Self:
@@ -304,13 +297,16 @@ class Study(Section):
         if len(set(groups)) != len(groups):
             twice = next(g for g in groups if groups.count(g) > 1)
             raise ValueError(f"group {twice!r} stands twice among teachers, baselines and students; rename one")
-        recipes = {group: part.recipe for group, part in (self.teachers | self.baselines).items()}
-        recipes |= {group: part.recipe for group, part in self.students.items()}
-        for group, recipe in recipes.items():
-            _known_name(f"recipe of {group}", recipe, self.recipes)
+        parts: dict[str, Trained | Distilled] = {**self.teachers, **self.baselines, **self.students}
+        for group, part in parts.items():
+            if part.recipe is not None:
+                _known_name(f"recipe of {group}", part.recipe, self.recipes)
+            if part.start is not None and part.start.run is not None:
+                _known_name(f"start.run of {group}", part.start.run, [g for g in groups if g != group])
         for group, student in self.students.items():
             _known_name(f"students.{group}.teacher", student.teacher, [g for g in groups if g != group])
             _taught(f"students.{group}.label_smoothing", student, self.teachers | self.baselines)
+            _mixed(group, student, self.recipes[student.recipe])
         for figure, shown in self.figures.items():
             for group in shown.groups:
                 _known_name(f"figures.{figure}.groups", group, groups)
@@ -319,33 +315,37 @@ class Study(Section):
 
 def _taught(where: str, student: Distilled, trained: dict[str, Trained]) -> None:
     """Refuse a label smoothing that no teacher has: it would mean no student, without a word."""
-    there = trained[student.teacher].label_smoothing if student.teacher in trained else []
-    lacking = [alpha for alpha in student.label_smoothing or [] if alpha not in there]
-    if there and lacking:
-        known = ", ".join(f"{alpha:g}" for alpha in there)
+    available = smoothings(trained[student.teacher]) if student.teacher in trained else []
+    lacking = [alpha for alpha in student.label_smoothing or [] if alpha not in available]
+    if available and lacking:
+        known = ", ".join(f"{alpha:g}" for alpha in available)
         raise ValueError(f"{where}: found {lacking[0]:g}, but {student.teacher} has {known}; add it there too")
 
 
-def _known_name(where: str, name: str, known: Any) -> None:
+def _mixed(group: str, student: Distilled, recipe: Recipe) -> None:
+    """Refuse the logits of clean images for blended ones."""
+    if student.draws == 1 and recipe.mixes:
+        raise ValueError(
+            f"students.{group}.draws: found 1, the clean image, but {student.recipe} has {recipe.mixes[0]}; "
+            "say epochs, online or more draws"
+        )
+
+
+def smoothings(group: Trained) -> list[float]:
+    """The label smoothings of a group."""
+    return dict(group)["label_smoothing"]
+
+
+def _known_name(where: str, name: str, known: Iterable[str]) -> None:
     if name not in known:
-        near = get_close_matches(name, known, 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise ValueError(f"{where}: {name!r} is not defined; allowed: {', '.join(known)}{hint}")
+        raise ValueError(f"{where}: {name!r} is not defined; {nearest(name, known)}")
 
 
-def spec(section: Section) -> dict[str, Any]:
-    """The fields of a section that a result uses, each at its value."""
-    return dict(section.used)
-
-
-def _is_used(section: Section, key: str) -> bool:
-    extra = type(section).model_fields[key].json_schema_extra
-    if not isinstance(extra, dict):
-        return True
-    beside: Any = extra.get("used_with", {})
-    if extra.get("used") == "never" or any(getattr(section, other) not in values for other, values in beside.items()):
-        return False
-    return "off" not in extra or getattr(section, key) != extra["off"]
+def sections(annotation: Any) -> list[type[BaseModel]]:
+    """The sections in a field's type."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [section for part in getattr(annotation, "__args__", ()) for section in sections(part)]
 
 
 def canonical(value: Any) -> str:

@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from lskd.errors import UserError
-from lskd.study.config import Study, data_keys, folder_name
+from lskd.study.config import Study, data_keys, folder_name, sections
 
 LAID_OVER = {"scales", "pictures"}  # keys of a config file that hold other values for the rest
 _EXPONENT = r"[+-]?\d+(\.\d*)?[eE][+-]?\d+"
@@ -170,13 +170,7 @@ def _fields_at(section: type[BaseModel], steps: list[str]) -> set[str]:
     if not steps:
         return set(section.model_fields) | (LAID_OVER if section is Study else set())
     field = section.model_fields.get(steps[0])
-    for part in _sections_in(field.annotation if field else None):
+    for part in sections(field.annotation if field else None):
         holds_names = "dict" in str(field.annotation) if field else False
         return _fields_at(part, steps[2:] if holds_names else steps[1:])
     return set()
-
-
-def _sections_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [found for part in getattr(annotation, "__args__", ()) for found in _sections_in(part)]

@@ -1,29 +1,77 @@
-"""The names a config may use, each with the code behind it as "module:function".
+"""The names a config may use, each with the code behind it as "module:function" and the keys that it takes.
 
-Nothing is imported here: a job's fingerprint follows only the entries that its run names, so adding a line to a table
-touches no finished result.
+To add a data set, a model, a way of teaching, an augmentation, a schedule, an optimiser, a metric or a figure: its
+file, and a line here (docs/extending.md). A job's fingerprint follows only the entries that its run names, so a new
+line touches no finished result. No torch: planning reads this.
 """
 
-from typing import NamedTuple
+from importlib import import_module
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import Field
+
+from lskd.study.options import REQUIRED, Ascending, Option, Temperature
+
+TEST_FRACTION = Option(
+    "test_fraction",
+    Annotated[float, Field(gt=0, lt=0.5)],
+    0.2,
+    "part of the data that becomes test, where the data come without",
+)
+IMAGE_SIZE = Option("image_size", Annotated[int, Field(ge=8, le=1024)], 64, "pixels of the square crop")
+STREAM = Option(
+    "stream", bool, False, "images stay encoded on disk and are decoded while they are used: for large sets", off=False
+)
+
+
+class DataSet(NamedTuple):
+    """A data set: its loader, its keys, and whether it is named after its place, as a user's own is."""
+
+    entry: str
+    options: tuple[Option, ...] = ()
+    is_own: bool = False
+
 
 DATASETS = {
-    "digits": "lskd.data.digits:load",
-    "mnist": "lskd.data.torchvision_sets:load_mnist",
-    "fashion_mnist": "lskd.data.torchvision_sets:load_fashion_mnist",
-    "cifar10": "lskd.data.torchvision_sets:load_cifar10",
-    "cifar100": "lskd.data.torchvision_sets:load_cifar100",
-    "imagefolder": "lskd.data.imagefolder:load",
+    "digits": DataSet("lskd.data.digits:load", (TEST_FRACTION,)),
+    "mnist": DataSet("lskd.data.torchvision_sets:load_mnist"),
+    "fashion_mnist": DataSet("lskd.data.torchvision_sets:load_fashion_mnist"),
+    "cifar10": DataSet("lskd.data.torchvision_sets:load_cifar10"),
+    "cifar100": DataSet("lskd.data.torchvision_sets:load_cifar100"),
+    "imagefolder": DataSet("lskd.data.imagefolder:load", (TEST_FRACTION, IMAGE_SIZE, STREAM), is_own=True),
+    "npz": DataSet("lskd.data.npz:load", (TEST_FRACTION,), is_own=True),
+    "hf_dataset": DataSet("lskd.data.hf_dataset:load", (TEST_FRACTION, IMAGE_SIZE, STREAM), is_own=True),
 }
 
+
+class Entry(NamedTuple):
+    """A function and the keys that it takes, each passed by its name."""
+
+    entry: str
+    options: tuple[Option, ...] = ()
+
+
+WIDTH = Option(
+    "width",
+    Annotated[int, Field(ge=1, le=4096)] | None,
+    None,
+    "channels of the first layer, or hidden units",
+    None,
+    "w",
+)
+DROPOUT = Option("dropout", Annotated[float, Field(ge=0, lt=1)], 0.0, "probability that a unit is left out", 0.0, "d")
+
 MODELS = {
-    "mlp": "lskd.models.mlp:mlp",
-    "plain_cnn": "lskd.models.plain_cnn:plain_cnn",
-    "resnet8": "lskd.models.resnet_cifar:resnet8",
-    "resnet20": "lskd.models.resnet_cifar:resnet20",
-    "resnet56": "lskd.models.resnet_cifar:resnet56",
-    "alexnet_cifar": "lskd.models.alexnet_cifar:alexnet_cifar",
+    "mlp": Entry("lskd.models.mlp:mlp", (WIDTH, DROPOUT)),
+    "plain_cnn": Entry("lskd.models.plain_cnn:plain_cnn", (WIDTH,)),
+    "resnet8": Entry("lskd.models.resnet_cifar:resnet8", (WIDTH,)),
+    "resnet20": Entry("lskd.models.resnet_cifar:resnet20", (WIDTH,)),
+    "resnet56": Entry("lskd.models.resnet_cifar:resnet56", (WIDTH,)),
+    "alexnet_cifar": Entry("lskd.models.alexnet_cifar:alexnet_cifar", (WIDTH, DROPOUT)),
 }
-TORCHVISION = "lskd.models.torchvision_models:torchvision_model"  # every other name is one of torchvision's
+TORCHVISION = Entry("lskd.models.torchvision_models:torchvision_model")  # every other name is one of torchvision's
+TIMM = Entry("lskd.models.timm_models:timm_model")  # but those that begin with this:
+TIMM_PREFIX = "timm/"
 
 # torchvision.models.list_models(module=torchvision.models), kept equal by a test
 TORCHVISION_NAMES = tuple(
@@ -41,26 +89,102 @@ TORCHVISION_NAMES = tuple(
     """.split()
 )
 
-LOSSES = {
-    "cross_entropy": "lskd.supervision.losses:cross_entropy",
-    "smoothed_cross_entropy": "lskd.supervision.losses:smoothed_cross_entropy",
-    "kd": "lskd.supervision.losses:kd",
-    "logit_mse": "lskd.supervision.losses:logit_mse",
+SUPERVISIONS = {  # each file has OPTIONS, NEEDS_TEACHER and a loss
+    "labels": "lskd.supervision.labels",
+    "kd": "lskd.supervision.kd",
+    "logit_mse": "lskd.supervision.logit_mse",
 }
 
 
-SCHEDULES = {name: f"lskd.training.schedules:{name}" for name in ("constant", "step", "multistep", "cosine", "linear")}
+class Supervision(NamedTuple):
+    """A way of teaching, as its file tells it."""
 
-OPTIMIZERS = {"sgd": "lskd.training.optimizers:sgd", "adam": "lskd.training.optimizers:adam"}
+    entry: str
+    options: tuple[Option, ...]
+    needs_teacher: bool
+
+
+def supervisions() -> dict[str, Supervision]:
+    """Every way of teaching, by name."""
+    ways = {}
+    for name, module_name in SUPERVISIONS.items():
+        module: Any = import_module(module_name)
+        ways[name] = Supervision(f"{module_name}:loss", module.OPTIONS, module.NEEDS_TEACHER)
+    return ways
+
+
+class Augmentation(NamedTuple):
+    """How training images are changed: a key of the recipes. `mixes`: it blends each image with another."""
+
+    entry: str
+    option: Option
+    mixes: bool = False
+
+
+AUGMENTATIONS = {  # applied in this order
+    augmentation.option.name: augmentation
+    for augmentation in (
+        Augmentation(
+            "lskd.data.augment:crop",
+            Option(
+                "crop_padding", Annotated[int, Field(ge=0, le=64)], 0, "random shift by up to so many pixels", 0, "crop"
+            ),
+        ),
+        Augmentation("lskd.data.augment:flip", Option("flip", bool, False, "mirrored, half of the time", False)),
+        Augmentation(
+            "lskd.data.mixup:mixup",
+            Option(
+                "mixup",
+                Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)],
+                0.0,
+                "blended with another image, by a share drawn from Beta(mixup, mixup) (Zhang 2018)",
+                0.0,
+            ),
+            mixes=True,
+        ),
+    )
+}
+
+Epoch = Annotated[int, Field(ge=1)]
+STEP_EPOCHS = Option("step_epochs", Epoch, 30, "epochs between two decays")
+MILESTONES = Option(
+    "milestones", Annotated[Ascending[Epoch], Field(min_length=1)], REQUIRED, "epochs at whose start lr decays"
+)
+DECAY = Option("decay", Annotated[float, Field(gt=0, lt=1)], 0.1, "what lr is multiplied by at a decay")
+
+SCHEDULES = {
+    "constant": Entry("lskd.training.schedules:constant"),
+    "step": Entry("lskd.training.schedules:step", (STEP_EPOCHS, DECAY)),
+    "multistep": Entry("lskd.training.schedules:multistep", (MILESTONES, DECAY)),
+    "cosine": Entry("lskd.training.schedules:cosine"),
+    "linear": Entry("lskd.training.schedules:linear"),
+}
+
+MOMENTUM = Option("momentum", Annotated[float, Field(ge=0, lt=1)], 0.9, "of SGD; Adam's beta 1")
+NESTEROV = Option("nesterov", bool, False, "Nesterov's form of the momentum", False)
+
+OPTIMIZERS = {
+    "sgd": Entry("lskd.training.optimizers:sgd", (MOMENTUM, NESTEROV)),
+    "adam": Entry("lskd.training.optimizers:adam", (MOMENTUM,)),
+}
+
+CLASSES = Option("classes", list[str], [], "names of the classes that the figure is about", [])
+TARGETS = Option("targets", list[str], [], "target classes of the diffusion index; all unless given", [])
+SIMILAR = Option("similar", dict[str, list[str]], {}, "each target's similar classes; measured unless given", {})
+TEMPERATURES = Option(
+    "temperatures", list[Temperature], [], "of the students, or of the softened teachers, shown; all unless given", []
+)
+T1 = Option("t1", Temperature | None, None, "of the diffusion index; the T nearest to 1 unless given", None)
+T2 = Option("t2", Temperature | None, None, "of the diffusion index; the T nearest to 3 unless given", None)
 
 
 class Metric(NamedTuple):
-    """A metric family: its entry point, the stage of each run (and of its teacher) that it reads, its options."""
+    """A metric family: its entry point, its keys, the stage of each run (and of its teacher) that it reads."""
 
     entry: str
+    options: tuple[Option, ...] = ()
     reads: str = "predict"
     teacher_reads: str = ""
-    options: tuple[str, ...] = ()
 
 
 METRICS = {
@@ -68,47 +192,55 @@ METRICS = {
     "calibration": Metric("lskd.metrics.calibration:measure"),
     "reliability": Metric("lskd.metrics.reliability:measure"),
     "stability": Metric("lskd.metrics.stability:measure"),
-    "diffusion": Metric("lskd.metrics.diffusion:measure", "predict", "predict", ("targets", "similar", "t1", "t2")),
-    "clusters": Metric("lskd.metrics.clusters:measure", options=("classes",)),
-    "projection": Metric("lskd.metrics.projection:measure", options=("classes",)),
-    "smoothness": Metric("lskd.metrics.smoothness:measure", options=("temperatures",)),
-    "probabilities": Metric("lskd.metrics.probabilities:measure", options=("temperatures",)),
-    "information": Metric("lskd.metrics.information:measure", "snapshots", options=("classes",)),
-    "agreement": Metric("lskd.metrics.agreement:measure", "predict", "predict"),
-    "history": Metric("lskd.metrics.history:measure", "train"),
+    "diffusion": Metric("lskd.metrics.diffusion:measure", (TARGETS, SIMILAR, T1, T2), teacher_reads="predict"),
+    "clusters": Metric("lskd.metrics.clusters:measure", (CLASSES,)),
+    "projection": Metric("lskd.metrics.projection:measure", (CLASSES,)),
+    "smoothness": Metric("lskd.metrics.smoothness:measure", (TEMPERATURES,)),
+    "probabilities": Metric("lskd.metrics.probabilities:measure", (TEMPERATURES,)),
+    "information": Metric("lskd.metrics.information:measure", (CLASSES,), reads="snapshots"),
+    "agreement": Metric("lskd.metrics.agreement:measure", teacher_reads="predict"),
+    "history": Metric("lskd.metrics.history:measure", reads="train"),
 }
+COMPLEXITY = "complexity"  # the family that reads networks and no run
 
 
 class Figure(NamedTuple):
-    """A figure kind: its module (with `table` and `draw`), the metric families that it shows, the options of the config
-    that it uses itself, and the papers whose numbers it shows in every study (those of a paper's own study are beside
-    its figures anyway).
+    """A figure kind: its module (FORMULA, `table`, `draw`), the metric families that it shows, the keys that it uses
+    itself, and the papers whose numbers it shows in every study (those of a paper's own study are beside its figures
+    anyway).
     """
 
     module: str
     families: tuple[str, ...]
-    options: tuple[str, ...] = ()
+    own_options: tuple[Option, ...] = ()
     papers: tuple[str, ...] = ()
+
+    @property
+    def options(self) -> tuple[Option, ...]:
+        """The keys of a figure of this kind: its own and those of its families."""
+        families = [option for name in self.families if name in METRICS for option in METRICS[name].options]
+        by_name = {option.name: option for option in (TEMPERATURES, *self.own_options, *families)}
+        return tuple(by_name.values())
 
 
 FIGURES = {
-    "accuracy_table": Figure("lskd.figures.accuracy_table", ("accuracy",), ("temperatures",)),
+    "accuracy_table": Figure("lskd.figures.accuracy_table", ("accuracy",), (TEMPERATURES,)),
     "calibration_table": Figure("lskd.figures.calibration_table", ("calibration",)),
-    "clusters": Figure("lskd.figures.clusters", ("projection", "clusters"), ("classes",)),
-    "complexity": Figure("lskd.figures.complexity", ("complexity",)),
-    "curves": Figure("lskd.figures.curves", ("history",), ("temperatures",)),
-    "diffusion": Figure("lskd.figures.diffusion", ("diffusion",), ("targets",)),
-    "error_table": Figure("lskd.figures.error_table", ("accuracy",), ("temperatures",)),
+    "clusters": Figure("lskd.figures.clusters", ("projection", "clusters"), (CLASSES,)),
+    "complexity": Figure("lskd.figures.complexity", (COMPLEXITY,)),
+    "curves": Figure("lskd.figures.curves", ("history",), (TEMPERATURES,)),
+    "diffusion": Figure("lskd.figures.diffusion", ("diffusion",), (TARGETS,)),
+    "error_table": Figure("lskd.figures.error_table", ("accuracy",), (TEMPERATURES,)),
     "gamma_curve": Figure("lskd.figures.gamma_curve", ("accuracy", "smoothness")),
-    "grid": Figure("lskd.figures.grid", ("accuracy",), ("temperatures",)),
-    "information": Figure("lskd.figures.information", ("information",), ("classes",)),
+    "grid": Figure("lskd.figures.grid", ("accuracy",), (TEMPERATURES,)),
+    "information": Figure("lskd.figures.information", ("information",), (CLASSES,)),
     "inter_stability": Figure("lskd.figures.inter_stability", ("stability", "accuracy")),
     "probabilities": Figure("lskd.figures.probabilities", ("probabilities",)),
-    "projection": Figure("lskd.figures.projection", ("projection",), ("classes", "temperatures")),
-    "projection_muller": Figure("lskd.figures.projection_muller", ("projection",), ("classes",)),
+    "projection": Figure("lskd.figures.projection", ("projection",), (CLASSES, TEMPERATURES)),
+    "projection_muller": Figure("lskd.figures.projection_muller", ("projection",), (CLASSES,)),
     "reliability": Figure("lskd.figures.reliability", ("reliability", "calibration")),
     "smoothed_loss": Figure("lskd.figures.smoothed_loss", ()),
-    "soft_targets": Figure("lskd.figures.soft_targets", ("probabilities",), ("classes", "temperatures")),
+    "soft_targets": Figure("lskd.figures.soft_targets", ("probabilities",), (CLASSES, TEMPERATURES)),
     "stability": Figure("lskd.figures.stability", ("stability", "accuracy")),
     "summary": Figure("lskd.figures.summary", ("accuracy", "diffusion"), papers=("chandrasegaran2022",)),
     "verdict": Figure("lskd.figures.verdict", ("accuracy", "diffusion", "stability")),

@@ -1,78 +1,106 @@
-"""A study becomes runs: what each is called, and what its numbers depend on. Pure: reads and writes no file."""
+"""A study becomes runs: what is trained, on what, by whom. Pure: reads and writes no file."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import Any
 
 from lskd.errors import UserError
-from lskd.study import config
-from lskd.study import registry as tables
-from lskd.study.config import Data, Distill, Distilled, Figure, Labels, Model, Recipe, Study, Trained, Variant
+from lskd.study import naming, registry
+from lskd.study.config import (
+    SUPERVISIONS,
+    Data,
+    Distilled,
+    Figure,
+    Model,
+    Recipe,
+    Start,
+    Study,
+    Supervision,
+    Trained,
+    canonical,
+)
+from lskd.study.options import spec
+
+NO_TEMPERATURE = 1.0  # the temperature column of a student whose way of teaching has none
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A file of weights of a user's own, and how its names are read."""
+
+    path: str
+    keys: dict[str, str]
+    head: str
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One trained network: data, model, recipe, supervision and seed. `teacher` is set where `supervision` distils."""
+    """One trained network: data, model, recipe, supervision, start and seed.
+
+    `teacher` is set where the supervision needs one; `start` is the run whose weights it begins with, and `start_head`
+    whether it keeps that run's last layer. A run with a `checkpoint` is no training: it is the network in that file.
+    """
 
     data: Data
     model: Model
     recipe_name: str
-    recipe: Recipe
-    supervision: Labels | Distill
+    recipe: Recipe | None
+    supervision: Supervision
     seed: int
     teacher: "Run | None" = None
+    start: "Run | None" = None
+    start_head: str = "keep"
+    checkpoint: Checkpoint | None = None
 
     @cached_property
     def title(self) -> str:
-        """The run's name, which reads as its provenance: glyphs/resnet8-w4/short/kd-T3-from-resnet8-w16-ls0.1/seed0."""
-        return "/".join([self.data.folder, model_slug(self.model), self.recipe_name, self.taught, f"seed{self.seed}"])
-
-    @cached_property
-    def taught(self) -> str:
-        """How the run is taught, in a name; a teacher's recipe is told where it is another than the student's."""
-        if not isinstance(self.supervision, Distill) or self.teacher is None:
-            return labels_slug(self.supervision)
-        teacher = self.teacher
-        recipe = [teacher.recipe_name] * (teacher.recipe_name != self.recipe_name)
-        return "-".join(
-            ["kd", distill_slug(self.supervision), "from", model_slug(teacher.model), *recipe, teacher.taught]
-        )
+        """The run's name."""
+        return naming.title(self)
 
     @cached_property
     def spec(self) -> dict[str, Any]:
-        """What this run's weights depend on beside its data and its teacher's logits, as plain JSON values."""
-        return {
+        """What this run's weights depend on beside its data, its start and its teacher's logits, as JSON values."""
+        values: dict[str, Any] = {
             "model": model_spec(self.model),
-            "recipe": config.spec(self.recipe),
-            "supervision": _supervision_spec(self.supervision),
+            "supervision": spec(self.supervision),
             "pixels": {"key": self.data.dataset, "seed": self.root.seed},
             "seed": self.seed,
         }
+        if self.recipe is not None:
+            values["recipe"] = spec(self.recipe)
+        if self.start is not None:
+            values["start"] = {"weights": self.start.used_file, "head": self.start_head}
+        return values
 
     @cached_property
     def identity(self) -> str:
         """What tells a run, and the use of its weights, from another of the same name."""
-        above = self.teacher.identity if self.teacher else ""
-        return config.canonical([self.spec, config.spec(self.data), self.recipe.select, above])
+        above = [run.identity for run in (self.teacher, self.start) if run]
+        file = [self.checkpoint.path, self.checkpoint.keys, self.checkpoint.head] if self.checkpoint else []
+        return canonical([self.spec, spec(self.data), self.used_file, above, file])
+
+    @property
+    def used_file(self) -> str:
+        """The weights that stand for the run: its last epoch's, or the best on val."""
+        best = self.recipe is not None and self.recipe.select == "best"
+        return "best.safetensors" if best else "model.safetensors"
+
+    @property
+    def chain(self) -> list["Run"]:
+        """The run, its teacher, and so on to the one that no other teaches."""
+        return [self, *(self.teacher.chain if self.teacher else [])]
 
     @property
     def root(self) -> "Run":
-        """The label-trained run at the root of the chain of teachers; its seed draws the pixels of all below."""
-        return self.teacher.root if self.teacher else self
+        """The last of the chain; its seed draws the pixels of all below."""
+        return self.chain[-1]
 
     @property
     def label_smoothing(self) -> float:
         """The run's own label smoothing, or that of the first teacher above it."""
-        assert isinstance(self.root.supervision, Labels)
-        return self.root.supervision.label_smoothing
-
-
-def _supervision_spec(supervision: Labels | Distill) -> dict[str, Any]:
-    spec = config.spec(supervision)
-    if isinstance(supervision, Labels) and not supervision.label_smoothing:
-        del spec["smoothing"]  # both forms are the hard labels
-    return spec
+        return self.root.supervision.options.get("label_smoothing", 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,127 +113,157 @@ class Member:
 
     @cached_property
     def row(self) -> dict[str, Any]:
-        """The identity columns of a metrics table."""
-        run, how = self.run, self.run.supervision
+        """The identity columns of a metrics table; lskd/study/identity.py tells what each means."""
+        run, teacher, options = self.run, self.run.teacher, self.run.supervision.options
         return {
             "run": run.title,
             "group": self.group,
             "role": self.role,
             "dataset": run.data.folder,
-            "model": model_slug(run.model),
+            "model": naming.model_slug(run.model),
             "recipe": run.recipe_name,
-            "teacher": run.teacher.title if run.teacher else "",
-            "teacher_model": model_slug(run.teacher.model) if run.teacher else "",
+            "teacher": teacher.title if teacher else "",
+            "teacher_model": naming.model_slug(teacher.model) if teacher else "",
+            "lineage": naming.lineage(run),
+            "smoothing": run.root.supervision.options.get("smoothing", ""),
             "label_smoothing": run.label_smoothing,
-            "temperature": how.temperature if isinstance(how, Distill) else None,
-            "soft_weight": how.soft_weight if isinstance(how, Distill) else None,
-            "variant": _variant(how) if isinstance(how, Distill) else "",
+            "temperature": options.get("temperature", NO_TEMPERATURE) if teacher else None,
+            "soft_weight": options.get("soft_weight", 1.0) if teacher else None,
+            "variant": naming.variant(run.supervision),
             "seed": run.seed,
         }
 
 
 def model_spec(model: Model) -> dict[str, Any]:
     """A model's spec; what its builder takes beside classes and image shape is all of it but the name."""
-    own = model.name in tables.MODELS
-    return config.spec(model) | ({} if own else {"arch": model.name})  # one builder serves all of torchvision's
-
-
-def model_slug(model: Model) -> str:
-    """A model's name in a path: resnet8-w16, mlp-w1200-d0.5."""
-    width = f"-w{model.width}" if model.width else ""
-    return f"{model.name}{width}" + (f"-d{model.dropout:g}" if model.dropout else "")
-
-
-def labels_slug(labels: Labels | Distill) -> str:
-    """Supervision by labels in a path: ls0.1, or ls0.1-others for Shen's form."""
-    assert isinstance(labels, Labels)
-    return f"ls{labels.label_smoothing:g}" + ("" if labels.smoothing == "uniform" else f"-{labels.smoothing}")
-
-
-def distill_slug(distill: Distill) -> str:
-    """Supervision by a teacher in a path: T3, or T3 with each option that differs from its default."""
-    return "-".join([f"T{distill.temperature:g}", *([f"w{distill.soft_weight:g}"] * (distill.soft_weight != 1.0))]) + (
-        f"-{variant}" if (variant := _variant(distill)) else ""
-    )
-
-
-def _variant(distill: Distill) -> str:
-    parts: list[str] = []
-    if distill.loss != "kd":
-        parts.append(distill.loss)
-    if not distill.t_squared:
-        parts.append("noT2")
-    if not distill.soften_student:
-        parts.append("hardstudent")
-    if distill.reduction != "batchmean":
-        parts.append(distill.reduction)
-    if distill.views != "epochs":
-        parts.append(f"v{distill.views}" if isinstance(distill.views, int) else distill.views)
-    if distill.dtype != "float32":
-        parts.append(distill.dtype)
-    return "-".join(parts)
+    if model.name in registry.MODELS:
+        return spec(model)
+    return spec(model) | {"arch": model.name.removeprefix(registry.TIMM_PREFIX)}  # one builder serves a whole library
 
 
 def members(study: Study) -> list[Member]:
     """All runs of a study under their group names, in a fixed order.
 
-    Raises UserError where two groups would write different runs into one folder.
+    Raises UserError where groups need each other in a circle, or would write different runs into one folder.
     """
-    made: dict[str, list[Run]] = {}
-    found = []
-    for role, groups in (("teacher", study.teachers), ("baseline", study.baselines)):
-        for name, trained in groups.items():
-            made[name] = list(_trained(study, trained))
-            found += [Member(name, role, run) for run in made[name]]
-    for name in _teachers_first(study):
-        made[name] = list(_distilled(study, study.students[name], made[study.students[name].teacher]))
-        found += [Member(name, "student", run) for run in made[name]]
-    _check_names([member.run for member in found])
-    return sorted(found, key=lambda member: (member.run.title, member.group))
+    by_group: dict[str, list[Run]] = {}
+    listed: list[Member] = []
+    roles = dict.fromkeys(study.teachers, "teacher") | dict.fromkeys(study.baselines, "baseline")
+    roles |= dict.fromkeys(study.students, "student")
+    for name in _in_order(study):
+        if name in study.students:
+            group = study.students[name]
+            by_group[name] = list(_distilled(study, group, by_group[group.teacher], by_group))
+        else:
+            by_group[name] = list(_trained(study, (study.teachers | study.baselines)[name], by_group))
+        listed += [Member(name, roles[name], run) for run in by_group[name]]
+    _check_names([member.run for member in listed])
+    return sorted(listed, key=lambda member: (member.run.title, member.group))
 
 
-def _trained(study: Study, group: Trained) -> Iterator[Run]:
-    for alpha in group.label_smoothing:
-        labels = Labels(label_smoothing=alpha, smoothing=group.smoothing if alpha else "uniform")
-        for seed in study.seeds:
-            recipe = study.recipes[group.recipe]
-            yield Run(group.data or study.data, group.model, group.recipe, recipe, labels, seed)
-
-
-def _distilled(study: Study, group: Distilled, teachers: list[Run]) -> Iterator[Run]:
-    wanted = group.label_smoothing
-    for teacher in teachers:
-        if wanted is not None and teacher.label_smoothing not in wanted:
-            continue
-        for temperature in group.temperature:
-            for soft_weight in group.soft_weight:
-                variant = {name: getattr(group, name) for name in Variant.model_fields}
-                if not augmented(study.recipes[group.recipe]) and group.views != "online":
-                    variant["views"] = "epochs"  # all draws are the clean image, however many are asked for
-                distill = Distill(temperature=temperature, soft_weight=soft_weight, **variant)
-                recipe = study.recipes[group.recipe]
-                # a student keeps its teacher's seed: the pairs that a paired test over seeds compares
-                yield Run(teacher.data, group.model, group.recipe, recipe, distill, teacher.seed, teacher)
-
-
-def _teachers_first(study: Study) -> list[str]:
-    """Student groups, each after the group that teaches it (a student may teach)."""
+def _in_order(study: Study) -> list[str]:
+    """Groups, each after the group that teaches it and the one that it starts from."""
+    groups: dict[str, Trained | Distilled] = {**study.teachers, **study.baselines, **study.students}
+    above = {name: {getattr(group, "teacher", None), group.start and group.start.run} for name, group in groups.items()}
     order: list[str] = []
-    left = sorted(study.students)
-    while left:
-        ready = [name for name in left if study.students[name].teacher not in left]
+    waiting = sorted(groups)
+    while waiting:
+        ready = [name for name in waiting if not above[name] & set(waiting)]
         if not ready:
-            raise UserError(f"students: {', '.join(left)} teach each other in a circle; let one have another teacher")
+            raise UserError(
+                f"groups {', '.join(waiting)} teach or start each other in a circle; give one another teacher or start"
+            )
         order += ready
-        left = [name for name in left if name not in ready]
+        waiting = [name for name in waiting if name not in ready]
     return order
+
+
+def _trained(study: Study, group: Trained, by_group: dict[str, list[Run]]) -> Iterator[Run]:
+    data = group.data or study.data
+    recipe = study.recipes[group.recipe] if group.recipe else None
+    for supervision in _supervisions(group, {}):
+        alpha = supervision.options.get("label_smoothing", 0.0)
+        for seed in study.seeds:
+            start, head, checkpoint = _started(group.start, data, group.model, supervision, alpha, seed, by_group)
+            if recipe is None:  # used as it is
+                yield Run(data, group.model, naming.GIVEN, None, supervision, seed, checkpoint=checkpoint)
+            else:
+                yield Run(data, group.model, group.recipe or "", recipe, supervision, seed, None, start, head)
+
+
+def _distilled(study: Study, group: Distilled, teachers: list[Run], by_group: dict[str, list[Run]]) -> Iterator[Run]:
+    recipe = study.recipes[group.recipe]
+    draws = group.draws
+    if not recipe.augmentations and draws != "online":
+        draws = "epochs"  # all draws are the clean image, however many are asked for
+    for teacher in teachers:
+        if group.label_smoothing is not None and teacher.label_smoothing not in group.label_smoothing:
+            continue
+        data = _same_samples(group, teacher)
+        for supervision in _supervisions(group, {"draws": draws, "dtype": group.dtype}):
+            # a student keeps its teacher's seed: the pairs that a paired test over seeds compares
+            alpha, seed = teacher.label_smoothing, teacher.seed
+            start, head, _ = _started(group.start, data, group.model, supervision, alpha, seed, by_group)
+            yield Run(data, group.model, group.recipe, recipe, supervision, seed, teacher, start, head)
+
+
+def _supervisions(group: Trained | Distilled, fields: dict[str, Any]) -> Iterator[Supervision]:
+    """How the runs of a group are taught: one for each value of each axis, the first axis the slowest."""
+    options = SUPERVISIONS[group.supervision].options
+    values = [getattr(group, option.name) if option.axis else [getattr(group, option.name)] for option in options]
+    for chosen in product(*values):
+        named = dict(zip([option.name for option in options], chosen, strict=True))
+        if named.get("label_smoothing") == 0:
+            named.pop("smoothing", None)  # both forms are the hard labels
+        yield Supervision(way=group.supervision, **fields, **named)
+
+
+def _started(
+    start: Start | None,
+    data: Data,
+    model: Model,
+    supervision: Supervision,
+    alpha: float,
+    seed: int,
+    by_group: dict[str, list[Run]],
+) -> tuple[Run | None, str, Checkpoint | None]:
+    """The run that another begins with, what becomes of its last layer, and the checkpoint if it is one."""
+    if start is None:
+        return None, "keep", None
+    if start.run is not None:
+        return _of_seed(by_group[start.run], alpha, seed), start.head, None
+    path = (start.checkpoint or "").replace("{seed}", str(seed)).replace("{label_smoothing}", f"{alpha:g}")
+    checkpoint = Checkpoint(path, start.keys, start.head)
+    labels = Supervision.model_validate({"label_smoothing": alpha} if supervision.way == "labels" else {})
+    return Run(data, model, naming.GIVEN, None, labels, seed, checkpoint=checkpoint), "keep", checkpoint
+
+
+def _of_seed(runs: list[Run], alpha: float, seed: int) -> Run:
+    """The run of a group with this seed, and this label smoothing where the group has it."""
+    of_seed = [run for run in runs if run.seed == seed]
+    return next((run for run in of_seed if run.label_smoothing == alpha), of_seed[0])
+
+
+def _same_samples(group: Distilled, teacher: Run) -> Data:
+    """A student's data: its teacher's, or the same samples seen otherwise. UserError for other samples."""
+    if group.data is None:
+        return teacher.data
+    seen_otherwise = {"image_size", "mean", "std", "name", "stream"}
+    own, others = group.data.model_dump(exclude=seen_otherwise), teacher.data.model_dump(exclude=seen_otherwise)
+    if own != others:
+        key = next(key for key in own if own[key] != others[key])
+        raise UserError(
+            f"students' data: {key} is {own[key]!r}, but their teacher's is {others[key]!r}; a student sees its "
+            "teacher's samples: only image_size, mean, std and stream may differ"
+        )
+    return group.data
 
 
 def _check_names(runs: list[Run]) -> None:
     """Raise UserError if two different runs, or two different data sets, have one name in a study."""
     specs: dict[str, str] = {}
     for data in {id(run.data): run.data for run in runs}.values():
-        identity = config.canonical(config.spec(data)) + data.root * (data.dataset == "imagefolder")
+        identity = canonical(spec(data)) + data.root * data.is_own
         if specs.setdefault(data.folder, identity) != identity:
             raise UserError(f"data: two different data sets are called {data.folder}; give one of them another name")
     for run in runs:
@@ -216,9 +274,9 @@ def _check_names(runs: list[Run]) -> None:
             )
 
 
-def select(found: list[Member], figure: Figure) -> list[Member]:
+def select(listed: list[Member], figure: Figure) -> list[Member]:
     """Those of a study's runs that a figure shows: of its groups, and of students those at its temperatures."""
-    return [member for member in found if _in_groups(member, figure) and _at_temperatures(member, figure)]
+    return [member for member in listed if _in_groups(member, figure) and _at_temperatures(member, figure)]
 
 
 def _in_groups(member: Member, figure: Figure) -> bool:
@@ -226,13 +284,8 @@ def _in_groups(member: Member, figure: Figure) -> bool:
 
 
 def _at_temperatures(member: Member, figure: Figure) -> bool:
-    how = member.run.supervision
-    return not figure.temperatures or isinstance(how, Labels) or how.temperature in figure.temperatures
-
-
-def augmented(recipe: Recipe) -> bool:
-    """Whether training pixels differ from the clean ones."""
-    return bool(recipe.crop_padding or recipe.flip)
+    temperatures = dict(figure)["temperatures"]
+    return not temperatures or member.run.teacher is None or member.row["temperature"] in temperatures
 
 
 def stored_draws(student: Run) -> list[int]:
@@ -240,24 +293,14 @@ def stored_draws(student: Run) -> list[int]:
 
     Without augmentation all draws show the same pixels, so the clean one serves them all.
     """
-    assert isinstance(student.supervision, Distill)
-    views = student.supervision.views
-    if not augmented(student.recipe) or views == 1:
+    recipe, draws = student.recipe, student.supervision.draws
+    assert recipe is not None
+    if not recipe.augmentations or draws == 1:
         return [0]
-    return list(range(1, 1 + (views if isinstance(views, int) else student.recipe.epochs)))
+    return list(range(1, 1 + (draws if isinstance(draws, int) else recipe.epochs)))
 
 
-def store_slug(student: Run) -> str:
-    """What the teacher's logits that a student reads are called: draws30-crop1-flip-float32, or clean-float32."""
-    assert isinstance(student.supervision, Distill)
-    draws, recipe = stored_draws(student), student.recipe
-    parts = ["clean"]
-    if draws != [0]:
-        parts = [f"draws{len(draws)}", *[f"crop{recipe.crop_padding}"] * bool(recipe.crop_padding)]
-        parts += ["flip"] * recipe.flip
-    return "-".join([*parts, student.supervision.dtype])
-
-
-def augment_spec(recipe: Recipe) -> dict[str, Any]:
-    """How a recipe's pixels are drawn."""
-    return {key: value for key, value in config.spec(recipe).items() if key in ("crop_padding", "flip")}
+def augment_spec(recipe: Recipe, mixes: bool = True) -> dict[str, Any]:
+    """How a recipe's pixels are drawn: each augmentation that is on; without `mixes`, those of single images."""
+    used = recipe.used
+    return {name: used[name] for name in recipe.augmentations if mixes or not registry.AUGMENTATIONS[name].mixes}

@@ -7,17 +7,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from lskd.data.prepared import Split, load_split
+from lskd.data.augment import CLEAN
+from lskd.data.sources import Batch, Source, augmentation_of, read_sources
 from lskd.errors import UserError, mend
 from lskd.io.store import open_logits
 from lskd.jobs.work import Work
 from lskd.models.network import load_model
 from lskd.training.device import device_of
-from lskd.training.loop import BatchLoss, Training, precision
-from lskd.training.schedules import generator
+from lskd.training.loop import BatchLoss, Training, loss_options, precision
+from lskd.training.schedules import generator, pixel_key
 
-Teach = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-"""From sample indices [B] and their pixels [B, C, H, W] to the teacher's logits [B, K]."""
+Teach = Callable[[Batch], torch.Tensor]
+"""From a batch to the teacher's logits [N, K]."""
 
 TeachAt = Callable[[int], Teach]
 """The same at an augmentation draw."""
@@ -29,73 +30,76 @@ def run(work: Work) -> None:
     Raises UserError where the logits are not those of this data.
     """
     with device_of(work, precision(work)) as device:
-        split = load_split(work.read("data", "data.safetensors"), "train", str(device))
-        distill(work, device, split, stored(work, split))
+        distill(work, device, stored(work, device))
 
 
 def run_online(work: Work) -> None:
     """The same with the teacher's own forward pass at each step; nothing is stored."""
     with device_of(work, precision(work)) as device:
-        split = load_split(work.read("data", "data.safetensors"), "train", str(device))
-        distill(work, device, split, forwarded(work, device, split))
+        distill(work, device, forwarded(work, device))
 
 
-def distill(work: Work, device: torch.device, split: Split, teach_at: TeachAt) -> None:
+def distill(work: Work, device: torch.device, teach_at: TeachAt) -> None:
     """Train on what `teach_at` gives."""
-    loss, how, recipe = work.functions["loss"], work.spec["supervision"], work.spec["recipe"]
-    options = loss_options(how)
+    loss, supervision = work.functions["loss"], work.spec["supervision"]
+    options = loss_options(supervision)
+    is_augmented = any(role.startswith(("augment ", "mix ")) for role in work.functions)
 
     def objective(epoch: int) -> tuple[int, BatchLoss]:
-        pixel_draw, logits_draw = draws_at(epoch, how["views"], recipe, work.spec["seed"])
+        pixel_draw, logits_draw = CLEAN, CLEAN
+        if is_augmented:
+            pixel_draw, logits_draw = draws_at(epoch, supervision["draws"], work.spec["seed"])
         teach = teach_at(logits_draw)
 
-        def batch_loss(
-            logits_nk: torch.Tensor, labels_n: torch.Tensor, ids_n: torch.Tensor, pixels_nchw: torch.Tensor
-        ) -> torch.Tensor:
-            return loss(logits_nk, teach(ids_n, pixels_nchw), labels_n, **options)
+        def batch_loss(logits_nk: torch.Tensor, batch: Batch) -> torch.Tensor:
+            return loss(logits_nk, batch.targets, teach(batch), **options)
 
         return pixel_draw, batch_loss
 
-    Training(work, device, split, objective).run()
+    Training(work, device, objective).run()
 
 
-def loss_options(how: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of the loss beyond logits and labels: what a supervision's spec holds, but for the store."""
-    return {name: value for name, value in how.items() if name not in ("loss", "views", "dtype")}
-
-
-def draws_at(epoch: int, views: int | str, recipe: dict[str, Any], seed: int) -> tuple[int, int]:
+def draws_at(epoch: int, draws: int | str, seed: int) -> tuple[int, int]:
     """The augmentation draw of the pixels and that of the teacher's logits in an epoch (from 0).
 
-    They are the same but for `views` 1, whose logits are of the clean image (draw 0). Without augmentation all draws
-    are the clean image.
+    They are the same but for `draws` 1, whose logits are of the clean image.
     """
-    if not ("crop_padding" in recipe or "flip" in recipe):
-        return 0, 0
-    if views == 1:
-        return epoch + 1, 0
-    if isinstance(views, int):
-        order = torch.randperm(views, generator=generator("views", seed))
-        draw = 1 + int(order[epoch % views])
+    if draws == 1:
+        return epoch + 1, CLEAN
+    if isinstance(draws, int):
+        order = torch.randperm(draws, generator=generator("views", seed))
+        draw = 1 + int(order[epoch % draws])
         return draw, draw
     return epoch + 1, epoch + 1
 
 
-def forwarded(work: Work, device: torch.device, split: Split) -> TeachAt:
-    """The teacher in the loop."""
+def forwarded(work: Work, device: torch.device) -> TeachAt:
+    """The teacher in the loop; where its data differ from the student's, it sees the same samples in its own."""
     teacher = work.spec["teacher"]
     path = work.read("teacher", teacher["weights"])
-    network = load_model(work.functions["teacher_model"], teacher["model"], split, device, path)
+    own = read_sources(work, ["train"], device, "teacher data")["train"] if "teacher data" in work.inputs else None
+    source = own or read_sources(work, ["train"], device)["train"]
+    network = load_model(work.functions["teacher_model"], teacher["model"], source, path)
+    if own:
+        check_labels(read_sources(work, ["train"], device)["train"], own.labels_n.cpu().numpy(), path)
+    augmentation = augmentation_of(work.spec["recipe"], work.functions, pixel_key(work.spec))
+    augmentation = augmentation.at_scale(teacher.get("scale", 1.0))
 
-    def teach(ids_n: torch.Tensor, pixels_nchw: torch.Tensor) -> torch.Tensor:
-        with torch.no_grad():
-            return network(pixels_nchw)
+    def teach_at(draw: int) -> Teach:
+        def teach(batch: Batch) -> torch.Tensor:
+            with torch.no_grad():
+                if own is None:
+                    return network(batch.inputs)
+                return network(next(own.batches([batch.ids_n], draw, augmentation)).inputs)
 
-    return lambda draw: teach
+        return teach
+
+    return teach_at
 
 
-def stored(work: Work, split: Split) -> TeachAt:
+def stored(work: Work, device: torch.device) -> TeachAt:
     """The teacher's stored logits, one draw in memory at a time."""
+    source = read_sources(work, ["train"], device)["train"]
     path = work.inputs["teacher"] / "logits.parquet"
     if open_logits(path).metadata["address"] != work.record("teacher")["address"]:
         raise UserError(f"{path}: holds the logits of another teacher; {mend(path)}")
@@ -104,27 +108,33 @@ def stored(work: Work, split: Split) -> TeachAt:
     def teach_at(draw: int) -> Teach:
         if draw not in held:
             held.clear()
-            held[draw] = read_table(path, draw, split)
+            held[draw] = read_table(path, draw, source)
         table_nk = held[draw]
-        return lambda ids_n, pixels_nchw: table_nk[ids_n]
+        return lambda batch: table_nk[batch.ids_n]
 
     return teach_at
 
 
-def read_table(path: Path, view: int, split: Split) -> torch.Tensor:
-    """The teacher's logits float32 [N, K] at a view, row i for sample i, on the split's device.
+def read_table(path: Path, draw: int, source: Source) -> torch.Tensor:
+    """The teacher's logits float32 [N, K] at a draw, row i for sample i, on the source's device.
 
     Raises UserError where the file does not hold each sample once, or holds other labels or classes.
     """
-    samples_n, labels_n, logits_nk = open_logits(path).read_view(view)
+    samples_n, labels_n, logits_nk = open_logits(path).read_view(draw)
     order_n = np.argsort(samples_n, kind="stable")
-    expected_n = split.labels_n.cpu().numpy()
-    if not np.array_equal(samples_n[order_n], np.arange(len(expected_n))):
+    if not np.array_equal(samples_n[order_n], np.arange(len(source))):
         raise UserError(
-            f"{path}: view {view} holds {len(samples_n)} rows, not each of {len(expected_n)} training samples once; "
+            f"{path}: draw {draw} holds {len(samples_n)} rows, not each of {len(source)} training samples once; "
             f"{mend(path)}"
         )
-    if not np.array_equal(labels_n[order_n], expected_n) or logits_nk.shape[1] != len(split.classes):
-        raise UserError(f"{path}: labels or classes are not those of the training data; {mend(path)}")
+    check_labels(source, labels_n[order_n], path)
+    if logits_nk.shape[1] != len(source.classes):
+        raise UserError(f"{path}: holds {logits_nk.shape[1]} classes, not {len(source.classes)}; {mend(path)}")
     table_nk = torch.from_numpy(np.ascontiguousarray(logits_nk[order_n], dtype=np.float32))
-    return table_nk.to(split.labels_n.device)
+    return table_nk.to(source.device)
+
+
+def check_labels(source: Source, labels_n: Any, path: Path) -> None:
+    """UserError unless a teacher was asked about these very samples, as far as their labels tell."""
+    if not np.array_equal(labels_n, source.labels_n.cpu().numpy()):
+        raise UserError(f"{path}: labels are not those of the training data; {mend(path)}")

@@ -9,21 +9,22 @@ from typing import Any
 
 import torch
 
-from lskd.data.prepared import Split, load_split
+from lskd.data.sources import Batch, augmentation_of, read_sources
 from lskd.errors import UserError
 from lskd.io.atomic import write_text
 from lskd.io.seal import file_digest
+from lskd.io.tensors import load_tensors, write_tensors
 from lskd.jobs.progress import Report, report
 from lskd.jobs.work import Work
-from lskd.models.network import be_deterministic, evaluate, new_model, pixels, weights, write_tensors
+from lskd.models.network import be_deterministic, evaluate, new_model, weights
 from lskd.training import checkpoint
 from lskd.training.checkpoint import Stop, stop_on_sigterm
 from lskd.training.device import device_of
 from lskd.training.schedules import epoch_batches, lr_factor, pixel_key, stream_seed
 from lskd.training.tracking import Tracker, tracker
 
-BatchLoss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
-"""From logits [B, K], labels [B], sample indices [B] and normalised pixels [B, C, H, W] to the mean loss of a batch."""
+BatchLoss = Callable[[torch.Tensor, Batch], torch.Tensor]
+"""From logits [N, K] and their batch to its mean loss."""
 
 Objective = Callable[[int], tuple[int, BatchLoss]]
 """From an epoch (from 0) to the draw of its pixels and its loss: all that tells one kind of training from another."""
@@ -32,7 +33,7 @@ HISTORY = "history.jsonl"
 
 
 def run(work: Work) -> None:
-    """Train a network on labels, by cross-entropy or smoothed cross-entropy, and write its folder.
+    """Train a network on labels, by a loss that needs no teacher, and write its folder.
 
     Raises UserError where the loss becomes infinite or NaN, SystemExit(143) on SIGTERM after saving a checkpoint.
     """
@@ -42,18 +43,17 @@ def run(work: Work) -> None:
 
 def train(work: Work, device: torch.device) -> None:
     """The same on a device."""
-    supervision, loss = work.spec["supervision"], work.functions["loss"]
-    options: dict[str, Any] = {}
-    if supervision["label_smoothing"]:
-        options = {"label_smoothing": supervision["label_smoothing"], "form": supervision["smoothing"]}
+    loss, options = work.functions["loss"], loss_options(work.spec["supervision"])
 
-    def batch_loss(
-        logits_nk: torch.Tensor, labels_n: torch.Tensor, ids_n: torch.Tensor, pixels_nchw: torch.Tensor
-    ) -> torch.Tensor:
-        return loss(logits_nk, labels_n, **options)
+    def batch_loss(logits_nk: torch.Tensor, batch: Batch) -> torch.Tensor:
+        return loss(logits_nk, batch.targets, **options)
 
-    split = load_split(work.read("data", "data.safetensors"), "train", str(device))
-    Training(work, device, split, lambda epoch: (epoch + 1, batch_loss)).run()
+    Training(work, device, lambda epoch: (epoch + 1, batch_loss)).run()
+
+
+def loss_options(supervision: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of the loss beyond logits and targets: a supervision's spec but for how the logits come."""
+    return {name: value for name, value in supervision.items() if name not in ("way", "draws", "dtype")}
 
 
 def precision(work: Work) -> str:
@@ -65,16 +65,19 @@ def precision(work: Work) -> str:
 class Training:
     """A run in training: all its state, how it advances, and how it is saved, resumed and written."""
 
-    def __init__(self, work: Work, device: torch.device, split: Split, objective: Objective) -> None:
-        self.work, self.device, self.split, self.objective = work, device, split, objective
+    def __init__(self, work: Work, device: torch.device, objective: Objective) -> None:
+        self.work, self.device, self.objective = work, device, objective
         self.recipe, self.seed = work.spec["recipe"], work.spec["seed"]
-        self.val = load_split(work.inputs["data"] / "data.safetensors", "val", str(device))
-        self.key = pixel_key(work.spec)
-        self.drawn = {name: self.recipe[name] for name in ("crop_padding", "flip") if name in self.recipe}
-        self.steps_per_epoch = len(epoch_batches(0, 0, len(split.labels_n), self.recipe["batch_size"]))
+        sources = read_sources(work, ["train", "val"], device)
+        self.source, self.val = sources["train"], sources["val"]
+        self.augmentation = augmentation_of(self.recipe, work.functions, pixel_key(work.spec))
+        self.steps_per_epoch = len(epoch_batches(0, 0, len(self.source), self.recipe["batch_size"]))
         be_deterministic(device)
         torch.manual_seed(self.seed)
-        self.model = new_model(work.functions["model"], work.spec["model"], split, device)
+        self.model = new_model(work.functions["model"], work.spec["model"], self.source)
+        if "start" in work.spec:
+            path = work.read("start", work.spec["start"]["weights"])
+            work.functions["begin"](self.model, load_tensors(path), work.spec["start"]["head"], path)
         if work.runtime.channels_last:
             self.model = self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.forward = torch.compile(self.model) if work.runtime.compile and device.type == "cuda" else self.model
@@ -113,11 +116,11 @@ class Training:
         """Train to the end of the current epoch and take stock of it."""
         epoch, first = divmod(self.step, self.steps_per_epoch)
         draw, batch_loss = self.objective(epoch)
-        batches = epoch_batches(self.seed, epoch, len(self.split.labels_n), self.recipe["batch_size"])
-        order = torch.cat(batches).to(self.device)
+        ids = epoch_batches(self.seed, epoch, len(self.source), self.recipe["batch_size"])
+        ids = list(torch.cat(ids).to(self.device).split([len(ids_n) for ids_n in ids]))  # one copy an epoch
         self.model.train()
-        for ids_n in order.split([len(batch) for batch in batches])[first:]:
-            self._step(ids_n, draw, batch_loss)
+        for batch in self.source.batches(ids[first:], draw, self.augmentation):
+            self._step(batch, batch_loss)
             tell.step(self.step)
             if self.step % self.steps_per_epoch:
                 saver.within_epoch()
@@ -125,16 +128,14 @@ class Training:
         track.log(epoch + 1, self.history[-1])
         saver.after_epoch()
 
-    def _step(self, ids_n: torch.Tensor, draw: int, batch_loss: BatchLoss) -> None:
+    def _step(self, batch: Batch, batch_loss: BatchLoss) -> None:
         """One step of the optimizer; nothing here waits for the device."""
         recipe = self.recipe
         seed_dropout(self.seed, self.step, self.device)
         factor = lr_factor(recipe, self.step, self.steps_per_epoch, self.work.functions["schedule"])
         self.optimizer.lr = recipe["lr"] * factor
-        pixels_nchw = pixels(self.split, ids_n, draw, self.key, self.drawn)
-        labels_n = self.split.labels_n[ids_n]
-        logits_nk = self._logits(pixels_nchw)
-        loss = batch_loss(logits_nk, labels_n, ids_n, pixels_nchw)
+        logits_nk = self._logits(batch.inputs)
+        loss = batch_loss(logits_nk, batch)
         self.optimizer.zero_grad()
         self.scaler.scale(loss * recipe.get("loss_scale", 1.0)).backward()
         if "grad_clip" in recipe:
@@ -142,29 +143,28 @@ class Training:
             torch.nn.utils.clip_grad_norm_(self.optimizer.parameters, recipe["grad_clip"])
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        self.sums[0] += loss.detach() * len(ids_n)
-        self.sums[1] += (logits_nk.detach().argmax(1) == labels_n).sum()
+        self.sums[0] += loss.detach() * batch.weight
+        self.sums[1] += (logits_nk.detach().argmax(1) == batch.hard_targets_n).sum()
         self.step += 1
 
-    def _logits(self, pixels_nchw: torch.Tensor) -> torch.Tensor:
+    def _logits(self, inputs: torch.Tensor) -> torch.Tensor:
         if self.work.runtime.channels_last:
-            pixels_nchw = pixels_nchw.contiguous(memory_format=torch.channels_last)
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
         if self.amp is None:
-            return self.forward(pixels_nchw)
+            return self.forward(inputs)
         with torch.autocast(self.device.type, self.amp):
-            logits_nk = self.forward(pixels_nchw)
+            logits_nk = self.forward(inputs)
         return logits_nk.float()
 
     def _end_epoch(self, epoch: int, tell: Report) -> None:
         """Read the sums once, validate, and keep what an epoch's end may ask to be kept. `epoch` counts from 1."""
         lr = self.optimizer.lr
-        train_loss, train_top1 = (self.sums / len(self.split.labels_n)).tolist()
+        train_loss, train_top1 = (self.sums / len(self.source)).tolist()
         val_loss, val_top1 = evaluate(self.model, self.val)
         if not math.isfinite(train_loss + val_loss):
-            name = self.work.title.split("/")[2]
             raise UserError(
                 f"{self.work.title}: the loss is {train_loss:g} on train and {val_loss:g} on val after epoch {epoch} "
-                f"at lr {lr:g}; lower recipes.{name}.lr"
+                f"at lr {lr:g}; lower its recipe's lr"
             )
         row = {"epoch": epoch, "step": self.step, "lr": lr, "train_loss": train_loss, "train_top1": train_top1}
         row |= {"val_loss": val_loss, "val_top1": val_top1}

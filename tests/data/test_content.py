@@ -16,7 +16,7 @@ from torchvision.datasets import CIFAR10, CIFAR100, MNIST, FashionMNIST
 from lskd.data import content as module
 from lskd.data import imagefolder
 from lskd.data.content import DIGITS, PUBLISHED, check_same, content
-from lskd.data.pictures import check, scan
+from lskd.data.image_folders import check, scan
 from lskd.errors import UserError
 from tests.data.test_imagefolder import write_classes
 
@@ -111,10 +111,12 @@ def test_the_loader_opens_exactly_the_images_that_count(parts, tmp_path, monkeyp
         (tmp_path / f"{part}a" / "link.png").symlink_to(tmp_path / f"{part}a" / "00.png")
         write(tmp_path / part, {"loose.png": b"", "a/.hidden.png": b"", "a/notes.txt": b""})
     opened = []
-    open_image = imagefolder.Image.open
-    monkeypatch.setattr(imagefolder.Image, "open", lambda path: (opened.append(path), open_image(path))[1])
-    imagefolder.load(tmp_path, image_size=8, test_fraction=0.3, workers=1)
-    counted = module._stamps(tmp_path, 0)
+    read = imagefolder._read
+    monkeypatch.setattr(imagefolder, "_read", lambda path: (opened.append(path), read(path))[1])
+    data = imagefolder.load(tmp_path, image_size=8, test_fraction=0.3, workers=1)
+    for samples in (data.train, data.test):
+        list(samples.images.blocks(samples.names, 1))
+    counted = module._stamps(module._images(tmp_path), 0)
     assert sorted(path.relative_to(tmp_path).as_posix() for path in opened) == sorted(counted)
     assert len(counted) == uncached(tmp_path)["images"] == 12 * len(parts)
 
@@ -412,8 +414,8 @@ def test_an_image_that_vanishes_while_it_is_looked_at(root, monkeypatch):
 def test_an_image_or_folder_that_vanishes_before_it_is_read(root, monkeypatch):
     stamps = module._stamps
 
-    def vanishing(root, settled):
-        paths = stamps(root, settled)
+    def vanishing(listed, settled):
+        paths = stamps(listed, settled)
         (root / "b/1.png").unlink()
         return paths
 
@@ -451,11 +453,6 @@ def test_published_digests_are_of_the_files_that_torchvision_names():
         assert PUBLISHED[cls.__name__.lower()] == dict(members)
 
 
-def test_a_set_without_published_digests_is_refused(tmp_path):
-    with pytest.raises(UserError, match="^svhn: no published digests; .* PUBLISHED in lskd/data/content.py$"):
-        content("svhn", "data", None, False)
-
-
 def test_planning_imports_no_big_package():
     banned = {"torch", "torchvision", "numpy", "PIL", "sklearn", "pandas"}
     code = (
@@ -491,3 +488,76 @@ def test_digits_are_compared_with_the_installed_file(tmp_path, monkeypatch):
     file.unlink()
     with pytest.raises(UserError, match="digits.csv.gz: cannot be read"):
         check_same({"digest": DIGITS}, "digits", "data")
+
+
+# --- every other data set ---
+
+
+def files_of(root: Path) -> dict:
+    return content("mine", str(root), None, False)
+
+
+def test_any_other_set_is_all_its_files(root, tmp_path):
+    write(root, {"notes.txt": b"n", ".git/x": b"g", "a/.DS_Store": b"d"})
+    total = xxhash.xxh3_128()
+    for name, data in sorted([*((name, name.encode()) for name in NAMES), ("notes.txt", b"n")]):
+        total.update(name.encode() + b"\0" + xxhash.xxh3_128_hexdigest(data).encode())
+    assert files_of(root) == {"files": 7, "digest": total.hexdigest()}
+    shutil.copytree(root, tmp_path / "copy")
+    (tmp_path / "link").symlink_to(root)
+    assert files_of(tmp_path / "copy") == files_of(tmp_path / "link") == files_of(root)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda root: (root / "a/0.png").write_bytes(b"other"),
+        lambda root: (root / "a/0.png").rename(root / "a/9.png"),
+        lambda root: (root / "a/0.png").unlink(),
+        lambda root: write(root, {"deep/new": b""}),
+    ],
+)
+def test_every_edit_of_any_other_set_is_seen_and_refused_by_its_job(edit, root, tmp_path, later):
+    later(10)
+    planned = content("mine", str(root), tmp_path / "cache", True)
+    time.sleep(0.02)
+    edit(root)
+    assert content("mine", str(root), tmp_path / "cache", True) == files_of(root) != planned
+    with pytest.raises(UserError, match="images: the files changed since this job was planned; run again$"):
+        check_same(planned, "mine", str(root))
+
+
+def test_a_file_as_a_root_is_its_name_and_bytes_and_read_once(tmp_path, later, reads):
+    file = tmp_path / "numbers.dat"
+    file.write_bytes(bytes(5 << 20) + b"end")  # of several chunks
+    digest = xxhash.xxh3_128_hexdigest(file.read_bytes())
+    later(10)
+    for _ in range(2):
+        identity = content("mine", str(file), tmp_path / "cache", True)
+    assert reads == [str(file)]
+    total = xxhash.xxh3_128(b"numbers.dat\0" + digest.encode())
+    assert identity == {"files": 1, "digest": total.hexdigest()}
+
+
+def test_a_linked_file_counts_by_its_bytes_and_a_linked_folder_is_refused(root, tmp_path):
+    """As the hub's cache holds its files."""
+    write(tmp_path / "blobs", {"x": NAMES[0].encode()})
+    expected = files_of(root)
+    (root / NAMES[0]).unlink()
+    (root / NAMES[0]).symlink_to(tmp_path / "blobs/x")
+    assert files_of(root) == expected
+    for target in (tmp_path / "blobs", tmp_path / "nowhere"):
+        (root / "more").symlink_to(target)
+        with pytest.raises(UserError, match="more: neither a file nor a folder of this data set"):
+            files_of(root)
+        (root / "more").unlink()
+
+
+@pytest.mark.parametrize("dataset", ["mine", "npz", "hf_dataset"])
+def test_a_root_that_is_missing_or_empty_is_refused(dataset, tmp_path):
+    for root in (tmp_path / "missing", tmp_path / "empty"):
+        (tmp_path / "empty").mkdir(exist_ok=True)
+        with pytest.raises(
+            UserError, match=f"{root.name}: (an empty|no such file or) folder; put the data set {dataset}"
+        ):
+            content(dataset, str(root), None, False)

@@ -7,7 +7,7 @@ from lskd.data.digits import load
 
 
 def digits(test_fraction=0.2):
-    return load(Path(), image_size=8, test_fraction=test_fraction, workers=1)
+    return load(Path(), test_fraction=test_fraction, workers=1)
 
 
 def rows(images, labels) -> list[bytes]:
@@ -16,23 +16,23 @@ def rows(images, labels) -> list[bytes]:
 
 def test_the_union_is_scikit_learns_digits():
     arrays, bunch = digits(), load_digits()
-    images = np.concatenate([arrays.train_images, arrays.test_images])
-    labels = np.concatenate([arrays.train_labels, arrays.test_labels])
+    images = np.concatenate([arrays.train.images, arrays.test.images])
+    labels = np.concatenate([arrays.train.labels, arrays.test.labels])
     expected = [[[round(float(value) * 255 / 16) for value in row] for row in image] for image in bunch.images]
     assert rows(images[:, 0], labels) == rows(np.array(expected, dtype=np.uint8), bunch.target)
 
 
 def test_form_and_proportion():
     arrays = digits()
-    assert arrays.train_images.dtype == np.uint8 and arrays.train_labels.dtype == np.int64
-    assert arrays.train_images.shape[1:] == arrays.test_images.shape[1:] == (1, 8, 8)
-    assert arrays.train_images.min() == 0 and arrays.train_images.max() == 255
+    assert arrays.train.images.dtype == np.uint8 and arrays.train.labels.dtype == np.int64
+    assert arrays.train.images.shape[1:] == arrays.test.images.shape[1:] == (1, 8, 8)
+    assert arrays.train.images.min() == 0 and arrays.train.images.max() == 255
     assert arrays.classes == tuple("0123456789")
     for label in range(10):
-        train, test = (arrays.train_labels == label).sum(), (arrays.test_labels == label).sum()
+        train, test = (arrays.train.labels == label).sum(), (arrays.test.labels == label).sum()
         assert abs(test - 0.2 * (train + test)) <= 0.5
 
 
 def test_fixed():
-    assert (digits().test_images == digits().test_images).all()
-    assert len(digits(0.5).test_labels) > len(digits(0.2).test_labels)
+    assert (digits().test.images == digits().test.images).all()
+    assert len(digits(0.5).test.labels) > len(digits(0.2).test.labels)

@@ -19,7 +19,7 @@ from lskd.errors import UserError
 from tests.data.conftest import cifar_archive, cifar_members, idx, write_idx
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")  # Debian's package dataset-fashion-mnist
-UNUSED = {"image_size": 32, "test_fraction": 0.2, "workers": 1}
+WORKERS = {"workers": 1}
 TRAIN_IMAGES = "train-images-idx3-ubyte"
 NAMES = [TRAIN_IMAGES, "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"]
 
@@ -27,7 +27,7 @@ NAMES = [TRAIN_IMAGES, "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10
 def refuses(load, root: Path, *parts: str) -> None:
     """Assert that loading ends in one line that holds all `parts` and leaves no temporary file."""
     with pytest.raises(UserError) as caught:
-        load(root, **UNUSED)
+        load(root, **WORKERS)
     line = str(caught.value)
     assert "\n" not in line and len(line) < 500
     for part in parts:
@@ -56,9 +56,9 @@ def fashion(tmp_path, request) -> tuple[Path, dict[str, np.ndarray]]:
 
 def test_fashion_mnist_put_there_by_hand(fashion):
     root, contents = fashion
-    arrays = load_fashion_mnist(root, **UNUSED)
+    arrays = load_fashion_mnist(root, **WORKERS)
     for split, prefix in (("train", "train"), ("test", "t10k")):
-        images, labels = getattr(arrays, f"{split}_images"), getattr(arrays, f"{split}_labels")
+        images, labels = getattr(arrays, split).images, getattr(arrays, split).labels
         assert images.dtype == np.uint8 and labels.dtype == np.int64
         assert (images[:, 0] == contents[f"{prefix}-images-idx3-ubyte"]).all()
         assert (labels == contents[f"{prefix}-labels-idx1-ubyte"]).all()
@@ -69,12 +69,12 @@ def test_fashion_mnist_put_there_by_hand(fashion):
 def test_idx_loads_again_from_unpacked_files_in_a_read_only_folder(load, cls, idx_contents, tmp_path):
     raw = tmp_path / cls.__name__ / "raw"
     write_idx(raw, idx_contents)
-    first = load(tmp_path, **UNUSED)
+    first = load(tmp_path, **WORKERS)
     for archive in raw.glob("*.gz"):
         archive.unlink()
     raw.chmod(0o555)
-    assert (load(tmp_path, **UNUSED).train_images == first.train_images).all()
-    assert (first.train_images[:, 0] == idx_contents[TRAIN_IMAGES]).all()
+    assert (load(tmp_path, **WORKERS).train.images == first.train.images).all()
+    assert (first.train.images[:, 0] == idx_contents[TRAIN_IMAGES]).all()
 
 
 def truncate(path: Path) -> None:
@@ -140,7 +140,7 @@ def test_the_bytes_that_were_checked_are_the_bytes_used(idx_contents, tmp_path, 
     write_idx(tmp_path / "MNIST" / "raw", idx_contents)
     members = cifar_members(CIFAR10)
     (tmp_path / CIFAR10.filename).write_bytes(cifar_archive(CIFAR10, members, monkeypatch))
-    first = load_mnist(tmp_path, **UNUSED), load_cifar10(tmp_path, **UNUSED)
+    first = load_mnist(tmp_path, **WORKERS), load_cifar10(tmp_path, **WORKERS)
     read = torchvision_sets._read
 
     def replaced_after_reading(path: Path) -> bytes:
@@ -149,9 +149,9 @@ def test_the_bytes_that_were_checked_are_the_bytes_used(idx_contents, tmp_path, 
         return content
 
     monkeypatch.setattr(torchvision_sets, "_read", replaced_after_reading)
-    for before, after in zip(first, (load_mnist(tmp_path, **UNUSED), load_cifar10(tmp_path, **UNUSED)), strict=True):
-        assert (before.train_images == after.train_images).all() and (before.test_images == after.test_images).all()
-        assert (before.train_labels == after.train_labels).all() and (before.test_labels == after.test_labels).all()
+    for before, after in zip(first, (load_mnist(tmp_path, **WORKERS), load_cifar10(tmp_path, **WORKERS)), strict=True):
+        assert (before.train.images == after.train.images).all() and (before.test.images == after.test.images).all()
+        assert (before.train.labels == after.train.labels).all() and (before.test.labels == after.test.labels).all()
 
 
 def test_a_missing_idx_file_is_named(idx_contents, tmp_path):
@@ -170,15 +170,15 @@ def test_cifar_put_there_by_hand(load, cls, tmp_path, monkeypatch):
     members = cifar_members(cls)
     archive = tmp_path / cls.filename
     archive.write_bytes(cifar_archive(cls, members, monkeypatch))
-    arrays = load(tmp_path, **UNUSED)
+    arrays = load(tmp_path, **WORKERS)
     train = np.concatenate([members[name]["data"] for name, _ in cls.train_list])
     test = np.concatenate([members[name]["data"] for name, _ in cls.test_list])
-    assert (arrays.train_images == train.reshape(-1, 3, 32, 32)).all()
-    assert (arrays.test_images == test.reshape(-1, 3, 32, 32)).all()
-    assert (arrays.test_labels == np.arange(20) % 10).all() and arrays.test_labels.dtype == np.int64
+    assert (arrays.train.images == train.reshape(-1, 3, 32, 32)).all()
+    assert (arrays.test.images == test.reshape(-1, 3, 32, 32)).all()
+    assert (arrays.test.labels == np.arange(20) % 10).all() and arrays.test.labels.dtype == np.int64
     assert arrays.classes == tuple(f"class {label}" for label in range(10))
     archive.unlink()
-    assert (load(tmp_path, **UNUSED).train_images == arrays.train_images).all()
+    assert (load(tmp_path, **WORKERS).train.images == arrays.train.images).all()
 
 
 @pytest.mark.parametrize("damage", [truncate, flip_bit, empty, not_gzip])
@@ -193,9 +193,9 @@ def test_a_damaged_cifar_archive_is_named(damage, tmp_path, monkeypatch):
 def test_a_damaged_cifar_member_is_mended_from_the_archive_or_named(damage, name, tmp_path, monkeypatch):
     archive = tmp_path / CIFAR10.filename
     archive.write_bytes(cifar_archive(CIFAR10, cifar_members(CIFAR10), monkeypatch))
-    whole = load_cifar10(tmp_path, **UNUSED)
+    whole = load_cifar10(tmp_path, **WORKERS)
     damage(tmp_path / CIFAR10.base_folder / name)
-    assert (load_cifar10(tmp_path, **UNUSED).train_images == whole.train_images).all()
+    assert (load_cifar10(tmp_path, **WORKERS).train.images == whole.train.images).all()
     archive.unlink()
     damage(tmp_path / CIFAR10.base_folder / name)
     refuses(load_cifar10, tmp_path, CIFAR10.filename, CIFAR10.base_folder, name)
@@ -209,7 +209,7 @@ def test_a_damaged_cifar_member_is_mended_from_the_archive_or_named(damage, name
 def test_a_flipped_byte_in_a_cifar_member_is_refused(load, cls, name, tmp_path, monkeypatch):
     archive = tmp_path / cls.filename
     archive.write_bytes(cifar_archive(cls, cifar_members(cls), monkeypatch))
-    load(tmp_path, **UNUSED)
+    load(tmp_path, **WORKERS)
     archive.unlink()
     flip_bit(tmp_path / cls.base_folder / name)
     refuses(load, tmp_path, cls.filename, f"{cls.base_folder}/{name} is missing or damaged")
@@ -243,11 +243,11 @@ def test_missing_files_are_downloaded(server, idx_contents, tmp_path, monkeypatc
     address, folder = server
     write_idx(folder / "mnist", idx_contents)
     monkeypatch.setattr(MNIST, "mirrors", [address + "wrong/", address + "mnist/"])
-    arrays = load_mnist(tmp_path / "data", **UNUSED)
-    assert (arrays.train_images[:, 0] == idx_contents[TRAIN_IMAGES]).all()
+    arrays = load_mnist(tmp_path / "data", **WORKERS)
+    assert (arrays.train.images[:, 0] == idx_contents[TRAIN_IMAGES]).all()
     (folder / CIFAR10.filename).write_bytes(cifar_archive(CIFAR10, cifar_members(CIFAR10), monkeypatch))
     monkeypatch.setattr(CIFAR10, "url", address + CIFAR10.filename)
-    assert len(load_cifar10(tmp_path / "data", **UNUSED).train_images) == 100
+    assert len(load_cifar10(tmp_path / "data", **WORKERS).train.images) == 100
 
 
 def test_a_download_with_a_wrong_md5_is_refused_and_not_kept(server, idx_contents, tmp_path, monkeypatch):

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lskd.study.identity import IDENTITY
+
 CLASSES = [str(k) for k in range(10)]
 SHOWN = ["3", "9", "6"]
 
@@ -14,21 +16,21 @@ def runs(
     alphas=(0.0, 0.1), temperatures=(1.0, 2.0, 3.0, 64.0), seeds=(0, 1, 2), baseline=True, students=True, weights=(1.0,)
 ) -> list[dict[str, Any]]:
     """Identity rows of a study: teachers, the student's network alone, and its students."""
-    made = []
+    rows = []
     for seed in seeds:
         if baseline:
-            made.append(_label_run("alone", "baseline", "resnet8-w4", 0.0, seed))
+            rows.append(_label_run("alone", "baseline", "resnet8-w4", 0.0, seed))
         for alpha in alphas:
             teacher = _label_run("teacher", "teacher", "resnet8-w16", alpha, seed)
-            made.append(teacher)
+            rows.append(teacher)
             for temperature in temperatures if students else ():
                 for weight in weights:
-                    made.append(_student(teacher, temperature, weight, seed))
-    return made
+                    rows.append(_student(teacher, temperature, weight, seed))
+    return rows
 
 
 def _label_run(group: str, role: str, model: str, alpha: float, seed: int) -> dict[str, Any]:
-    return {
+    values = {
         "run": f"digits/{model}/short/ls{alpha:g}/seed{seed}",
         "group": group,
         "role": role,
@@ -37,12 +39,15 @@ def _label_run(group: str, role: str, model: str, alpha: float, seed: int) -> di
         "recipe": "short",
         "teacher": "",
         "teacher_model": "",
+        "lineage": f"digits/{model}/short",
         "label_smoothing": alpha,
+        "smoothing": "uniform",
         "temperature": math.nan,
         "soft_weight": math.nan,
         "variant": "",
         "seed": seed,
     }
+    return {name: values[name] for name in IDENTITY}  # all of them, and no other
 
 
 def _student(teacher: dict[str, Any], temperature: float, weight: float, seed: int) -> dict[str, Any]:
@@ -62,7 +67,7 @@ def _student(teacher: dict[str, Any], temperature: float, weight: float, seed: i
 def accuracy(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """Top-1 falls with T, faster where alpha > 0."""
     random = np.random.default_rng(1)
-    made = []
+    numbers = []
     for row in rows:
         base = 0.975 if row["role"] == "teacher" else 0.945
         if row["role"] == "student":
@@ -70,14 +75,14 @@ def accuracy(rows: list[dict[str, Any]]) -> pd.DataFrame:
         for split in ("train", "val", "test"):
             top1 = base + random.normal(0, 0.004)
             for metric, k, value in (("top1", 1, top1), ("top5", 5, top1 + 0.02), ("nll", 1, 0.1)):
-                made.append(row | {"split": split, "metric": metric, "k": k, "value": value})
-    return pd.DataFrame(made)
+                numbers.append(row | {"split": split, "metric": metric, "k": k, "value": value})
+    return pd.DataFrame(numbers)
 
 
 def projection(rows: list[dict[str, Any]], templates: bool = False) -> pd.DataFrame:
     """Three clusters, tighter where alpha > 0, closer where T is high."""
     random = np.random.default_rng(2)
-    made = []
+    numbers = []
     for row in rows:
         width = (0.35 if row["label_smoothing"] else 1.3) * 2
         scale = 3.0 if row["label_smoothing"] else 7.0
@@ -88,17 +93,17 @@ def projection(rows: list[dict[str, Any]], templates: bool = False) -> pd.DataFr
                 for split, many in (("train", 100), ("val", 50), ("test", 100)):
                     for sample in range(many):
                         at = {"x": x + random.normal(0, width), "y": y + random.normal(0, width), "sample": sample}
-                        made.append(row | {"split": split, "method": method, "class": name} | at)
+                        numbers.append(row | {"split": split, "method": method, "class": name} | at)
                 if templates:
                     at = {"x": 1.3 * x, "y": 1.3 * y, "sample": -1}
-                    made.append(row | {"split": "template", "method": method, "class": name} | at)
-    return pd.DataFrame(made)
+                    numbers.append(row | {"split": "template", "method": method, "class": name} | at)
+    return pd.DataFrame(numbers)
 
 
 def diffusion(rows: list[dict[str, Any]], targets=tuple(CLASSES)) -> pd.DataFrame:
     """eta below 0 on S1 and above 0 on S2 where alpha > 0."""
     random = np.random.default_rng(3)
-    made = []
+    numbers = []
     for row in rows:
         if row["role"] != "student" or row["temperature"] != 1:
             continue
@@ -109,13 +114,15 @@ def diffusion(rows: list[dict[str, Any]], targets=tuple(CLASSES)) -> pd.DataFram
                     value = sign * size + random.normal(0, 0.1)
                     extra = {"t1": 1.0, "t2": 3.0, "target": target, "set": name, "normalisation": "mean_norm"}
                     count = 2 if name == "S1" else 7
-                    made.append(row | extra | {"split": split, "value": value, "classes": count, "source": "measured"})
-    return pd.DataFrame(made)
+                    numbers.append(
+                        row | extra | {"split": split, "value": value, "classes": count, "source": "measured"}
+                    )
+    return pd.DataFrame(numbers)
 
 
 def reliability(rows: list[dict[str, Any]], empty: int = 3) -> pd.DataFrame:
     """Over-confident hard targets; the first bins are empty."""
-    made = []
+    numbers = []
     for row in rows:
         for scaled in (False, True):
             gap = -0.03 if row["label_smoothing"] else 0.02 if scaled else 0.12
@@ -127,60 +134,60 @@ def reliability(rows: list[dict[str, Any]], empty: int = 3) -> pd.DataFrame:
                     accuracy_ = max(confidence - gap - 0.01 * row["seed"], 0) if count else math.nan
                     extra = {"bin": b, "lower": lower, "upper": upper, "confidence": confidence, "accuracy": accuracy_}
                     how = {"split": "test", "scaled": scaled, "binning": binning}
-                    made.append(row | how | extra | {"count": count})
-    return pd.DataFrame(made)
+                    numbers.append(row | how | extra | {"count": count})
+    return pd.DataFrame(numbers)
 
 
 def calibration(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """ECE 0.12 for hard targets, 0.02 after scaling or with smoothing."""
-    made = []
+    numbers = []
     for row in rows:
         hard = row["label_smoothing"] == 0
         values = {"ece": 0.12 if hard else 0.024, "ece_scaled": 0.02, "temperature": 1.8 if hard else 0.9, "nll": 0.3}
         for metric, value in values.items():
-            made.append(row | {"split": "test", "metric": metric, "value": value + 0.002 * row["seed"]})
-    return pd.DataFrame(made)
+            numbers.append(row | {"split": "test", "metric": metric, "value": value + 0.002 * row["seed"]})
+    return pd.DataFrame(numbers)
 
 
 def stability(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """1 - S is smaller with LS."""
-    made = []
+    numbers = []
     for row in rows:
         for split in ("train", "val", "test"):
             by = {"stability_eq2": 0.03, "stability_alg1": 0.14, "stability_inter": 0.8, "stability_inter_std": 0.18}
             for metric, hard in by.items():
                 value = 1 - (hard - 0.05 * row["label_smoothing"] + 0.001 * row["seed"])
-                made.append(row | {"split": split, "metric": metric, "value": value})
-    return pd.DataFrame(made)
+                numbers.append(row | {"split": split, "metric": metric, "value": value})
+    return pd.DataFrame(numbers)
 
 
 def smoothness(rows: list[dict[str, Any]], temperatures=(1.0, 2.0, 3.0, 64.0)) -> pd.DataFrame:
     """gamma of the teachers on train."""
-    made = []
+    numbers = []
     for row in rows:
         if row["role"] == "teacher":
             for t in temperatures:
                 value = min(0.95, 0.002 + row["label_smoothing"] + 0.2 * math.log(t))
-                made.append(row | {"split": "train", "temperature_at": t, "metric": "gamma", "value": value})
-    return pd.DataFrame(made)
+                numbers.append(row | {"split": "train", "temperature_at": t, "metric": "gamma", "value": value})
+    return pd.DataFrame(numbers)
 
 
 def information(rows: list[dict[str, Any]], samples: int = 600) -> pd.DataFrame:
     """A rise, then a fall towards log 2, deeper with LS."""
-    made = []
+    numbers = []
     for row in rows:
         if row["role"] == "teacher":
             for epoch in range(0, 31, 2):
                 rise = 3.2 * (1 - math.exp(-epoch / 2))
                 value = rise - (0.06 + 0.2 * row["label_smoothing"]) * max(epoch - 5, 0) + 0.05 * row["seed"]
                 extra = {"epoch": epoch, "metric": "mutual_information", "samples": samples, "value": value}
-                made.append(row | extra)
-    return pd.DataFrame(made)
+                numbers.append(row | extra)
+    return pd.DataFrame(numbers)
 
 
 def clusters(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """Dc grows with LS."""
-    made = []
+    numbers = []
     for row in rows:
         for split in ("train", "val", "test"):
             grown = 1.0 if row["label_smoothing"] else 0.0
@@ -194,13 +201,13 @@ def clusters(rows: list[dict[str, Any]]) -> pd.DataFrame:
                 ("Dc_plane", 4.6 + grown),
             ):
                 extra = {"split": split, "metric": metric, "classes": "3|9|6", "value": value + 0.1 * row["seed"]}
-                made.append(row | extra)
-    return pd.DataFrame(made)
+                numbers.append(row | extra)
+    return pd.DataFrame(numbers)
 
 
 def probabilities(rows: list[dict[str, Any]], temperatures=(1.0, 5.0, 10.0, 20.0)) -> pd.DataFrame:
     """Class means: softer with LS and with T; neighbours get more."""
-    made = []
+    numbers = []
     for row in rows:
         for t in temperatures:
             for split in ("train", "test"):
@@ -210,31 +217,31 @@ def probabilities(rows: list[dict[str, Any]], temperatures=(1.0, 5.0, 10.0, 20.0
                     p = np.exp(logits / t) / np.exp(logits / t).sum()
                     for j in range(10):
                         extra = {"split": split, "temperature_at": t, "class": CLASSES[i], "predicted": CLASSES[j]}
-                        made.append(row | extra | {"value": float(p[j])})
-    return pd.DataFrame(made)
+                        numbers.append(row | extra | {"value": float(p[j])})
+    return pd.DataFrame(numbers)
 
 
 def history(rows: list[dict[str, Any]], epochs: int = 30) -> pd.DataFrame:
     """Loss falls to a level that is higher with LS."""
     random = np.random.default_rng(4)
-    made = []
+    numbers = []
     for row in rows:
         for epoch in range(epochs):
             loss = 0.1 + 2 * row["label_smoothing"] + 1.5 * math.exp(-epoch / 5)
             top1 = 0.95 - 0.5 * math.exp(-epoch / 4) + random.normal(0, 0.003)
             for metric, value in (("train_loss", loss), ("val_top1", top1), ("lr", 0.1)):
-                made.append(row | {"epoch": epoch, "metric": metric, "value": value})
-    return pd.DataFrame(made)
+                numbers.append(row | {"epoch": epoch, "metric": metric, "value": value})
+    return pd.DataFrame(numbers)
 
 
 def complexity(names=("resnet8-w16", "resnet8-w4", "resnet18", "mobilenet_v2")) -> pd.DataFrame:
     """Counts; two of the networks are the paper's."""
     counts = {"resnet18": (11_689_512, 1_819_066_368), "mobilenet_v2": (3_504_872, 314_000_000)}
-    made = []
+    numbers = []
     for i, name in enumerate(names):
         parameters, flops = counts.get(name, (78_042 // (1 + 14 * i), 12_501_632 // (1 + 13 * i)))
-        made.append({"model": name, "parameters": parameters, "flops": flops, "image": "3x224x224"})
-    return pd.DataFrame(made)
+        numbers.append({"model": name, "parameters": parameters, "flops": flops, "image": "3x224x224"})
+    return pd.DataFrame(numbers)
 
 
 def frames_for(kind: str, **how: Any) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:

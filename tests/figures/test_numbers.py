@@ -58,23 +58,23 @@ def key(row, names):
 def test_mean_spread_and_n_are_those_of_a_loop(kind):
     family, column, change, extra, wanted = MEANS[kind]
     frames, options = frames_for(kind)
-    found: dict[tuple, list[float]] = {}
+    by_setting: dict[tuple, list[float]] = {}
     for row in frames[family].to_dict("records"):
         other_t = kind == "gamma_curve" and row["label_smoothing"] > 0 and row["temperature"] > 1  # in no curve
         if all(row[name] == value for name, value in wanted.items()) and row.get("metric") != "nll" and not other_t:
-            found.setdefault(key(row, (*KEYS, *extra)), []).append(change(row["value"]))
+            by_setting.setdefault(key(row, (*KEYS, *extra)), []).append(change(row["value"]))
     table = module(kind).table(frames, options)
     checked = set()
     for row in table.to_dict("records"):
         if math.isnan(row[column]) or row.get("target") == "mean":
             continue
-        values = found[key(row, (*KEYS, *extra))]
+        values = by_setting[key(row, (*KEYS, *extra))]
         assert row[column] == pytest.approx(statistics.mean(values), rel=1e-12)
         assert row["spread"] == pytest.approx(statistics.stdev(values), rel=1e-9, abs=1e-12)
         assert row["n"] == len(values) == 3
         checked.add(key(row, (*KEYS, *extra)))
-    held_out = {k for k in found if kind == "diffusion" and "test" in k}  # val is shown
-    assert checked == set(found) - held_out
+    held_out = {k for k in by_setting if kind == "diffusion" and "test" in k}  # val is shown
+    assert checked == set(by_setting) - held_out
 
 
 def test_stability_shows_one_minus_s_and_percent():
@@ -133,8 +133,8 @@ def test_only_the_temperatures_of_the_option():
 def test_a_network_of_the_papers_meets_its_own_row():
     theirs = beside.published({"study": "shen2021", "figure": "table1"})
     row = synthetic.runs()[1] | {"model": "resnext50_32x4d", "metric": "top1", "ours": 70.0}
-    made = beside.beside(pd.DataFrame([row]), theirs, {})
-    assert made["paper_model"].tolist() == ["ResNeXt-50 32x4d"] and made["paper"].tolist() == [77.618]
+    table = beside.beside(pd.DataFrame([row]), theirs, {})
+    assert table["paper_model"].tolist() == ["ResNeXt-50 32x4d"] and table["paper"].tolist() == [77.618]
 
 
 @pytest.mark.parametrize(
@@ -223,9 +223,9 @@ def test_projection_shows_the_smallest_seed_and_this_method():
 
 def test_templates_are_drawn_where_they_are():
     frames = {"projection": synthetic.projection(synthetic.runs(students=False, baseline=False), templates=True)}
-    made = module("projection_muller")
-    table = made.table(frames, {})
-    figure = made.draw(table, frames, {})
+    kind = module("projection_muller")
+    table = kind.table(frames, {})
+    figure = kind.draw(table, frames, {})
     black = [line for line in figure.axes[0].lines if line.get_marker() == "x"]
     assert [len(line.get_xdata()) for line in black] == [3]
 
@@ -261,8 +261,8 @@ def test_cells():
 
 def test_text_tables_escape():
     assert escape("a_b & 5% ± 1 #{x} ~ \\") == r"a\_b \& 5\% $\pm$ 1 \#\{x\} \textasciitilde{} \textbackslash{}"
-    made = latex("100 %", ["α", "T_1"], [["0.1", "a & b"]])
-    assert r"\caption{100 \%}" in made and r"$\alpha$ & T\_1 \\" in made and r"0.1 & a \& b \\" in made
+    text = latex("100 %", ["α", "T_1"], [["0.1", "a & b"]])
+    assert r"\caption{100 \%}" in text and r"$\alpha$ & T\_1 \\" in text and r"0.1 & a \& b \\" in text
     assert "| x\\|y | 1 |" in markdown("c", ["a", "b"], [["x|y", "1"]])
 
 

@@ -1,6 +1,7 @@
 """Every figure kind as a picture: bytes, metadata, no overlaps, one seed, no rows."""
 
 import importlib
+import inspect
 import json
 import re
 import subprocess
@@ -21,6 +22,7 @@ from lskd.figures.render import render, run
 from lskd.io.seal import seal
 from lskd.io.tables import read_table, write_table
 from lskd.jobs.environment import mixed
+from lskd.jobs.job import FILES
 from lskd.jobs.work import Work
 from lskd.study import registry as tables
 from tests.figures.synthetic import frames_for
@@ -40,20 +42,20 @@ def module(kind):
 
 
 def rendered(kind: str, out: Path, frames, options) -> dict[str, bytes]:
-    made = module(kind)
-    render(made.table, made.draw, frames, options | {"scale": "demo"}, out, ORIGIN)
+    drawer = module(kind)
+    render(drawer.table, drawer.draw, frames, options | {"scale": "demo"}, out, ORIGIN)
     return {ending: out.with_name(f"{out.name}.{ending}").read_bytes() for ending in ENDINGS}
 
 
 def renamed(frames, options):
     """The same with long class names."""
-    made = {}
+    renamed_frames = {}
     for family, frame in frames.items():
         columns = [c for c in ("class", "predicted", "target") if c in frame]
-        made[family] = frame.assign(**{c: frame[c].replace(LONG) for c in columns})
+        renamed_frames[family] = frame.assign(**{c: frame[c].replace(LONG) for c in columns})
         if "classes" in frame and family == "clusters":
-            made[family]["classes"] = "|".join(LONG[c] for c in "396")
-    return made, options | {"classes": [LONG[c] for c in options.get("classes", [])]}
+            renamed_frames[family]["classes"] = "|".join(LONG[c] for c in "396")
+    return renamed_frames, options | {"classes": [LONG[c] for c in options.get("classes", [])]}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -105,8 +107,8 @@ def texts(figure):
             for tick in [*axis.get_major_ticks(), *axis.get_minor_ticks()]:
                 if not low - slack <= tick.get_loc() <= high + slack:
                     hidden |= {tick.label1, tick.label2}
-    found = figure.findobj(lambda a: isinstance(a, Text) and a.get_visible() and a.get_text().strip())
-    return [text for text in found if text not in hidden and shown(text)]
+    filled = figure.findobj(lambda a: isinstance(a, Text) and a.get_visible() and a.get_text().strip())
+    return [text for text in filled if text not in hidden and shown(text)]
 
 
 def shown(text) -> bool:
@@ -138,15 +140,15 @@ def test_no_rows_is_a_users_error(kind):
 
 def test_a_title_is_drawn(tmp_path):
     frames, options = frames_for("grid")
-    made = module("grid")
-    figure = made.draw(made.table(frames, options), frames, options | {"title": "Grid A"})
+    grid = module("grid")
+    figure = grid.draw(grid.table(frames, options), frames, options | {"title": "Grid A"})
     assert figure.get_suptitle() == "Grid A"
 
 
 def test_the_metadata_names_title_address_and_spec(tmp_path):
     frames, options = frames_for("smoothed_loss")
-    found = rendered("smoothed_loss", tmp_path / "v1.5", frames, options)  # a name with a dot keeps it
-    text = found["svg"].decode()
+    contents = rendered("smoothed_loss", tmp_path / "v1.5", frames, options)  # a name with a dot keeps it
+    text = contents["svg"].decode()
     described = re.search(r"<dc:description>(.*?)</dc:description>", text)
     assert described and json.loads(described[1].replace("&quot;", '"')) == ORIGIN
 
@@ -174,7 +176,9 @@ def work_of(tmp_path, kind: str = "grid", environments=({},)) -> Work:
     for i, (family, environment) in enumerate(zip(frames, environments, strict=True)):
         folder = tmp_path / f"{family}-{i:010}"
         write_table(folder / "metrics.parquet", pa.Table.from_pandas(frames[family], preserve_index=False), {})
-        seal(folder, ["metrics.parquet"], {"address": f"{i:010}", "made_on": environment})
+        run = {"folder": f"predictions/digits/mlp/r/ls0/seed{i}-0000000000"}
+        about = {"title": f"demo/study/mine/{family}", "address": f"{i:010}", "inputs": {"predict a run": run}}
+        seal(folder, ["metrics.parquet"], about | {"made_on": environment})
         inputs[family] = folder
     folder = tmp_path / "figure-9999999999"
     spec = {"kind": kind, "study": "study", "figure": "mine", "scale": "demo", "options": options}
@@ -185,9 +189,29 @@ def work_of(tmp_path, kind: str = "grid", environments=({},)) -> Work:
 def test_the_stage_writes_every_ending(tmp_path):
     work = work_of(tmp_path)
     run(work)
-    assert sorted(path.name for path in work.folder.iterdir()) == sorted(f"figure.{ending}" for ending in ENDINGS)
+    assert sorted(path.name for path in work.folder.iterdir()) == sorted(FILES["figure"])
     assert b"9999999999" in (work.folder / "figure.png").read_bytes()
     assert "These runs mix" not in (work.folder / "figure.md").read_text()
+
+
+def test_what_a_figure_says_of_itself_is_in_its_json(tmp_path):
+    work = work_of(tmp_path)
+    run(work)
+    about = json.loads((work.folder / "figure.json").read_text())
+    table = module("grid").table(frames_for("grid")[0], {"study": "study"})
+    assert about["formula"] == module("grid").FORMULA
+    assert (about["columns"], about["rows"]) == (table.attrs["columns"], table.attrs["rows"])
+    assert about["caption"] in (work.folder / "figure.html").read_text()
+    named = {"kind": "grid", "study": "study", "figure": "mine", "title": "mine", "scale": "demo", "answer": ""}
+    assert {key: about[key] for key in named} == named
+    runs = ["predictions/digits/mlp/r/ls0/seed0-0000000000"]
+    assert about["from"] == [{"title": "demo/study/mine/accuracy", "address": "0000000000", "runs": runs}]
+
+
+@pytest.mark.parametrize("kind", tables.FIGURES)
+def test_every_kind_has_its_formula_beside_it(kind):
+    assert len(module(kind).FORMULA) > 40
+    assert "FORMULA" in inspect.getsource(module(kind).table)  # so that its fingerprint covers it
 
 
 def test_a_damaged_or_missing_metric_is_one_line(tmp_path):

@@ -20,8 +20,8 @@ def test_ours_is_a_loop_over_pairs_of_seeds():
     given = frames()
     assert set(tables.FIGURES["summary"].families) == set(given)
     table = summary.table(given, {})
-    found = given["accuracy"].query("role == 'student' and split == 'test' and metric == 'top1'")
-    top1 = {(r["label_smoothing"], r["temperature"], r["seed"]): 100 * r["value"] for r in found.to_dict("records")}
+    rows = given["accuracy"].query("role == 'student' and split == 'test' and metric == 'top1'")
+    top1 = {(r["label_smoothing"], r["temperature"], r["seed"]): 100 * r["value"] for r in rows.to_dict("records")}
     ours = table[table["source"] == "ours"].to_dict("records")
     assert len(ours) == 7 and {(r["label_smoothing"], r["temperature"]) for r in ours} == {(0.1, 1.0)}
     for row in ours:
@@ -78,13 +78,13 @@ def test_filled_where_shown_and_coloured_by_the_others_smoothing():
     given = frames()
     table = summary.table(given, {})
     with style.context():
-        made = summary.draw(table, given, {})
+        figure = summary.draw(table, given, {})
     ours = table[table["source"] == "ours"]
     dots = [
-        line for line in made.subfigs[0].axes[0].lines if line.get_marker() in "os^D" and len(line.get_xdata()) == 1
+        line for line in figure.subfigs[0].axes[0].lines if line.get_marker() in "os^D" and len(line.get_xdata()) == 1
     ]
     assert [line.get_color() for line in dots] == [style.alpha_colour(a) for a in ours["other_label_smoothing"]]
     filled = [line.get_markerfacecolor() != "white" for line in dots]
     assert filled == list(ours["p_holm"] < 0.05) and any(filled) and not all(filled)
-    drawn = [line for line in made.subfigs[0].axes[1].lines if line.get_marker() in "x+"]
+    drawn = [line for line in figure.subfigs[0].axes[1].lines if line.get_marker() in "x+"]
     assert len(drawn) == 14

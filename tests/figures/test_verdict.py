@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from lskd.analysis import verdict
+from lskd.analysis import comparisons, wording
 from lskd.errors import UserError
 from lskd.figures import style, summary
 from lskd.figures import verdict as kind
@@ -28,10 +28,10 @@ def flat(text):
 def drawn(module, given, options=None):
     """The figure and its visible texts with their boxes, in pixels."""
     with style.context():
-        made = module.draw(module.table(given, options or {}), given, options or {})
-        canvas = FigureCanvasAgg(made)
+        figure = module.draw(module.table(given, options or {}), given, options or {})
+        canvas = FigureCanvasAgg(figure)
         canvas.draw()
-        return made, [(text.get_text(), text.get_window_extent(canvas.get_renderer())) for text in texts(made)]
+        return figure, [(text.get_text(), text.get_window_extent(canvas.get_renderer())) for text in texts(figure)]
 
 
 def test_the_families_are_the_ones_of_the_table():
@@ -44,20 +44,22 @@ def test_all_outputs_say_the_sentence(tmp_path):
     numbers = pd.read_csv(tmp_path / "verdict.csv")
     assert len(numbers) == 4 + 1 + 5
     assert numbers["n"].eq(3).all() and numbers["spread"].notna().all()
-    (sentence,) = verdict.sentences(kind.table(given, {}))
+    (sentence,) = wording.sentences(kind.table(given, {}))
     page = flat((tmp_path / "verdict.md").read_text())
     assert page.startswith(sentence) and "Measured on digits at demo scale" in page
     assert "not measured" not in page and page.count("| Predicted: ") == 5
     assert r"$\alpha$ = 0.1" in (tmp_path / "verdict.tex").read_text()
-    made, _ = drawn(kind, given)
-    assert made.subfigs[0].get_suptitle().replace("\xa0", " ").replace("\n", " ") == sentence
+    figure, _ = drawn(kind, given)
+    assert figure.subfigs[0].get_suptitle().replace("\xa0", " ").replace("\n", " ") == sentence
 
 
 def test_differences_are_those_of_a_loop():
     given = frames()
     table = kind.table(given, {})
-    found = given["accuracy"].query("role == 'student' and split == 'test' and metric == 'top1'")
-    top1 = {(r["label_smoothing"], r["temperature"], r["seed"]): 100 * r["value"] for r in found.to_dict("records")}
+    accuracies = given["accuracy"].query("role == 'student' and split == 'test' and metric == 'top1'")
+    top1 = {
+        (r["label_smoothing"], r["temperature"], r["seed"]): 100 * r["value"] for r in accuracies.to_dict("records")
+    }
     rows = table[table["question"] == "same T"].to_dict("records")
     assert [row["temperature"] for row in rows] == [1, 2, 3, 64]
     for row in rows:
@@ -76,7 +78,7 @@ def test_without_diffusion_and_stability_it_says_what_was_not_measured():
 
 def test_two_seeds_cannot_tell():
     table = kind.table(frames(seeds=(0, 1)), {})
-    assert set(table["verdict"]) == {verdict.CANNOT_TELL}
+    assert set(table["verdict"]) == {comparisons.CANNOT_TELL}
     assert table.attrs["caption"].startswith("With 2 seeds it cannot be told whether smoothing the teacher")
 
 
@@ -91,9 +93,9 @@ def test_two_data_sets_and_two_smoothings_fit_without_overlap(module):
     rows = synthetic.runs(alphas=(0.0, 0.1, 0.3))
     other = [r | {"dataset": "fashion_mnist", "run": f"f/{r['run']}", "teacher": f"f/{r['teacher']}"} for r in rows]
     given = {name: getattr(synthetic, name)([*rows, *other]) for name in ("accuracy", "diffusion", "stability")}
-    made, boxes = drawn(module, given, {"title": "A study"})
-    width, height = made.canvas.get_width_height()
-    assert len(made.subfigs) == 2 and made.get_suptitle() == "A study"
+    figure, boxes = drawn(module, given, {"title": "A study"})
+    width, height = figure.canvas.get_width_height()
+    assert len(figure.subfigs) == 2 and figure.get_suptitle() == "A study"
     for text, box in boxes:
         assert box.x0 >= -2 and box.y0 >= -2 and box.x1 <= width + 2 and box.y1 <= height + 2, f"{text!r} is cut off"
     for (one, a), (two, b) in combinations(boxes, 2):
@@ -117,11 +119,11 @@ def test_the_looks_of_a_verdict():
     with style.context():
         given = frames()
         table = kind.table(given, {})
-        made = kind.draw(table, given, {})
-    panel = made.subfigs[0].axes[0]
+        figure = kind.draw(table, given, {})
+    panel = figure.subfigs[0].axes[0]
     dots = [line for line in panel.lines if line.get_marker() in "os^D" and len(line.get_xdata()) == 1]
     assert [line.get_marker() for line in dots] == ["o", "s", "^", "D"]  # T = 1, 2, 3, 64 as in every figure
     words = table.loc[table["question"] == "same T", "verdict"]
     assert [line.get_color() for line in dots] == [kind.LOOKS[word]["color"] for word in words]
-    stars = [label.get_text().endswith(" *") for label in made.subfigs[0].axes[1].get_yticklabels()]
+    stars = [label.get_text().endswith(" *") for label in figure.subfigs[0].axes[1].get_yticklabels()]
     assert stars == [word in ("helps", "hurts") for word in words] and any(stars)

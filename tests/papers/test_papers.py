@@ -196,9 +196,9 @@ def test_shen_tables_1_and_10_print_the_same_accuracies() -> None:
 
 
 def test_disagreements_are_printed_where_they_say() -> None:
-    found = paper("shen2021").disagreements
-    assert len(found) == 11
-    for entry in found:
+    disagreements = paper("shen2021").disagreements
+    assert len(disagreements) == 11
+    for entry in disagreements:
         places = {name: text for name, text in entry.items() if name != "what"}
         assert len(set(places.values())) > 1, entry
         for name, text in places.items():
@@ -206,8 +206,8 @@ def test_disagreements_are_printed_where_they_say() -> None:
 
 
 def test_lookup_finds_one_number() -> None:
-    found = lookup("shen2021", "table2", dataset="ImageNet-1K", model="ResNet-18", smoothed=True, metric="top1")
-    assert found == 71.816
+    printed = lookup("shen2021", "table2", dataset="ImageNet-1K", model="ResNet-18", smoothed=True, metric="top1")
+    assert printed == 71.816
     assert lookup("yuan2020", "table3", model="ResNet-50", metric="params") == pytest.approx(25.56e6, rel=1e-12)
     grid = {"dataset": "CUB200-2011", "metric": "top5", "label_smoothing": 0.1}
     assert lookup("chandrasegaran2022", "gridB", temperature=64, **grid) == 93.062

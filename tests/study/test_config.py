@@ -1,25 +1,26 @@
-"""The config's sections: what a spec names."""
+"""The config's sections: what a spec names, and what stands beside what."""
 
 import pytest
 import torchvision
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
-from lskd.study import config
-from lskd.study import registry as tables
-from lskd.study.config import Data, Distill, Figure, Labels, Model, Recipe, spec
+from lskd.study import config, registry
+from lskd.study.config import Data, Distilled, Figure, Model, Recipe, RecipeFields, Supervision, Trained
+from lskd.study.options import ALWAYS, REQUIRED, Option, off, outside, spec, with_options
 
-KD, MSE = {"temperature": 3.0}, {"temperature": 1.0, "loss": "logit_mse"}
+KD, MSE, LABELS = {"way": "kd", "temperature": 3.0}, {"way": "logit_mse"}, {"way": "labels"}
 STEP, MULTISTEP = {"schedule": "step"}, {"schedule": "multistep", "milestones": [2]}
 FOLDER, DIGITS, MNIST = {"dataset": "imagefolder", "root": "x"}, {"dataset": "digits"}, {"dataset": "mnist"}
-MLP = {"name": "mlp"}
+PARQUET, NPZ = {"dataset": "hf_dataset", "root": "x"}, {"dataset": "npz", "root": "x.npz"}
+MLP, CNN, RESNET, LIBRARY = ({"name": name} for name in ("mlp", "plain_cnn", "resnet8", "resnet18"))
 
 # field -> another value than its default; the fields beside which it is used, and those beside which it is not
 USED = {
     Data: {
         "dataset": ("mnist", [{}], []),
         "val_fraction": (0.2, [DIGITS, FOLDER, MNIST], []),
-        "test_fraction": (0.3, [DIGITS, FOLDER], [MNIST]),
-        "image_size": (32, [FOLDER], [DIGITS, MNIST]),
+        "test_fraction": (0.3, [DIGITS, FOLDER, NPZ, PARQUET], [MNIST]),
+        "image_size": (32, [FOLDER, PARQUET], [DIGITS, MNIST, NPZ]),
     },
     Model: {"name": ("resnet8", [{}], [])},
     Recipe: {
@@ -27,42 +28,45 @@ USED = {
         "batch_size": (7, [{}], []),
         "optimizer": ("adam", [{}], []),
         "lr": (0.5, [{}], []),
-        "momentum": (0.5, [{}], []),
+        "momentum": (0.5, [{}, {"optimizer": "adam"}], []),
         "weight_decay": (0.5, [{}], []),
         "schedule": ("constant", [{}], []),
         "step_epochs": (7, [STEP], [{}, MULTISTEP]),
         "milestones": ([3], [MULTISTEP], [{}, STEP]),
         "decay": (0.5, [STEP, MULTISTEP], [{}, {"schedule": "constant"}]),
     },
-    Labels: {"label_smoothing": (0.3, [{}], []), "smoothing": ("others", [{}], [])},
-    Distill: {
-        "loss": ("logit_mse", [KD], []),
-        "temperature": (2.0, [KD], [MSE]),
-        "soft_weight": (0.5, [KD, MSE], []),
-        "t_squared": (False, [KD], [MSE]),
-        "soften_student": (False, [KD], [MSE]),
-        "reduction": ("mean", [KD], [MSE]),
-        "views": (2, [KD, MSE], []),
-        "dtype": ("float16", [KD, MSE], []),
+    Supervision: {
+        "way": ("logit_mse", [{}], []),
+        "label_smoothing": (0.3, [LABELS], [KD, MSE]),
+        "smoothing": ("others", [LABELS], [KD, MSE]),
+        "temperature": (2.0, [KD], [LABELS, MSE]),
+        "soft_weight": (0.5, [KD, MSE], [LABELS]),
+        "t_squared": (False, [KD], [LABELS, MSE]),
+        "soften_student": (False, [KD], [LABELS, MSE]),
+        "reduction": ("mean", [KD], [LABELS, MSE]),
     },
 }
-# field -> the value at which it is off and left out, and another; what it needs beside it
+# field -> the value at which it is off and left out, and another; what it needs beside it, and where it is refused
 OFF = {
-    Model: {"width": (None, 8, MLP), "dropout": (0.0, 0.5, MLP)},
+    Data: {"stream": (False, True, FOLDER, [DIGITS, MNIST, NPZ])},
+    Model: {"width": (None, 8, MLP, [LIBRARY]), "dropout": (0.0, 0.5, MLP, [CNN, RESNET, LIBRARY])},
     Recipe: {
-        "nesterov": (False, True, {}),
-        "warmup_epochs": (0, 1, {}),
-        "grad_clip": (0.0, 1.0, {}),
-        "loss_scale": (1.0, 3.0, {}),
-        "amp": ("none", "bfloat16", {}),
-        "crop_padding": (0, 1, {}),
-        "flip": (False, True, {}),
-        "snapshot_epochs": ([], [1], {}),
+        "nesterov": (False, True, {}, [{"optimizer": "adam"}]),
+        "warmup_epochs": (0, 1, {}, []),
+        "grad_clip": (0.0, 1.0, {}, []),
+        "loss_scale": (1.0, 3.0, {}, []),
+        "amp": ("none", "bfloat16", {}, []),
+        "crop_padding": (0, 1, {}, []),
+        "flip": (False, True, {}, []),
+        "mixup": (0.0, 0.2, {}, []),
+        "snapshot_epochs": ([], [1], {}, []),
     },
+    Supervision: {"draws": (None, 2, KD, []), "dtype": ("float32", "float16", KD, [])},
 }
+TOGETHER = {Data: {"mean": [0.5], "std": [0.25]}}  # fields that are off, and given together
 NEVER = {Data: {"name": "mine", "root": "elsewhere"}, Recipe: {"select": "best"}}
-SECTIONS = [Data, Model, Recipe, Labels, Distill]
-REQUIRED = {Model: MLP, Distill: KD}
+SECTIONS = [Data, Model, Recipe, Supervision]
+NEEDED = {Model: MLP}
 
 
 def cases(kinds):
@@ -71,27 +75,44 @@ def cases(kinds):
 
 @pytest.mark.parametrize("section", SECTIONS)
 def test_every_field_is_of_one_kind(section):
-    names = [name for kinds in (USED, OFF, NEVER) for name in kinds.get(section, {})]
+    names = [name for kinds in (USED, OFF, TOGETHER, NEVER) for name in kinds.get(section, {})]
     assert sorted(names) == sorted(section.model_fields)
 
 
 @pytest.mark.parametrize(("section", "name", "other", "used", "unused"), cases(USED))
 def test_a_field_is_in_the_spec_at_its_value_where_it_is_used_and_nowhere_else(section, name, other, used, unused):
     for beside in used:
-        one = section(**REQUIRED.get(section, {}) | beside)
+        one = section(**NEEDED.get(section, {}) | beside)
         assert spec(one)[name] == getattr(one, name)  # its default, too: a changed default is a changed spec
-        two = section(**REQUIRED.get(section, {}) | beside | {name: other})
+        two = section(**NEEDED.get(section, {}) | beside | {name: other})
         assert spec(two)[name] == other != getattr(one, name)
     for beside in unused:
-        assert name not in spec(section(**REQUIRED.get(section, {}) | beside))
+        given = NEEDED.get(section, {}) | beside
+        assert name not in spec(section(**given))
+        with pytest.raises(ValidationError, match=f"{name} is for .*; .* is .* here: leave {name} out"):
+            section(**given | {name: other})
 
 
-@pytest.mark.parametrize(("section", "name", "off", "other", "beside"), cases(OFF))
-def test_what_is_off_is_left_out(section, name, off, other, beside):
+@pytest.mark.parametrize(("section", "name", "off", "other", "beside", "refused"), cases(OFF))
+def test_what_is_off_is_left_out(section, name, off, other, beside, refused):
     assert getattr(section(**beside), name) == off  # every default is off
     assert name not in spec(section(**beside))
     assert name not in spec(section(**beside | {name: off}))
     assert spec(section(**beside | {name: other})) == spec(section(**beside)) | {name: other}
+    for given in refused:
+        assert name not in spec(section(**given | {name: off}))
+        with pytest.raises(ValidationError, match=f"{name} is for .*: leave {name} out"):
+            section(**given | {name: other})
+
+
+def test_mean_and_std_are_given_together():
+    both = TOGETHER[Data]
+    assert spec(Data(**both)) == spec(Data()) | both
+    for name, value in both.items():
+        with pytest.raises(ValidationError, match="mean and std are given together"):
+            Data(**{name: value})
+    with pytest.raises(ValidationError, match="1 or 3 of each"):
+        Data(mean=[0.5, 0.5], std=[0.5, 0.5])
 
 
 @pytest.mark.parametrize(("section", "name", "other"), [(s, n, v) for s, f in NEVER.items() for n, v in f.items()])
@@ -100,11 +121,54 @@ def test_what_changes_no_result_is_in_no_spec(section, name, other):
     assert name not in spec(section(**{name: other}))
 
 
+SELECTED = [
+    (Data, "dataset", registry.DATASETS, {"root": "x"}),
+    (Model, "name", registry.MODELS, {}),
+    (Recipe, "schedule", registry.SCHEDULES, {}),
+    (Recipe, "optimizer", registry.OPTIMIZERS, {}),
+    (Figure, "kind", registry.FIGURES, {}),
+    (Supervision, "way", registry.supervisions(), {}),
+]
+OTHER = {  # a value that is not the default, by option
+    **{"test_fraction": 0.3, "image_size": 32, "stream": True, "width": 8, "dropout": 0.5, "step_epochs": 7},
+    **{"milestones": [3], "decay": 0.5, "momentum": 0.5, "nesterov": True, "classes": ["a"], "targets": ["a"]},
+    **{"similar": {"a": ["b"]}, "temperatures": [2.0], "t1": 1.0, "t2": 3.0, "label_smoothing": 0.1},
+    **{"smoothing": "others", "temperature": 2.0, "soft_weight": 0.5, "t_squared": False, "soften_student": False},
+    **{"reduction": "mean"},
+}
+
+
+@pytest.mark.parametrize(("section", "selector", "entries", "beside"), SELECTED)
+def test_every_entry_takes_its_own_options_and_refuses_all_others(section, selector, entries, beside):
+    everything = {option.name: option for entry in entries.values() for option in entry.options}
+    for entry_name, entry in entries.items():
+        required = {option.name: OTHER[option.name] for option in entry.options if option.default is REQUIRED}
+        given = beside | {selector: entry_name} | required
+        own = {option.name for option in entry.options}
+        used = spec(section(**given))
+        for name, option in everything.items():
+            value = OTHER[name]
+            if name in own:
+                assert spec(section(**given | {name: value}))[name] == value
+                assert (name in used) == (option.off is ALWAYS)
+            else:
+                assert name not in used
+                with pytest.raises(ValidationError, match=f"{name} is for {selector} .*{selector} is {entry_name}"):
+                    section(**given | {name: value})
+                if option.default is not REQUIRED:
+                    assert spec(section(**given | {name: option.default})) == used
+        for name in required:
+            with pytest.raises(ValidationError, match=f"{name} is missing; {selector} {entry_name} needs it"):
+                section(**{key: value for key, value in given.items() if key != name})
+
+
 def test_a_changed_default_is_a_changed_spec():
+    beside = {"schedule": ["step"]}
+
     class Later(Recipe):
         momentum: float = 0.8
-        flip: bool = config.off(False, True)
-        decay: float = config.used_with(0.2, {"schedule": ["step"]})
+        flip: bool = off(False, True)
+        decay: float = Field(0.2, json_schema_extra={"used_with": beside})
 
     assert spec(Later()) == spec(Recipe()) | {"momentum": 0.8, "flip": True}
     assert spec(Later(flip=False, momentum=0.9)) == spec(Recipe())
@@ -112,11 +176,29 @@ def test_a_changed_default_is_a_changed_spec():
 
 
 def test_a_new_option_that_is_off_changes_no_spec():
-    class Later(Recipe):
-        mixup: float = config.off(0.0, 0.0)
+    free = [augmentation.option for augmentation in registry.AUGMENTATIONS.values()]
+    cutout = Option("cutout", float, 0.0, "side of a black square", 0.0)
+    selectors = {"schedule": registry.SCHEDULES, "optimizer": registry.OPTIMIZERS}
+    later = with_options(RecipeFields, selectors, [*free, cutout])
+    assert spec(later()) == spec(Recipe())
+    assert spec(later(cutout=0.2)) == spec(Recipe()) | {"cutout": 0.2}
 
-    assert spec(Later()) == spec(Recipe())
-    assert spec(Later(mixup=0.2)) == spec(Recipe()) | {"mixup": 0.2}
+
+def test_a_new_entry_with_an_option_of_its_own_changes_no_spec():
+    added = registry.Entry("lskd.training.schedules:cosine", (Option("cycles", int, 1, "how often it restarts"),))
+    schedules = registry.SCHEDULES | {"restarts": added}
+    free = [augmentation.option for augmentation in registry.AUGMENTATIONS.values()]
+    later = with_options(RecipeFields, {"schedule": schedules, "optimizer": registry.OPTIMIZERS}, free)
+    for schedule in ({}, STEP, MULTISTEP):
+        assert spec(later(**schedule)) == spec(Recipe(**schedule))
+    assert spec(later.model_construct(**dict(later()) | {"schedule": "restarts"}))["cycles"] == 1
+
+
+def test_a_place_is_never_in_a_spec():
+    class Later(Recipe):
+        note: str = outside("")
+
+    assert spec(Later(note="x")) == spec(Recipe())
 
 
 def test_specs_in_full():
@@ -131,14 +213,49 @@ def test_specs_in_full():
         "flip": True,
     }
     assert spec(Data(root="elsewhere")) == {"dataset": "digits", "val_fraction": 0.15, "test_fraction": 0.2}
-    assert spec(Distill(temperature=1.0, loss="logit_mse")) == {
-        "loss": "logit_mse",
-        "views": "epochs",
-        "dtype": "float32",
+    assert spec(Supervision(way="logit_mse", draws="epochs")) == {
+        "way": "logit_mse",
+        "draws": "epochs",
         "soft_weight": 1.0,
     }
+    assert spec(Supervision()) == {"way": "labels", "label_smoothing": 0.0, "smoothing": "uniform"}
     figure = {"kind": "diffusion", "t1": 1.0, "t2": 3.0}
     assert figure.items() <= spec(Figure(**figure)).items()
+
+
+def test_the_options_of_a_supervision_are_the_arguments_of_its_loss():
+    assert Supervision(label_smoothing=0.1).options == {"label_smoothing": 0.1, "smoothing": "uniform"}
+    assert Supervision(way="logit_mse", draws=3).options == {"soft_weight": 1.0}
+    assert Supervision(**KD, draws="online").options == {
+        "temperature": 3.0,
+        "soft_weight": 1.0,
+        "t_squared": True,
+        "soften_student": True,
+        "reduction": "batchmean",
+    }
+
+
+def test_axes_are_lists_in_groups_and_values_in_runs():
+    group = Distilled(teacher="t", model=Model(name="mlp"), recipe="r", temperature=[3.0, 1.0], soft_weight=0.5)
+    assert (group.temperature, group.soft_weight) == ([1.0, 3.0], [0.5])
+    trained = Trained(model=Model(name="mlp"), recipe="r")
+    assert (trained.label_smoothing, trained.smoothing) == ([0.0], "uniform")
+    with pytest.raises(ValidationError):
+        Supervision(way="kd", temperature=[1.0])
+
+
+def test_a_copy_has_uses_of_its_own():
+    recipe = Recipe()
+    assert "flip" not in recipe.used
+    assert recipe.model_copy(update={"flip": True}).used == recipe.used | {"flip": True}
+    assert recipe.augmentations == [] and "flip" not in recipe.used
+
+
+def test_augmentations_stand_in_the_order_in_which_they_are_applied():
+    recipe = Recipe(mixup=0.2, flip=True, crop_padding=1)
+    assert recipe.augmentations == ["crop_padding", "flip", "mixup"]
+    assert recipe.mixes == ["mixup"]
+    assert Recipe(flip=True).augmentations == ["flip"] and Recipe(flip=True).mixes == []
 
 
 def test_canonical_text_of_equal_values_is_equal():
@@ -154,4 +271,4 @@ def test_sections_are_immutable():
 
 
 def test_torchvision_names_are_torchvisions():
-    assert list(tables.TORCHVISION_NAMES) == torchvision.models.list_models(module=torchvision.models)
+    assert list(registry.TORCHVISION_NAMES) == torchvision.models.list_models(module=torchvision.models)

@@ -40,11 +40,11 @@ class Browser:
         message |= {"sessionId": self._session} if self._session else {}
         os.write(self._out, json.dumps(message).encode() + b"\0")
         while True:
-            found = self._receive()
-            if found.get("id") == self._last:
-                assert "error" not in found, f"{method}: {found['error']}"
-                return found["result"]
-            self._keep(found.get("method"), found.get("params", {}))
+            answer = self._receive()
+            if answer.get("id") == self._last:
+                assert "error" not in answer, f"{method}: {answer['error']}"
+                return answer["result"]
+            self._keep(answer.get("method"), answer.get("params", {}))
 
     def open(self, address: str) -> None:
         """Go to an address, and wait until its scripts have run."""
@@ -57,17 +57,17 @@ class Browser:
     def run(self, script: str, frame: str | None = None) -> Any:
         """The value of an expression in the page, or in the frame within it whose id is given."""
         where = {"contextId": self._frames[frame]} if frame else {}
-        found = self.send("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True, **where)
-        assert "exceptionDetails" not in found, f"{script}: {found['exceptionDetails']}"
-        return found["result"].get("value")
+        answer = self.send("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True, **where)
+        assert "exceptionDetails" not in answer, f"{script}: {answer['exceptionDetails']}"
+        return answer["result"].get("value")
 
     def wait(self, script: str, frame: str | None = None) -> Any:
         """The value of an expression as soon as it is true; the frame may not be there yet."""
         end = time.monotonic() + SECONDS
-        while not (found := self.run(script, frame) if frame is None or self._there(frame) else None):
+        while not (value := self.run(script, frame) if frame is None or self._there(frame) else None):
             assert time.monotonic() < end, f"never true: {script}"
             time.sleep(0.05)
-        return found
+        return value
 
     def _there(self, frame: str) -> bool:
         self.run("0")  # so that what the browser told of its frames is read

@@ -1,4 +1,4 @@
-"""Write report.html if a figure is newer than it, and say where everything is."""
+"""Write report.html if the page of a study is newer than it, and say where everything is."""
 
 import shlex
 import subprocess
@@ -9,17 +9,17 @@ REPORT = Path("report.html")
 
 
 def main(args: list[str]) -> None:
-    """Make the report of what `snakemake` with these arguments made; say where its figures are."""
-    pictures = sorted(Path("results/figures").rglob("*.png"))
-    newest = max((picture.stat().st_mtime for picture in pictures), default=0.0)
+    """Make the report of what `snakemake` with these arguments made; say where the page of each study is, last."""
+    pages = sorted(Path("results/figures").glob("*/*/index.html"))
+    newest = max((page.stat().st_mtime for page in pages), default=0.0)
     if not REPORT.exists() or REPORT.stat().st_mtime < newest:
         command = [str(Path(sys.executable).with_name("snakemake")), *args, "--report", str(REPORT), "--quiet", "all"]
         if subprocess.run(command, capture_output=True).returncode:
             sys.exit(f"error: no report was made; {shlex.join(command[:-2])} says why")
-    for folder in sorted({picture.parent for picture in pictures}):
-        count = len(list(folder.glob("*.png")))
-        print(f"{count} figures, each with its numbers (.csv) and a table to sort and filter (.html): {folder}/")
-    print(f"Report: {REPORT}")
+    print(f"Snakemake's report: {REPORT}")
+    for page in pages:
+        count = len(list(page.parent.glob("*.png")))
+        print(f"{count} figures on one page, each with its numbers and where it came from: {page}")
 
 
 if __name__ == "__main__":

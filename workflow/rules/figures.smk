@@ -15,14 +15,12 @@ rule figure:
             labels=lambda wildcards: PLAN.labels(wildcards.job, "table"),
         ),
         others=update(
-            multiext("results/drawn/{job}/figure", ".svg", ".pdf", ".csv", ".md", ".tex")
+            multiext("results/drawn/{job}/figure", ".svg", ".pdf", ".csv", ".md", ".tex", ".json")
             + ["results/drawn/{job}/record.json"]
         ),
     log:
         "results/drawn/{job}/figure.log",
     conda:
         "../../envs/figures.yaml"
-    params:
-        spec=spec_of,  # for the caption
     shell:
         "python -m lskd.jobs.execute {log:q}"

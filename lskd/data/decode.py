@@ -1,0 +1,134 @@
+"""From encoded images (PNG, JPEG, ...) to pixels: the one way, for images in memory and for streamed ones.
+
+The shorter side is resized to `image_size` (bilinear, antialiased), then the centre is cropped, both as torchvision
+does. Of an animation the first frame is taken; transparency is dropped, and no rotation by EXIF is applied.
+"""
+
+import io
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from lskd.data import memory
+from lskd.data.arrays import Block
+from lskd.errors import UserError
+
+_BLOCK = 64  # images a thread decodes at a time, fewer if their pixels take more than
+_BLOCK_BYTES = 1 << 25
+_MODES = {  # how a user calls Pillow's modes; RGB is what is wanted
+    "RGB": "",
+    "1": "black and white",
+    "L": "grey",
+    "LA": "grey with alpha",
+    "P": "palette",
+    "PA": "palette with alpha",
+    "RGBA": "with alpha",
+}
+
+
+def decode(content: bytes, image_size: int, name: str) -> np.ndarray:
+    """Decode an image file's bytes as RGB, uint8 [3, image_size, image_size].
+
+    Raises UserError, which begins with `name`, for what is no image of up to 8 bits a channel, or far too large.
+    """
+    return decode_noted(content, image_size, name)[0]
+
+
+def decode_noted(content: bytes, image_size: int, name: str) -> tuple[np.ndarray, str]:
+    """`decode`, and what the image was before in a few words: "grey", "with alpha"; "" for RGB."""
+    image, note = _opened(content, name)
+    scale = image_size / min(image.size)
+    width, height = (max(image_size, int(side * scale)) for side in image.size)
+    if width * height > (Image.MAX_IMAGE_PIXELS or 0):
+        raise UserError(f"{name}: {image.width} x {image.height} pixels, far from a square; crop it or delete it")
+    left, top = round((width - image_size) / 2), round((height - image_size) / 2)
+    image = image.resize((width, height), Image.Resampling.BILINEAR)
+    pixels = np.asarray(image.crop((left, top, left + image_size, top + image_size)))
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1)), note
+
+
+def _opened(content: bytes, name: str) -> tuple[Image.Image, str]:
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            mode, is_transparent = image.mode, "transparency" in image.info
+            rgb = image.convert("RGB")
+    except Image.DecompressionBombError as error:
+        raise UserError(f"{name}: has too many pixels ({error}); scale it down or delete it") from error
+    except Exception as error:  # Pillow's plug-ins raise OSError, SyntaxError, ValueError, struct.error, ...
+        raise UserError(f"{name}: does not decode as an image; replace it or delete it") from error
+    if mode.startswith(("I", "F")):
+        raise UserError(f"{name}: has more than 8 bits a channel (mode {mode}); convert it to 8 bits")
+    note = _MODES.get(mode, mode)
+    if is_transparent and "alpha" not in note:
+        note = f"{note} with transparency".lstrip()
+    if _is_16_bit_png(content):  # Pillow gives the upper 8 of its 16 bits
+        note = f"16 bits a channel {note}".rstrip()
+    return rgb, note
+
+
+def _is_16_bit_png(content: bytes) -> bool:
+    """Whether the header chunk, which comes first in a PNG, says so."""
+    return content.startswith(b"\x89PNG\r\n\x1a\n") and content[24:25] == b"\x10"
+
+
+@dataclass(frozen=True)
+class EncodedSource:
+    """Images somewhere else, as `arrays.Encoded`: `read` gives the bytes of those with some numbers, in their order.
+
+    `numbers` (int64 [N]) are those of this source, `root` stands before names in messages.
+    """
+
+    read: Callable[[Sequence[int]], list[bytes]]
+    numbers: np.ndarray
+    root: Path
+    image_size: int
+    stream: bool = False
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, mask_n: np.ndarray) -> "EncodedSource":
+        return EncodedSource(self.read, self.numbers[mask_n], self.root, self.image_size, self.stream)
+
+    def blocks(self, names: list[str], workers: int) -> Iterator[Block]:
+        """Decode all in `workers` threads, a few blocks ahead; UserError for an image that does not decode."""
+        size = max(1, min(_BLOCK, _BLOCK_BYTES // (3 * self.image_size**2)))
+
+        def decoded(start: int) -> Block:
+            contents = self.read(self.numbers[start : start + size].tolist())
+            block = [
+                decode_noted(content, self.image_size, f"{self.root / name}")
+                for content, name in zip(contents, names[start : start + size], strict=True)
+            ]
+            return Block(contents, np.stack([pixels for pixels, _ in block]), [note for _, note in block])
+
+        return _ahead(decoded, range(0, len(self), size), max(workers, 1))
+
+
+def _ahead(function: Callable[[int], Block], starts: Sequence[int], workers: int) -> Iterator[Block]:
+    """Map in threads and in order; no more than a few results wait, as each may be large."""
+    pending: deque[Future[Block]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        for start in starts:
+            pending.append(pool.submit(function, start))
+            if len(pending) > workers + 2:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+
+
+def check_memory(count: int, image_size: int) -> None:
+    """Refuse what cannot fit: `count` decoded images are held twice while they are written."""
+    bytes_per_pixel = 2 * 3 * max(count, 1)
+    needed, free = bytes_per_pixel * image_size**2, memory.available()
+    if needed > free:
+        raise UserError(
+            f"image_size: {count:,} images of {image_size} x {image_size} need {needed / 1e9:,.1f} GB of memory and "
+            f"{free / 1e9:,.1f} GB are free; lower it to {int((free / bytes_per_pixel) ** 0.5)} or less, or set "
+            "data.stream: true"
+        )

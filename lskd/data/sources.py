@@ -1,0 +1,153 @@
+"""Sources: prepared data as batches on a device, resident in its memory or streamed from encoded images.
+
+N samples, C channels, H x W pixels, K classes.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
+
+from lskd.data.augment import CLEAN, Augmentation, normalise
+from lskd.errors import UserError, mend
+
+if TYPE_CHECKING:
+    from lskd.jobs.work import Work
+
+NONE = Augmentation()
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Samples in training.
+
+    ids int64 [N]; inputs, normalised float32 [N, C, H, W]; targets, labels int64 [N] or, blended, probabilities
+    float32 [N, K]; weight, by how much the batch counts in a mean: its samples.
+    """
+
+    ids_n: torch.Tensor
+    inputs: torch.Tensor
+    targets: torch.Tensor
+    weight: int
+
+    @property
+    def hard_targets_n(self) -> torch.Tensor:
+        """The most probable class of each target, int64 [N]."""
+        return self.targets if self.targets.dim() == 1 else self.targets.argmax(1)
+
+
+Fetch = Callable[[Sequence[torch.Tensor]], Iterator[torch.Tensor]]
+"""From batches of sample indices int64 [N] to their images uint8 [N, C, H, W] on the device, batch by batch."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One split of prepared data: how its images come, labels int64 [N], train's mean and std float32 [C] in 0..1."""
+
+    fetch: Fetch
+    shape: tuple[int, int, int]
+    labels_n: torch.Tensor
+    mean_c: torch.Tensor
+    std_c: torch.Tensor
+    classes: list[str]
+
+    def __len__(self) -> int:
+        return len(self.labels_n)
+
+    @property
+    def device(self) -> torch.device:
+        """Where its batches are."""
+        return self.labels_n.device
+
+    def batches(
+        self, ids: Sequence[torch.Tensor], draw: int = CLEAN, augmentation: Augmentation = NONE
+    ) -> Iterator[Batch]:
+        """The batches of these sample indices (int64 [N] each, on the device) at an augmentation draw."""
+        partners = [augmentation.partners(ids_n, draw, len(self)) for ids_n in ids]
+        wanted = [
+            ids_n if others_n is None else torch.cat([ids_n, others_n])
+            for ids_n, others_n in zip(ids, partners, strict=True)
+        ]
+        for ids_n, others_n, images_nchw in zip(wanted, partners, self.fetch(wanted), strict=True):
+            images_nchw = augmentation.single(images_nchw, ids_n, draw)
+            inputs = normalise(images_nchw, self.mean_c, self.std_c)
+            if others_n is None:
+                yield Batch(ids_n, inputs, self.labels_n[ids_n], len(ids_n))
+            else:
+                yield self._blended(ids_n[: len(others_n)], others_n, inputs, draw, augmentation)
+
+    def _blended(
+        self, ids_n: torch.Tensor, others_n: torch.Tensor, inputs: torch.Tensor, draw: int, augmentation: Augmentation
+    ) -> Batch:
+        """A batch of blended images; `inputs` holds the images of `ids_n`, then those of `others_n`."""
+        assert augmentation.mix is not None
+        function, value = augmentation.mix
+        first_nchw, second_nchw = inputs.split(len(ids_n))
+        blended_nchw, share_n = function(first_nchw, second_nchw, augmentation.draw(ids_n, draw), value)
+        first_nk, second_nk = (F.one_hot(self.labels_n[each], len(self.classes)) for each in (ids_n, others_n))
+        targets_nk = share_n[:, None] * first_nk + (1 - share_n[:, None]) * second_nk
+        return Batch(ids_n, blended_nchw, targets_nk, len(ids_n))
+
+
+Stream = Callable[[Path, str, tuple[int, int, int], torch.device, int], Fetch]
+"""From a file of encoded images, a split, an image's shape, a device and a number of workers to their images."""
+
+
+def read_sources(work: "Work", splits: Sequence[str], device: torch.device, role: str = "data") -> dict[str, Source]:
+    """These splits of the data that a job reads, after its files were compared with their seal."""
+    path, encoded = work.read(role, "data.safetensors"), work.read(role, "images.arrow")
+    stream: Stream | None = work.functions.get("stream")
+    workers = work.runtime.workers
+    return {split: load_source(path, split, device, encoded, stream, workers) for split in splits}
+
+
+def load_source(
+    path: Path,
+    split: str,
+    device: torch.device,
+    encoded: Path | None = None,
+    stream: Stream | None = None,
+    workers: int = 1,
+) -> Source:
+    """The split "train", "val" or "test" of a prepared data file, its batches on `device`.
+
+    Its images lie in the file, or in the file `encoded`, and then come through `stream`. Raises UserError where the
+    file is missing or damaged.
+    """
+    try:
+        with safe_open(path, framework="pt", device=str(device)) as file:
+            metadata = json.loads(file.metadata()["lskd"])
+            labels_n = file.get_tensor(f"{split}_labels")
+            mean_c, std_c = (torch.tensor(metadata[name], device=device) for name in ("mean", "std"))
+            channels, height, width = metadata["shape"]
+            classes = metadata["classes"]
+            if stream is None or encoded is None:
+                fetch = resident(file.get_tensor(f"{split}_images"))
+            else:
+                fetch = stream(encoded, split, (channels, height, width), device, workers)
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: missing or damaged prepared data ({error}); {mend(path)}") from error
+    return Source(fetch, (channels, height, width), labels_n, mean_c, std_c, classes)
+
+
+def resident(images_nchw: torch.Tensor) -> Fetch:
+    """Images of a tensor uint8 [N, C, H, W]."""
+    return lambda batches: (images_nchw[ids_n] for ids_n in batches)
+
+
+def augmentation_of(values: dict[str, Any], functions: dict[str, Callable[..., Any]], key: int) -> Augmentation:
+    """The augmentation of a spec's `values` by name.
+
+    A job's functions have, by the roles "augment 0 NAME", "augment 1 NAME", ... those of single images in their order,
+    and by "mix NAME" the one that blends.
+    """
+    roles = [role for role in functions if role.startswith("augment ")]
+    roles.sort(key=lambda role: int(role.split()[1]))
+    singles = [(functions[role], values[role.split()[-1]]) for role in roles]
+    mixes = [(functions[role], values[role.split()[-1]]) for role in functions if role.startswith("mix ")]
+    return Augmentation(key, singles, mixes[0] if mixes else None)

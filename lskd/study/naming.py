@@ -1,0 +1,102 @@
+"""What runs and their files are called: the only grammar of names. Nothing reads a name back."""
+
+from typing import TYPE_CHECKING, Any
+
+from lskd.study import registry
+from lskd.study.config import SUPERVISIONS, Model, Recipe, Supervision
+
+if TYPE_CHECKING:
+    from lskd.study.runs import Run
+
+GIVEN = "given"  # the recipe's name of a network that comes trained
+IN_COLUMNS = ("temperature", "soft_weight")  # options that have identity columns of their own
+
+
+def title(run: "Run") -> str:
+    """A run's name, which reads as its provenance: glyphs/resnet8-w4/short/kd-T3-from-resnet8-w16-ls0.1/seed0."""
+    return "/".join([run.data.folder, model_slug(run.model), run.recipe_name, taught(run), f"seed{run.seed}"])
+
+
+def taught(run: "Run") -> str:
+    """How a run is taught and where it starts, in a name."""
+    parts = [supervision_slug(run.supervision)]
+    if run.teacher is not None:
+        parts.append(f"from-{above(run, run.teacher)}")
+    if run.start is not None:
+        parts.append(f"after-{above(run, run.start)}")
+    return "-".join(parts)
+
+
+def above(run: "Run", other: "Run") -> str:
+    """A run's teacher or start in its name: what is the same goes without saying, but for the network."""
+    data = [other.data.folder] * (other.data.folder != run.data.folder)
+    recipe = [other.recipe_name] * (other.recipe_name != run.recipe_name)
+    return "-".join([*data, model_slug(other.model), *recipe, taught(other)])
+
+
+def lineage(run: "Run") -> str:
+    """What a smoothed teacher, or its student, shares with its unsmoothed twin: of a student, its teacher's."""
+    root = run.root
+    parts = [root.data.folder, model_slug(root.model), root.recipe_name]
+    parts += [text for text in [variant(root.supervision)] if text]
+    if root.start is not None:
+        parts.append(f"after-{above(root, root.start)}")
+    between = [taught_without_root(each) for each in run.chain[1:-1]]  # students that teach
+    return "/".join([*parts, *between])
+
+
+def taught_without_root(run: "Run") -> str:
+    """How a student in the middle of a chain is taught, whoever teaches it."""
+    return "-".join([model_slug(run.model), run.recipe_name, supervision_slug(run.supervision)])
+
+
+def supervision_slug(supervision: Supervision) -> str:
+    """A way of teaching in a name: ls0.1, kd-T3-w0.5-noT2, logit_mse-w0.6."""
+    way = [] if supervision.way == "labels" else [supervision.way]
+    return "-".join([*way, *_texts(supervision, without=()), *_delivery(supervision)])
+
+
+def variant(supervision: Supervision) -> str:
+    """What tells two ways of teaching apart beside the options with columns of their own; "" for plain KD or labels."""
+    way = [] if supervision.way in ("labels", "kd") else [supervision.way]
+    if not SUPERVISIONS[supervision.way].needs_teacher:
+        return "-".join(way)
+    return "-".join([*way, *_texts(supervision, without=IN_COLUMNS), *_delivery(supervision)])
+
+
+def _texts(supervision: Supervision, without: tuple[str, ...]) -> list[str]:
+    options = [option for option in SUPERVISIONS[supervision.way].options if option.name not in without]
+    texts = [option.text(supervision.options[option.name]) for option in options]
+    return [text for text in texts if text]
+
+
+def _delivery(supervision: Supervision) -> list[str]:
+    """How the teacher's logits come, where that is not the usual way."""
+    parts = []
+    if supervision.draws not in (None, "epochs"):
+        parts.append("online" if supervision.draws == "online" else f"draws{supervision.draws}")
+    if supervision.dtype != "float32":
+        parts.append(supervision.dtype)
+    return parts
+
+
+def model_slug(model: Model) -> str:
+    """A model's name in a path: resnet8-w16, mlp-w1200-d0.5, timm-resnet10t."""
+    entry = registry.MODELS.get(model.name)
+    texts = [option.text(getattr(model, option.name)) for option in entry.options] if entry else []
+    return "-".join([model.name.replace("/", "-"), *(text for text in texts if text)])
+
+
+def store_slug(student: "Run", draws: list[int]) -> str:
+    """What the teacher's logits that a student reads are called: draws30-crop1-flip-float32, or clean-float32."""
+    assert student.recipe is not None
+    parts = ["clean"]
+    if draws != [0]:
+        parts = [f"draws{len(draws)}", *augmentation_texts(student.recipe)]
+    return "-".join([*parts, student.supervision.dtype])
+
+
+def augmentation_texts(recipe: Recipe) -> list[str]:
+    """The augmentations of a recipe in a name: crop1, flip."""
+    used: dict[str, Any] = recipe.used
+    return [registry.AUGMENTATIONS[name].option.text(used[name]) for name in recipe.augmentations]
