@@ -6,8 +6,11 @@ import sys
 gc.set_threshold(5_000_000)  # a plan of thousands of jobs is no garbage; a fifth of its time went to looking
 sys.path.insert(0, workflow.basedir)
 
+from lskd.study import studies
+
 # A study given by --configfile replaces the default one, it does not mix with it.
 if not workflow.overwrite_configfiles:
+    studies.check_file("config.yaml")
 
     configfile: "config.yaml"
 

@@ -10,11 +10,12 @@ from PIL import Image
 from lskd.data import encoded
 from lskd.data.prepare import Prepared, channel_statistics, store, write
 from lskd.io.atomic import write_text
+from lskd.io.layout import FILES, JOBS
 from lskd.io.seal import seal
 from lskd.io.seal import sealed as as_sealed
 from lskd.jobs.catalogue import Catalogue
 from lskd.jobs.execute import resolve
-from lskd.jobs.job import FILES, JOBS, Job, digest
+from lskd.jobs.job import Job, digest
 from lskd.jobs.results import Results
 from lskd.jobs.work import Work
 from lskd.study.config import Data, Model, Recipe, Supervision, canonical

@@ -61,7 +61,7 @@ def load(
     count = sum(len(samples) for samples in parts.values())
     largest = max(int(samples.labels.max(initial=-1)) for samples in parts.values())
     classes = columns.classes or tuple(str(label) for label in range(min(largest, count) + 1))
-    return with_test(parts, classes, test_fraction)
+    return with_test(root, parts, classes, test_fraction)
 
 
 def _samples(files: list[Path], columns: Columns, root: Path, image_size: int, stream: bool) -> Samples:

@@ -35,7 +35,7 @@ def load(
     classes = tuple(_readable(folder.name) for folder in class_folders(folders["train"]))
     if repeated := [name for name, count in Counter(classes).items() if count > 1]:
         raise UserError(f"{root}: two classes read as {repeated[0]!r}; rename one")
-    return with_test(parts, classes, test_fraction, counts)
+    return with_test(root, parts, classes, test_fraction, counts)
 
 
 def _samples(part: Path, root: Path, image_size: int, stream: bool) -> Samples:

@@ -31,7 +31,7 @@ def load(root: Path, *, workers: int, test_fraction: float | None = None) -> Arr
     if names is None:
         largest = max(int(part.labels.max(initial=-1)) for part in samples.values())
         names = tuple(str(label) for label in range(min(largest, _most_classes(samples)) + 1))
-    return with_test(samples, names, test_fraction)
+    return with_test(root, samples, names, test_fraction)
 
 
 def _most_classes(samples: dict[str, Samples]) -> int:

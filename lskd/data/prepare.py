@@ -18,7 +18,7 @@ from safetensors.numpy import save_file
 from lskd.data import encoded
 from lskd.data.arrays import Arrays, Encoded, Samples
 from lskd.data.content import check_same
-from lskd.data.split import stratified_mask
+from lskd.data.split import check_labels, stratified_mask
 from lskd.errors import UserError
 from lskd.io.atomic import atomic, write_text
 from lskd.io.tables import write_table
@@ -235,12 +235,12 @@ def _counted(counts: Mapping[str, int], before: str = "") -> str:
 def _report(tally: Iterable[Mapping[str, Any]], root: Path) -> None:
     """Say in a line that files were skipped or images converted."""
     skipped, converted = (sum(row[name] for row in tally) for name in ("skipped", "converted"))
-    if skipped or converted:
+    said = [f"{skipped:,} file(s) that are no images were skipped"] if skipped else []
+    said += [f"{converted:,} image(s) were converted to RGB"] if converted else []
+    if said:
         print(
-            f"warning: {root}: {skipped:,} files that are no images were skipped and {converted:,} images converted to "
-            "RGB; classes.csv beside the prepared data says which, by class",
+            f"warning: {root}: {', '.join(said)}; classes.csv beside the prepared data says which, by class",
             file=sys.stderr,
-            flush=True,
         )
 
 
@@ -260,7 +260,7 @@ def _check(data: Arrays, root: Path) -> None:
 
 
 def _check_split(split: str, samples: Samples, data: Arrays, root: Path) -> None:
-    images, labels, classes = samples.images, samples.labels, len(data.classes)
+    images, labels = samples.images, samples.labels
     if isinstance(images, np.ndarray):
         shape = data.train.images.shape[1:] if isinstance(data.train.images, np.ndarray) else None
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != shape:
@@ -269,9 +269,4 @@ def _check_split(split: str, samples: Samples, data: Arrays, root: Path) -> None
         raise UserError(f"{root}: {split} has {len(images)} images but labels {labels.dtype} {labels.shape}")
     if len(samples.names) != len(labels):
         raise UserError(f"{root}: {split} has {len(images)} images but {len(samples.names)} names")
-    if labels.min() < 0 or labels.max() >= classes:
-        hint = "; -1 means unlabelled: leave that part out" if labels.min() == -1 else ""
-        raise UserError(
-            f"{root}: {split} labels run from {labels.min()} to {labels.max()}; with {classes} classes "
-            f"0 to {classes - 1} are allowed{hint}"
-        )
+    check_labels(root, split, labels, len(data.classes))

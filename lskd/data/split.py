@@ -1,6 +1,7 @@
 """Fixed, stratified splits."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
@@ -27,7 +28,18 @@ def stratified_mask(labels_n: np.ndarray, fraction: float, seed: int) -> np.ndar
     return chosen
 
 
+def check_labels(root: Path, split: str, labels_n: np.ndarray, classes: int) -> None:
+    """UserError unless all labels are in 0..classes-1."""
+    if len(labels_n) and (labels_n.min() < 0 or labels_n.max() >= classes):
+        hint = "; -1 means unlabelled: leave that part out" if labels_n.min() == -1 else ""
+        raise UserError(
+            f"{root}: {split} labels run from {labels_n.min()} to {labels_n.max()}; with {classes} classes "
+            f"0 to {classes - 1} are allowed{hint}"
+        )
+
+
 def with_test(
+    root: Path,
     parts: Mapping[str, Samples],
     classes: tuple[str, ...],
     test_fraction: float | None,
@@ -35,12 +47,15 @@ def with_test(
 ) -> Arrays:
     """A data set of the parts "train" and, where they are given, "test" and "val".
 
-    Without test, a fixed, stratified `test_fraction` of train becomes it.
+    Without test, a fixed, stratified `test_fraction` of train becomes it. Raises UserError, which names `root`, for
+    labels of no class.
     """
+    for split, samples in parts.items():
+        check_labels(root, split, samples.labels, len(classes))
     train, test = parts["train"], parts.get("test")
     if test is None:
         if test_fraction is None:
-            raise UserError("data: no test split any more, which was there when this job was planned; run again")
+            raise UserError(f"{root}: no test split any more, which was there when this job was planned; run again")
         mask_n = stratified_mask(train.labels, test_fraction, _TEST_SEED)
         train, test = train.where(~mask_n), train.where(mask_n)
     return Arrays(train, test, classes, parts.get("val"), skipped or {})

@@ -15,6 +15,7 @@ _NUMBER = re.compile(r"[(<~]?[+−-]?\d")
 _MISSING = ("", "-", "—")
 _WHOLE = re.compile(r"\S+ = \S+|\S+ ± \S+|\S+ to \S+\d|\(1 − S\)")  # no line breaks within
 _LONG = 36  # characters that get a column of some width
+_TALL = 24  # rows; more scroll under their heads
 
 STYLE = """
 :root { color-scheme: light; }
@@ -29,31 +30,34 @@ nav { display: flex; flex-wrap: wrap; gap: .4rem 1rem; align-items: center; marg
 input { font: inherit; flex: 0 1 20rem; min-width: 0; padding: .3rem .6rem; border: 1px solid #9aa7b3;
   border-radius: .3rem; }
 a { color: #0072b2; }
-.box { overflow: auto; max-height: calc(100vh - 3rem); }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .3rem .6rem; text-align: left; border-bottom: 1px solid #dde3e8; vertical-align: top; }
+.box { overflow-x: auto; margin-bottom: .8rem; }
+.box.tall { overflow: auto; max-height: calc(100vh - 3rem); }
+table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
+th, td { padding: .3rem .5rem; text-align: left; border-bottom: 1px solid #dde3e8; vertical-align: top; }
 th { position: sticky; top: 0; background: #eef2f5; padding: 0; vertical-align: bottom; }
-th button { font: inherit; font-weight: 600; color: inherit; text-align: inherit; width: 100%; padding: .4rem .6rem;
+th button { font: inherit; font-weight: 600; color: inherit; text-align: inherit; width: 100%; padding: .4rem .5rem;
   border: 0; background: none; cursor: pointer; }
 th button:hover, tbody tr:hover { background: #e2eef6; }
-th button::after { content: "\\2195"; margin-left: .4rem; color: #9aa7b3; }
+th button::after { content: "\\2195"; margin-left: .2rem; color: #9aa7b3; }
 th[aria-sort="ascending"] button::after { content: "\\2191"; color: #0072b2; }
 th[aria-sort="descending"] button::after { content: "\\2193"; color: #0072b2; }
 .number { text-align: right; }
 .whole { white-space: nowrap; }
-td.long { min-width: 13rem; }
-td.verdict { font-weight: 600; }
+td.long { min-width: 11rem; }
+td.verdict { font-weight: 600; min-width: 6.5rem; }
 tr[hidden] { display: none; }
 @media (max-width: 700px) { /* each row becomes a card, its verdict first; the heads a strip to sort by */
   body { padding: .8rem; }
-  .box { max-height: none; }
+  .box.tall { max-height: none; }
   table, thead, tbody { display: block; }
+  table { font-size: inherit; }
   thead tr { display: flex; overflow-x: auto; margin-bottom: .6rem; }
   th { flex: none; max-width: 12rem; }
   tbody tr:not([hidden]) { display: flex; flex-direction: column; border: 1px solid #c8d3dc; border-radius: .4rem;
     padding: .3rem 0; margin-bottom: .6rem; }
-  td { display: flex; justify-content: space-between; gap: 1rem; text-align: right; border: 0; padding: .15rem .7rem; }
-  td::before { content: attr(data-label); color: #44525f; font-weight: 400; text-align: left; flex: 0 1 45%; }
+  td { overflow: hidden; text-align: right; border: 0; padding: .15rem .7rem; }
+  td::before { content: attr(data-label); float: left; max-width: 48%; margin-right: 1rem; color: #44525f;
+    font-weight: 400; text-align: left; }
   td.verdict { order: -1; font-size: 1.05rem; }
 }
 """
@@ -160,7 +164,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         cells = [_cell(column, kind, text) for column, kind, text in zip(columns, kinds, row, strict=True)]
         lines.append(f"<tr>{''.join(cells)}</tr>")
     body = "\n".join(lines)
-    return f"""<div class="box">
+    return f"""<div class="box{" tall" if len(rows) > _TALL else ""}">
 <table>
 <thead>
 <tr>{"".join(heads)}</tr>

@@ -15,6 +15,8 @@ from typing import Any
 from lskd.figures.page import STYLE, document, prose, table
 from lskd.io.seal import checked, read_record
 
+PAGE = "index.html"  # what it is called, beside its figures
+
 _STYLE = """
 section { margin: 2rem 0; }
 .answer { font-size: 1.2rem; color: #1c2733; }
@@ -27,6 +29,7 @@ dl { margin: 0; display: grid; grid-template-columns: max-content minmax(0, 1fr)
 dt { color: #44525f; }
 dd { margin: 0; overflow-wrap: anywhere; }
 dd ul { margin: 0; padding: 0; list-style: none; }
+dialog img { display: block; width: max(100%, 60rem); }
 dialog { border: 0; padding: 0; max-width: 98vw; max-height: 98vh; cursor: zoom-out; overflow: auto; }
 @media (max-width: 700px) {
   section { margin: 1.2rem 0; }
@@ -40,10 +43,17 @@ _REPORT_STYLE = """
 .flex:has(> div > .prose .study) { flex-direction: column; width: 100%; }
 .prose:has(.study) { max-width: none; }
 div:has(> .prose .study) { width: 100%; }
+.study th button { pointer-events: none; padding: .3rem .3rem; } /* no script of ours runs there: nothing sorts */
+.study th button::after { display: none; }
+.study table { font-size: 12px; }
+.study td { padding: .3rem .3rem; }
+.study td.long { min-width: 9rem; }
+.study td.verdict { min-width: 5rem; }
 @media (max-width: 700px) {
   .w-screen:has(.study) { flex-direction: column; height: auto; width: 100%; }
   .w-screen:has(.study) > nav { width: 100%; height: auto; }
   .overflow-auto:has(.study) { height: auto; width: 100%; }
+  .study thead { display: none; }
 }
 """
 _SCRIPT = """
@@ -59,8 +69,9 @@ dialog.addEventListener("click", () => dialog.close());
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure as its job left it: what it says of itself, its picture, its record."""
+    """A figure as its job left it in its folder: what it says of itself, its picture, its record."""
 
+    folder: Path
     about: dict[str, Any]
     picture: bytes
     record: dict[str, Any]
@@ -79,7 +90,7 @@ class Drawing:
 def read(folder: Path) -> Drawing:
     """The figure in a job's folder. UserError where something is missing or damaged."""
     about = json.loads(checked(folder / "figure.json", folder).read_bytes())
-    return Drawing(about, checked(folder / "figure.png", folder).read_bytes(), read_record(folder))
+    return Drawing(folder, about, checked(folder / "figure.png", folder).read_bytes(), read_record(folder))
 
 
 def study_page(title: str, drawings: Sequence[Drawing], missing: Sequence[str] = ()) -> str:
@@ -99,27 +110,26 @@ def study_page(title: str, drawings: Sequence[Drawing], missing: Sequence[str] =
     return document(title, "\n".join(filter(None, body)), _STYLE, _SCRIPT)
 
 
-def opening(title: str, drawings: Sequence[Drawing], paths: Sequence[str]) -> str:
-    """What Snakemake's report shows of a study at first, as HTML; `paths` are those of the pictures in the report."""
+def opening(title: str, drawings: Sequence[Drawing]) -> str:
+    """What Snakemake's report shows of a study at first, as HTML: its answers, and links to all that it holds."""
     answers, others = _answers_first(drawings)
-    path_of = dict(zip((drawing.name for drawing in drawings), paths, strict=True))
     parts = ['<div class="study">', f"<h1>{escape(title)}</h1>"]
     for drawing in answers:
         numbers = table(drawing.about["columns"], drawing.about["rows"])
-        parts += [_answer(drawing), _image(drawing), numbers, f"<p>{prose(drawing.about['caption'])}</p>"]
-    links = [_report_link(drawing, path_of[drawing.name]) for drawing in [*answers, *others]]
+        parts += [_answer(drawing), _image(drawing), numbers, _texts(drawing)]
+    links = [_report_link(drawing) for drawing in [*answers, *others]]
     parts += ["<h2>All figures</h2>", "<ul>", *links, "</ul>", "</div>"]
     return "\n".join(parts)
 
 
 def caption(drawing: Drawing) -> str:
     """What Snakemake's report says beside a figure, as HTML."""
-    return f"{_texts(drawing)}\n{_origin(drawing)}"
+    return f"<p>{prose(drawing.about['caption'])}</p>\n{_formula(drawing)}\n{_origin(drawing)}"
 
 
 def report_style() -> str:
     """The style of `opening` within Snakemake's report: the study first and the graph of rules below it."""
-    return f"<style>{_REPORT_STYLE}\n.study {{{STYLE}{_STYLE}}}</style>"
+    return f"<style>\n.study {{{STYLE}{_STYLE}}}\n{_REPORT_STYLE}</style>"
 
 
 def _answers_first(drawings: Sequence[Drawing]) -> tuple[list[Drawing], list[Drawing]]:
@@ -170,7 +180,12 @@ def _section(drawing: Drawing) -> str:
 
 def _texts(drawing: Drawing) -> str:
     about = drawing.about
-    return f'<p>{prose(about["caption"])}</p>\n<p class="formula">{prose(about["formula"])}</p>'
+    rest = about["caption"].removeprefix(about["answer"]).strip()  # the answer stands above
+    return f"<p>{prose(rest)}</p>\n{_formula(drawing)}"
+
+
+def _formula(drawing: Drawing) -> str:
+    return f'<p class="formula">{prose(drawing.about["formula"])}</p>'
 
 
 def _picture(drawing: Drawing) -> str:
@@ -218,9 +233,9 @@ def _list(texts: Iterable[str]) -> str:
     return f"<ul>\n{items}\n</ul>" if items else ""
 
 
-def _report_link(drawing: Drawing, path: str) -> str:
+def _report_link(drawing: Drawing) -> str:
     """A link that opens a figure of Snakemake's report with all that is said of it, in one click."""
-    path = json.dumps(path)
+    path = json.dumps(str(drawing.folder / "figure.png"))
     view = f"navbarMode: 'resultinfo', resultPath: {path}, content: 'img', contentPath: results[{path}].data_uri"
     first_sentence = drawing.about["caption"].partition(". ")[0].rstrip(".")
     click = escape(f"app.setView({{{view}}}); return false")

@@ -27,6 +27,7 @@ LOOKS: dict[str, dict[str, Any]] = {
     comparisons.NOT_SHOWN: {"color": style.GREY, "markerfacecolor": "white"},
     comparisons.CANNOT_TELL: {"color": "#B0B0B0", "markerfacecolor": "white"},
 }
+NETWORKS = "Data: student ← teacher"
 QUESTIONS = {
     "same T": "Smoothed teacher against unsmoothed, at the same T",
     "choice": "The best choice on val against the best of the other kind",
@@ -47,6 +48,8 @@ def table(frames: Frames, options: Options) -> pd.DataFrame:
     students = pick(frames, "accuracy", role="student")
     numbers = comparisons.verdict(frames)
     shown = pd.DataFrame([_line(row) for row in records(numbers)])
+    if len(list(comparisons.settings(numbers))) == 1:  # which the answer names
+        shown = shown.drop(columns=NETWORKS)
     page = present(numbers, shown, _caption(numbers, students, options), FORMULA)
     page.attrs["answer"] = " ".join(wording.sentences(numbers))
     return page
@@ -58,7 +61,7 @@ def _line(row: dict[str, Any]) -> dict[str, str]:
     this, other = _sides(row)
     return {
         "Question": QUESTIONS.get(row["question"]) or f"Predicted: {PREDICTED[row['what']]}",
-        "Data: student ← teacher": network(row),
+        NETWORKS: network(row),
         "Teacher with": this,
         "Accuracy (%)": number(row["this"], digits) + unit,
         "Compared with": other,

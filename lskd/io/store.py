@@ -104,8 +104,8 @@ class _Table:
         schema, texts = self.footer.schema.to_arrow_schema(), self.footer.metadata
         self.names, self.taken = schema.names, ["sample", "label", columns[-1]]
         if self.names != columns:
-            found, wanted = ", ".join(self.names), ", ".join(columns)
-            raise UserError(f"{path}: its columns are {found}, not {wanted}; {mend(path)}")
+            own, wanted = ", ".join(self.names), ", ".join(columns)
+            raise UserError(f"{path}: its columns are {own}, not {wanted}; {mend(path)}")
         self.width, self.dtype = _vector(schema)
         self.metadata: dict[str, str] = json.loads(texts[b"lskd"])
         index: dict[str, Any] = json.loads(texts[b"lskd.index"])
@@ -337,10 +337,10 @@ def _outside(file: BinaryIO) -> tuple[bytes, int]:
 
 def _seal_at(outside: bytes) -> int:
     """Where the seal's digits start."""
-    found = outside.find(SEAL)
-    if found < 0:
+    place = outside.find(SEAL)
+    if place < 0:
         raise ValueError("its footer carries no lskd seal, so it was written by something else or is damaged")
-    return found + len(SEAL)
+    return place + len(SEAL)
 
 
 def _sealed(outside: bytes) -> str:

@@ -10,9 +10,10 @@ from typing import Any
 
 from lskd.errors import UserError
 from lskd.io.atomic import write_json
+from lskd.io.layout import ROOMS
 from lskd.io.seal import Record, sealed
 from lskd.jobs import why
-from lskd.jobs.job import ROOMS, Job
+from lskd.jobs.job import Job
 from lskd.jobs.listing import short
 from lskd.jobs.plan import Plan
 from lskd.jobs.provenance import commit

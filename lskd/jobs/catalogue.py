@@ -53,30 +53,34 @@ class Catalogue:
         """A data set, prepared; its spec holds the digest of its content."""
         key = ("data", canonical(data.model_dump()))
         if key not in self._jobs:
-            values = spec(data)
-            if "test" in given_splits(data.dataset, Path(data.root)):
-                values.pop("test_fraction", None)
-            values = self._with_content(data, values)
+            values = self._last_of_gone(data) or self._with_content(data)
             functions = {"run": "lskd.data.prepare:run", "load": registry.DATASETS[data.dataset].entry}
             self._jobs[key] = self._job("data", data.folder, values, {}, functions)
             self._jobs[key].place = data.root
         return self._jobs[key]
 
-    def _with_content(self, data: Data, values: Spec) -> Spec:
-        """A data set's spec with what identifies its content; of a folder that is gone, the spec of its last result."""
-        if data.is_own and not Path(data.root).exists():
-            without_split = {name: value for name, value in values.items() if name != "test_fraction"}
-            for record in self.results.latest("data", data.folder):
-                if {name: value for name, value in record["spec"].items() if name != "content"} in (
-                    values,
-                    without_split,
-                ):
-                    self.notes.append(
-                        f"data: {data.root} is not there; what was prepared from it on {record['made']} stands"
-                    )
-                    return dict(record["spec"])
+    def _with_content(self, data: Data) -> Spec:
+        """A data set's spec with what identifies its content; a split that the data bring along needs no fraction."""
+        values = spec(data)
+        for split in given_splits(data.dataset, Path(data.root)):
+            values.pop(f"{split}_fraction", None)
         cache = self.results.root / ".cache" / "content"
         return values | {"content": content(data.dataset, data.root, cache, self.write_cache)}
+
+    def _last_of_gone(self, data: Data) -> Spec | None:
+        """Of a user's own data that are gone, the spec of their last result; None where there is none."""
+        if not data.is_own or Path(data.root).exists():
+            return None
+        values = spec(data)
+        for record in self.results.latest("data", data.folder):
+            prepared = {name: value for name, value in record["spec"].items() if name != "content"}
+            lacking = values.keys() - prepared.keys()
+            if prepared.items() <= values.items() and lacking <= {"val_fraction", "test_fraction"}:
+                self.notes.append(
+                    f"data: {data.root} is not there; what was prepared from it on {record['made']} stands"
+                )
+                return dict(record["spec"])
+        return None
 
     def train(self, run: Run) -> Job:
         """A network trained on labels, or on a teacher's stored logits, or beside the teacher itself; or one given."""

@@ -8,11 +8,13 @@ import fcntl
 import importlib
 import json
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from lskd.errors import UserError
@@ -25,6 +27,7 @@ from lskd.jobs.provenance import Clock, record
 from lskd.jobs.work import Work
 from lskd.study.runtime import runtime
 
+MORE_MEMORY = "lower its recipe's batch_size or data.image_size, or run fewer jobs at a time (snakemake --cores 1)"
 JOBS = ".jobs"  # where planning tells each job's process what to make, by address
 
 Described = dict[str, Any]  # a job as `Job.described` tells it
@@ -55,16 +58,25 @@ def _guarded(folder: Path) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
     except KeyboardInterrupt:
-        print(f"error: {name}: interrupted; run again to go on", file=sys.stderr)
+        print(f"error: {name}: interrupted (Ctrl-C); run again to go on", file=sys.stderr)
+        return 128 + signal.SIGINT
     except MemoryError:
-        print(f"error: {name}: out of memory; lower its batch_size or data.image_size", file=sys.stderr)
+        print(f"error: {name}: out of memory; {MORE_MEMORY}", file=sys.stderr)
     except OSError as error:
         print(f"error: {error.filename or name}: {error.strerror or error}", file=sys.stderr)
     except Exception as error:
-        traceback.print_exc()
         what = " ".join(str(error).split())
+        if _is_of_memory(error):
+            print(f"error: {name}: out of memory ({what[:80]}); {MORE_MEMORY}", file=sys.stderr)
+            return 1
+        traceback.print_exc()
         print(f"error: {name}: {type(error).__name__}: {what}; a mistake of lskd: please report it", file=sys.stderr)
     return 1
+
+
+def _is_of_memory(error: Exception) -> bool:
+    """Whether it is torch's word for a full memory, of a GPU or of the machine."""
+    return type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
 
 
 def results_of(folder: Path) -> Path:
@@ -199,5 +211,52 @@ def _logged(path: Path) -> Iterator[None]:
             sys.stderr = before
 
 
+def supervised(arguments: list[str]) -> int:
+    """Do a job in a process of its own, and say what killed it where it could not: the kernel, short of memory, say.
+
+    The exit status is the job's, or 128 and the number of the signal.
+    """
+    kills = oom_kills()
+    child = os.fork()
+    if not child:
+        main(arguments)
+        os._exit(0)  # main always exits itself
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        os.kill(child, number)
+
+    signal.signal(signal.SIGTERM, pass_on)  # a scheduler may tell this process alone
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C on a terminal tells both
+    _, status = os.waitpid(child, 0)
+    if not os.WIFSIGNALED(status):
+        return os.waitstatus_to_exitcode(status)
+    line = f"error: {Path(arguments[-1]).parent}: {_killed(os.WTERMSIG(status), oom_kills() > kills)}"
+    print(line, file=sys.stderr, flush=True)
+    return 128 + os.WTERMSIG(status)
+
+
+def _killed(number: int, by_kernel: bool) -> str:
+    """How a job's process died that could not say it."""
+    if number == signal.SIGTERM:
+        return "stopped by SIGTERM (a scheduler's, or kill's) before it began; run again to go on"
+    if number == signal.SIGINT:
+        return "interrupted (Ctrl-C) before it began; run again to go on"
+    if number == signal.SIGKILL and by_kernel:
+        return f"killed by the kernel, as the memory was full; {MORE_MEMORY}"
+    if number == signal.SIGKILL:
+        return f"killed by SIGKILL (kill -9, or a limit of memory or time); if it was memory, {MORE_MEMORY}; run again"
+    name = signal.Signals(number).name
+    return f"killed by {name}, within a library or for the machine; its log stands in that folder; run again"
+
+
+def oom_kills() -> int:
+    """How many processes the kernel has killed for memory since it started; 0 where it does not say."""
+    try:
+        lines = Path("/proc/vmstat").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(supervised(sys.argv[1:]))

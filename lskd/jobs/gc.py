@@ -16,10 +16,11 @@ import xxhash
 
 from lskd.errors import UserError
 from lskd.io.hold import held
+from lskd.io.layout import FILES, JOBS, ROOMS
 from lskd.io.seal import RECORD
 from lskd.jobs import live
 from lskd.jobs.catalogue import Catalogue, ancestors
-from lskd.jobs.job import FILES, JOBS, ROOMS, Job
+from lskd.jobs.job import Job
 from lskd.jobs.listing import PUBLISHED, Entry, aligned, bytes_of, entries, total_size
 from lskd.jobs.results import ADOPTED, Results
 from lskd.jobs.verify import left_behind

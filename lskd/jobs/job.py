@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lskd.fingerprint import definitions as fingerprint
+from lskd.io.layout import FILES, ROOMS
 from lskd.io.seal import RECORD
 from lskd.study.config import canonical
 
@@ -14,28 +15,6 @@ if TYPE_CHECKING:
     from lskd.jobs.results import Results
 
 PROCESS = "lskd.jobs.execute:main"  # what every job's process runs first
-JOBS = ".jobs"  # where planning tells each job's process what to make, by address
-ROOMS = {  # the folder of each stage under results/
-    "data": "data",
-    "train": "runs",
-    "predict": "predictions",
-    "teacher_logits": "teacher_logits",
-    "snapshots": "snapshots",
-    "metrics": "metrics",
-    "figure": "drawn",
-}
-FILES = {  # every file that a stage writes, beside the record that seals them
-    "data": ("data.safetensors",),
-    "train": ("model.safetensors", "best.safetensors", "snapshots.safetensors", "history.jsonl"),
-    "predict": (
-        *("train.logits.parquet", "val.logits.parquet", "test.logits.parquet"),
-        *("train.features.parquet", "val.features.parquet", "head.safetensors"),
-    ),
-    "teacher_logits": ("logits.parquet",),
-    "snapshots": ("snapshots.parquet",),
-    "metrics": ("metrics.parquet",),
-    "figure": tuple(f"figure.{ending}" for ending in ("png", "html", "svg", "pdf", "csv", "md", "tex", "json")),
-}
 
 
 @dataclass(eq=False)

@@ -8,8 +8,8 @@ from functools import cached_property
 from pathlib import Path
 
 from lskd.errors import UserError
+from lskd.io.layout import ROOMS
 from lskd.io.seal import RECORD, Record, file_digest, read_record
-from lskd.jobs.job import ROOMS
 
 ADDRESSED = re.compile(r".+-[0-9a-f]{10}")
 PUBLISHED = "figures"

@@ -8,10 +8,11 @@ from typing import Any
 from lskd.errors import UserError
 from lskd.figures import study_page
 from lskd.io.atomic import atomic, sweep, write_text
+from lskd.io.layout import FILES, JOBS, ROOMS
 from lskd.io.seal import checked, read_record, sealed
 from lskd.jobs import checks, why
 from lskd.jobs.catalogue import Catalogue, ancestors
-from lskd.jobs.job import FILES, JOBS, ROOMS, Job
+from lskd.jobs.job import Job
 from lskd.study.config import Study, canonical
 from lskd.study.studies import targets
 
@@ -33,7 +34,7 @@ class Plan:
     def ask(self, names: Iterable[str]) -> None:
         """Plan these targets, the config's study unless there is one. UserError for what cannot come to an end."""
         self.want(names)
-        checks.verdicts(self)
+        checks.asked(self)
         self.pending = self.to_do()
         checks.own_data(self.pending)
 
@@ -137,7 +138,7 @@ class Plan:
         drawn, missing = self._drawn(study)
         if drawn:
             text = study_page.study_page(self._title(study), [study_page.read(job.folder) for job in drawn], missing)
-            path = self.published(study, "index").with_suffix(".html")
+            path = self.published(study, study_page.PAGE)
             if not path.exists() or path.read_bytes() != text.encode():
                 write_text(path, text)
 
@@ -161,9 +162,7 @@ class Plan:
         studies = []
         for study in self._asked_studies():
             jobs = [self.catalogue.figure(name, figure) for name, figure in self.wanted if name == study]
-            drawings = [study_page.read(job.folder) for job in jobs]
-            pictures = [str(job.folder / "figure.png") for job in jobs]
-            studies.append(study_page.opening(self._title(study), drawings, pictures))
+            studies.append(study_page.opening(self._title(study), [study_page.read(job.folder) for job in jobs]))
         return "\n".join([study_page.report_style(), *studies])
 
     def caption(self, folder: str) -> str:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from lskd.errors import UserError
+from lskd.io.layout import FILES, ROOMS
 from lskd.io.seal import RECORD, Record, is_sealed, read_record
-from lskd.jobs.job import FILES, ROOMS, Job
+from lskd.jobs.job import Job
 
 ADOPTED = "adopted"
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from lskd.errors import UserError, mend
 from lskd.io.atomic import HOST, is_running
+from lskd.io.layout import FILES, JOBS, ROOMS
 from lskd.io.seal import RECORD, Record, file_digest, is_sealed, read_record
 from lskd.jobs import live
-from lskd.jobs.job import FILES, JOBS, ROOMS
 from lskd.jobs.listing import PUBLISHED, Entry, bytes_of, entries, holding
 from lskd.jobs.progress import duration, on_terminal
 from lskd.jobs.results import ADOPTED, read_adopted_file

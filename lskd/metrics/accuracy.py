@@ -30,10 +30,10 @@ def measure(runs: list[RunData], options: Row) -> list[Row]:
         for split in ("val", "test"):
             labels_n, logits_nk = run.logits(split)
             k = max(1, min(5, logits_nk.shape[1] - 1))
-            found = [
+            values = [
                 ("top1", 1, top_k_accuracy(labels_n, logits_nk, 1)),
                 ("top5", k, top_k_accuracy(labels_n, logits_nk, k)),
                 ("nll", 0, nll(labels_n, logits_nk)),
             ]
-            rows += [run.row | {"split": split, "metric": name, "k": k, "value": value} for name, k, value in found]
+            rows += [run.row | {"split": split, "metric": name, "k": k, "value": value} for name, k, value in values]
     return rows

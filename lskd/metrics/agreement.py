@@ -34,9 +34,9 @@ def measure(runs: list[RunData], options: Row) -> list[Row]:
                 raise UserError(
                     f"{run.row['run']}: its {split} images are not those of its teacher; predict both again"
                 )
-            found = {
+            values = {
                 "agreement_top1": top1_agreement(teacher_nk, student_nk),
                 "kl_teacher_student": kl_divergence(teacher_nk, student_nk),
             }
-            rows += [run.row | {"split": split, "metric": name, "value": value} for name, value in found.items()]
+            rows += [run.row | {"split": split, "metric": name, "value": value} for name, value in values.items()]
     return rows

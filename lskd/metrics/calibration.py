@@ -80,8 +80,8 @@ def fit_temperature(labels_n: Array, logits_nk: Array) -> float:
     def loss(log_t: float) -> float:
         return nll(labels_n, logits_nk / np.exp(log_t))
 
-    found = minimize_scalar(loss, bounds=np.log([LOWEST, HIGHEST]), method="bounded", options={"xatol": 1e-9})
-    return float(np.exp(found.x))
+    minimum = minimize_scalar(loss, bounds=np.log([LOWEST, HIGHEST]), method="bounded", options={"xatol": 1e-9})
+    return float(np.exp(minimum.x))
 
 
 def scores(labels_n: Array, logits_nk: Array, temperature: float) -> dict[str, float]:
@@ -102,8 +102,8 @@ def measure(runs: list[RunData], options: Row) -> list[Row]:
     for run in runs:
         fitted = fit_temperature(*run.logits("val"))
         labels_n, logits_nk = run.logits("test")
-        found = {"temperature": fitted}
+        values = {"temperature": fitted}
         for suffix, temperature in (("", 1.0), ("_scaled", fitted)):
-            found |= {name + suffix: value for name, value in scores(labels_n, logits_nk, temperature).items()}
-        rows += [run.row | {"split": "test", "metric": name, "value": found[name]} for name in sorted(found)]
+            values |= {name + suffix: value for name, value in scores(labels_n, logits_nk, temperature).items()}
+        rows += [run.row | {"split": "test", "metric": name, "value": values[name]} for name in sorted(values)]
     return rows

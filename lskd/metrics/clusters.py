@@ -41,9 +41,9 @@ def measure(runs: list[RunData], options: Row) -> list[Row]:
         for split in ("train", "val"):
             spaces = {"": run.features(split), "_plane": _projected(run.features(split), plane)}
             for suffix, batches in spaces.items():
-                found = cluster_distances(batches, labels, len(run.classes))
+                distances = cluster_distances(batches, labels, len(run.classes))
                 own = run.row | {"split": split, "classes": "|".join(run.classes[label] for label in labels)}
-                rows += [own | {"metric": name + suffix, "value": value} for name, value in found.items()]
+                rows += [own | {"metric": name + suffix, "value": value} for name, value in distances.items()]
     return rows
 
 

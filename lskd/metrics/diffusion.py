@@ -55,15 +55,15 @@ def _with_units(batches: Iterable[Batch]) -> Iterator[Batch]:
         yield labels_n, np.hstack([features_nh, unit_nh, norm_n1])
 
 
-def distances(found: Centroids, normalisation: str) -> Array:
+def distances(centroids: Centroids, normalisation: str) -> Array:
     """Distances [K, K] between centroids; row c is of target class c. See the module for the normalisations."""
-    flat = pdist(found.unit_kh if normalisation == "unit" else found.mean_kh)
+    flat = pdist(centroids.unit_kh if normalisation == "unit" else centroids.mean_kh)
     distance_kk = squareform(flat)
     if normalisation == "mean_norm":
         return _over(distance_kk, flat.mean())
     if normalisation == "mean_distance":
         return _over(distance_kk, distance_kk.sum(1, keepdims=True) / (len(distance_kk) - 1))
-    return _over(distance_kk, found.norm) if normalisation == "feature_norm" else distance_kk
+    return _over(distance_kk, centroids.norm) if normalisation == "feature_norm" else distance_kk
 
 
 def eta(first_kk: Array, second_kk: Array, target: int, members: list[int]) -> float:
@@ -119,18 +119,18 @@ def measure(runs: list[RunData], options: Row) -> list[Row]:
     return rows
 
 
-def temperatures(there: set[float], options: Row) -> tuple[float, float]:
+def temperatures(available: set[float], options: Row) -> tuple[float, float]:
     """t1 and t2 among the students' temperatures; UserError where a given one is not there, or t2 <= t1."""
-    known = ", ".join(f"{t:g}" for t in sorted(there))
-    if len(there) < 2:
+    known = ", ".join(f"{t:g}" for t in sorted(available))
+    if len(available) < 2:
         raise UserError(f"diffusion: all students have temperature {known}; it takes two temperatures to compare")
     for key in ("t1", "t2"):
-        if key in options and options[key] not in there:
+        if key in options and options[key] not in available:
             raise UserError(f"{key}: no student has temperature {options[key]:g}; there are {known}")
-    last = options.get("t2", max(there))
-    below = sorted(t for t in there if t < last)
+    last = options.get("t2", max(available))
+    below = sorted(t for t in available if t < last)
     t1 = options["t1"] if "t1" in options else min(below, key=lambda t: abs(t - 1), default=last)
-    above = sorted(t for t in there if t > t1)
+    above = sorted(t for t in available if t > t1)
     t2 = options["t2"] if "t2" in options else min(above, key=lambda t: abs(t - 3), default=t1)
     if t2 <= t1:
         raise UserError(f"t2: found {t2:g}, not above t1 {t1:g}; there are {known}")
@@ -139,12 +139,12 @@ def temperatures(there: set[float], options: Row) -> tuple[float, float]:
 
 def pairs(students: list[RunData], t1: float, t2: float) -> list[tuple[RunData, RunData]]:
     """Students at t1 and t2 that are otherwise the same; of several at t1, the one in the group of that at t2."""
-    found = []
+    pairs = []
     for second in students:
         alike = [run for run in students if run.row["temperature"] == t1 and _same(run, second)]
         if second.row["temperature"] == t2 and alike:
-            found.append((min(alike, key=lambda run: run.row["group"] != second.row["group"]), second))
-    return found
+            pairs.append((min(alike, key=lambda run: run.row["group"] != second.row["group"]), second))
+    return pairs
 
 
 def teacher_confusion(students: list[RunData]) -> tuple[Array, str]:
@@ -175,11 +175,11 @@ def similar_sets(run: RunData, options: Row, confusion_kk: Array, source: str) -
         given[label] = [run.class_index(name, key) for name in dict.fromkeys(names)]
         if label in given[label] or not 0 < len(given[label]) < len(run.classes) - 1:
             raise UserError(f"{key}: found {', '.join(names)}; name 1 or more classes, not all and not {target} itself")
-    found = {}
+    similar_sets = {}
     for label in [run.class_index(name, "targets") for name in options.get("targets") or run.classes]:
         measured = (most_confused(confusion_kk, label), source)
-        found[label] = (given[label], "given in the config") if label in given else measured
-    return found
+        similar_sets[label] = (given[label], "given in the config") if label in given else measured
+    return similar_sets
 
 
 def _rows(

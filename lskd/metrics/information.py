@@ -59,9 +59,9 @@ def measure(runs: list[RunData], options: Row) -> list[Row]:
         probed = sorted({int(label) for label in probe["label"]})
         labels = labels or probed
         if len(labels) != 2 or len(set(labels) & set(probed)) != 2:
-            there = ", ".join(run.classes[label] for label in probed)
+            known = ", ".join(run.classes[label] for label in probed)
             raise UserError(
-                f"classes: found {len(labels)}, mutual information takes 2 that differ and were probed ({there})"
+                f"classes: found {len(labels)}, mutual information takes 2 that differ and were probed ({known})"
             )
         for epoch in np.unique(probe["epoch"]):
             values_xl = draws(probe, epoch, labels[0], labels[1])

@@ -92,8 +92,8 @@ def first_of_each(batches: Iterable[Batch], labels: list[int], number: int) -> t
             break
     if not kept:
         raise UserError("projection: a split has no image of the three classes; choose others")
-    indices, found, features = zip(*kept, strict=True)
-    return np.concatenate(indices), np.concatenate(found), np.concatenate(features)
+    indices, kept_labels, features = zip(*kept, strict=True)
+    return np.concatenate(indices), np.concatenate(kept_labels), np.concatenate(features)
 
 
 def three_classes(run: RunData, first: RunData, options: Row) -> list[int]:
@@ -138,11 +138,11 @@ def measure(runs: list[RunData], options: Row) -> list[Row]:
     rows = []
     for run, labels in with_classes(runs, options):
         names = {label: run.classes[label] for label in labels}
-        found = {split: first_of_each(run.features(split), labels, number) for split, number in POINTS.items()}
+        images = {split: first_of_each(run.features(split), labels, number) for split, number in POINTS.items()}
         rows_3h = templates(run.head(), labels)
-        planes = {"muller": muller_plane(rows_3h), "chandrasegaran": chandrasegaran_plane(rows_3h, found["train"][2])}
+        planes = {"muller": muller_plane(rows_3h), "chandrasegaran": chandrasegaran_plane(rows_3h, images["train"][2])}
         for method, plane in planes.items():
-            for split, (indices, labels_n, features_nh) in found.items():
+            for split, (indices, labels_n, features_nh) in images.items():
                 points = zip(indices, labels_n, plane.project(features_nh), strict=True)
                 rows += [_row(run, split, method, names[label], xy, index) for index, label, xy in points]
         corners = (rows_3h - planes["muller"].origin) @ planes["muller"].basis

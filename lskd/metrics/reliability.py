@@ -21,10 +21,10 @@ def measure(runs: list[RunData], options: Row) -> list[Row]:
             confidence_n, correct_n = confidences(labels_n, logits_nk, fitted if scaled else 1.0)
             for binning, edges_of in (("width", width_edges), ("mass", mass_edges)):
                 own = run.row | {"split": "test", "scaled": scaled, "binning": binning}
-                found = binned(confidence_n, correct_n, edges_of(confidence_n))
-                parts = zip(found.edges, found.edges[1:], found.confidence_b, found.accuracy_b, strict=False)
+                bins = binned(confidence_n, correct_n, edges_of(confidence_n))
+                parts = zip(bins.edges, bins.edges[1:], bins.confidence_b, bins.accuracy_b, strict=False)
                 for i, (lower, upper, confidence, accuracy) in enumerate(parts):
                     edges = {"bin": i, "lower": float(lower), "upper": float(upper)}
                     means = {"confidence": float(confidence), "accuracy": float(accuracy)}
-                    rows.append(own | edges | means | {"count": int(found.count_b[i])})
+                    rows.append(own | edges | means | {"count": int(bins.count_b[i])})
     return rows

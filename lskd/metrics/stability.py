@@ -67,11 +67,11 @@ def measure(runs: list[RunData], options: Row) -> list[Row]:
         for split in ("train", "test"):
             labels_n, logits_nk = run.logits(split)
             probabilities_nk = softmax(logits_nk, axis=1)
-            found = {
+            values = {
                 "stability_eq2": stability_eq2(labels_n, probabilities_nk),
                 "stability_alg1": stability_algorithm1(labels_n, probabilities_nk),
                 "stability_inter": stability_inter(labels_n, probabilities_nk),
                 "stability_inter_std": inter_class_std(labels_n, probabilities_nk),
             }
-            rows += [run.row | {"split": split, "metric": name, "value": value} for name, value in found.items()]
+            rows += [run.row | {"split": split, "metric": name, "value": value} for name, value in values.items()]
     return rows

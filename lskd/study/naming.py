@@ -36,13 +36,16 @@ def above(run: "Run", other: "Run") -> str:
 
 def lineage(run: "Run") -> str:
     """What a smoothed teacher, or its student, shares with its unsmoothed twin: of a student, its teacher's."""
-    root = run.root
+    return _unsmoothed(run.root, run.chain[1:-1])
+
+
+def _unsmoothed(root: "Run", above: "list[Run]") -> str:
+    """A run trained on labels, without its smoothing and that of its start, and the students taught after it."""
     parts = [root.data.folder, model_slug(root.model), root.recipe_name]
     parts += [text for text in [variant(root.supervision)] if text]
     if root.start is not None:
-        parts.append(f"after-{above(root, root.start)}")
-    between = [taught_without_root(each) for each in run.chain[1:-1]]  # students that teach
-    return "/".join([*parts, *between])
+        parts.append(f"after-{_unsmoothed(root.start.root, root.start.chain[:-1])}")
+    return "/".join([*parts, *map(taught_without_root, above)])
 
 
 def taught_without_root(run: "Run") -> str:

@@ -103,7 +103,7 @@ class Section(BaseModel):
                     raise ValueError(
                         f"{name} is for {selector} {', '.join(entries)}; {selector} is {chosen} here: leave {name} out"
                     )
-                if chosen in entries and value is None and _extra(field).get("required"):
+                if chosen in entries and value is None and _extra(field).get("must_be_given"):
                     raise ValueError(f"{name} is missing; {selector} {chosen} needs it")
         return self
 
@@ -151,7 +151,7 @@ def _field(option: Option, selector: str | None, entries: Iterable[str], axes: b
         extra["off"] = option.off
     required = option.default is REQUIRED
     if required:
-        extra["required"] = True
+        extra["must_be_given"] = True
     kind = Axis[option.type] if axes and option.axis else option.type  # type: ignore[name-defined]
     default = [option.default] if axes and option.axis else option.default
     if required:

@@ -2,140 +2,152 @@
 
 import json
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from lskd.errors import UserError
 from lskd.study.config import Study, data_keys, folder_name, sections
+from lskd.study.overrides import EXPONENT, effective, listed, merge, typed_all, unwritten
+from lskd.study.yaml_file import read as read  # for those who read and parse
 
+SCALES = ("demo", "small", "paper")
 LAID_OVER = {"scales", "pictures"}  # keys of a config file that hold other values for the rest
-_EXPONENT = r"[+-]?\d+(\.\d*)?[eE][+-]?\d+"
-# below these keys stand names of classes, groups and files, which stay text
-_NAMES = {"root", "name", "classes", "targets", "similar", "groups"}
+LONGEST_NAME = 64
+MOST_RUNS = 4_000  # of a study; so many are planned within seconds
+_OWN_IMAGES = "imagefolder"
 
 
 def parse(
-    raw: dict[str, Any], scale: str | None = None, source: str = "config", told: Mapping[str, Any] | None = None
+    raw: dict[str, Any], scale: str | None = None, source: str = "config", overrides: Mapping[str, Any] | None = None
 ) -> Study:
     """The study that a config file's mapping describes, at one of its scales.
 
     `raw` may hold `scales: {demo: {...}, small: {...}, paper: {...}}`, each merged over the rest (null deletes a key),
-    and `pictures: {...}`, merged over these where the data is a user's own folder of pictures. What is `told` on the
-    command line holds over all of them.
+    and `pictures: {...}`, which for a user's own folder of images holds over these, but never over what is written at
+    the top of the file. The `overrides` of the command line hold over all of them.
     Raises UserError with one line: key path, value, what is allowed.
     """
-    if not isinstance(raw, dict):
-        raise UserError(f"{source}: found {type(raw).__name__}, a mapping of keys is needed; see config.yaml")
-    told = _typed_all(told or {}, source)
-    raw = merge(raw, told)
-    scales = raw.get("scales") or {}
-    if not isinstance(scales, dict) or not set(scales) <= {"demo", "small", "paper"}:
-        found = sorted(map(str, scales)) if isinstance(scales, dict) else type(scales).__name__
-        raise UserError(f"{source}: scales: found {found}, allowed are demo, small, paper")
-    pictures = raw.get("pictures") or {}
-    for key, part in ("pictures", pictures), *((f"scales.{name}", part or {}) for name, part in scales.items()):
-        if not isinstance(part, dict):
-            raise UserError(f"{source}: {key}: found {_shown(part)}, a mapping of keys is needed; see config.yaml")
-    base = {key: value for key, value in raw.items() if key not in LAID_OVER}
-    base["scale"] = scale or raw.get("scale", "demo")
-    if scales and base["scale"] not in scales:
-        raise UserError(f"{source}: scale: found {base['scale']!r}; this study has {', '.join(scales)}")
-    spoken = {key: value for key, value in told.items() if key not in {"scale", *LAID_OVER}}
-    made = merge(merge(base, scales.get(base["scale"]) or {}), spoken)
+    merged, _ = _merged(raw, scale, source, overrides or {})
     try:
-        return Study.model_validate(_laid_over_pictures(made, pictures, spoken, source))
+        study = Study.model_validate(merged)
     except ValidationError as error:
         raise UserError(f"{source}: {_one_line(error)}") from None
+    _check_runs(study, source)
+    return study
 
 
-def _laid_over_pictures(
-    made: dict[str, Any], pictures: dict[str, Any], spoken: dict[str, Any], source: str
-) -> dict[str, Any]:
-    """`made`; where its data is a folder of pictures, with what is said for these, and under what was told."""
-    data, told = data_keys(made.get("data", {})), data_keys(spoken.get("data", {}))
-    if not isinstance(data, dict) or not isinstance(told, dict):
-        return made
-    if "root" in told and data.get("dataset", "digits") == "digits":
+def filled_by_pictures(raw: dict[str, Any], overrides: Mapping[str, Any]) -> str:
+    """What `pictures` gives to the study of a user's own images, in words; "" where it gives nothing."""
+    _, filled = _merged(raw, None, "config", overrides)
+    return listed(filled)
+
+
+def _merged(
+    raw: dict[str, Any], scale: str | None, source: str, overrides: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The keys of a study, its scale and the overrides laid over the file's own; and what `pictures` gave of them."""
+    if not isinstance(raw, dict):
+        raise UserError(f"{source}: found {type(raw).__name__}, a mapping of keys is needed; see config.yaml")
+    overrides = typed_all(overrides, source)
+    raw = merge(raw, overrides)
+    scales, pictures = _scales(raw, source), _mapping(raw.get("pictures"), "pictures", source)
+    written = {key: value for key, value in raw.items() if key not in LAID_OVER}
+    written["scale"] = scale or raw.get("scale", "demo")
+    chosen = _chosen(scales, written["scale"], source)
+    own = {key: value for key, value in overrides.items() if key not in {"scale", *LAID_OVER}}
+    merged = merge(merge(written, chosen), own)
+    _check_root(merged, own, source)
+    filled = _filled(merged, written, pictures)
+    if filled:
+        merged = merge(merged | {"data": data_keys(merged["data"])}, filled)
+    return _named(merged, own), filled
+
+
+def _scales(raw: dict[str, Any], source: str) -> dict[str, dict[str, Any]]:
+    """The values of each scale. UserError for another scale than the three."""
+    scales = _mapping(raw.get("scales"), "scales", source)
+    unknown = sorted(str(name) for name in scales if name not in SCALES)
+    if unknown:
+        raise UserError(f"{source}: scales: found {', '.join(unknown)}; allowed: {', '.join(SCALES)}")
+    return {name: _mapping(values, f"scales.{name}", source) for name, values in scales.items()}
+
+
+def _mapping(value: Any, key: str, source: str) -> dict[str, Any]:
+    """A mapping, empty for null. UserError for anything else."""
+    if value is not None and not isinstance(value, dict):
+        raise UserError(f"{source}: {key}: found {_shown(value)}, a mapping of keys is needed; see config.yaml")
+    return value or {}
+
+
+def _chosen(scales: dict[str, dict[str, Any]], scale: Any, source: str) -> dict[str, Any]:
+    """The values of the scale that is asked for. UserError where the study has scales, and not this one."""
+    if scale in SCALES and scales and scale not in scales:
+        raise UserError(f"{source}: scale: found {scale!r}; this study has {', '.join(scales)}")
+    return scales.get(scale, {}) if isinstance(scale, str) else {}
+
+
+def _check_root(merged: dict[str, Any], own: dict[str, Any], source: str) -> None:
+    """Refuse a place for the digits, which have none: data.root alone makes no data set of a folder."""
+    data, own_data = data_keys(merged.get("data", {})), data_keys(own.get("data", {}))
+    if not isinstance(data, dict) or not isinstance(own_data, dict):
+        return
+    if "root" in own_data and data.get("dataset", "digits") == "digits":
         raise UserError(
-            f"{source}: data.root: found {told['root']!r}, but digits are embedded; say data={told['root']}"
+            f"{source}: data.root: found {own_data['root']!r}, but digits are embedded; say data={own_data['root']}"
         )
-    if data.get("dataset") != "imagefolder":
-        return made
-    made = merge(merge(made | {"data": data}, pictures), spoken | {"data": told})
-    if told and "study" not in spoken and isinstance(data.get("root"), str):
-        made["study"] = f"{made.get('study')}_{folder_name(data['root'])}"  # figures of their own for each folder
-    return made
 
 
-def _typed_all(told: Mapping[str, Any], source: str) -> dict[str, Any]:
-    """What Snakemake's command line gives, where below the top all is text. UserError for a key with nothing."""
-    for key, value in told.items():
-        if value is None:  # such as data=$PICTURES, unset
-            raise UserError(f"{source}: {key}: found nothing; give a value, or leave {key}= out")
-    return {key: _typed(value, key) for key, value in told.items()}
+def _filled(merged: dict[str, Any], written: dict[str, Any], pictures: dict[str, Any]) -> dict[str, Any]:
+    """The values of `pictures` that a study of a user's own images takes: those that nobody wrote."""
+    data = data_keys(merged.get("data"))
+    if not isinstance(data, dict) or data.get("dataset") != _OWN_IMAGES:
+        return {}
+    written_data = data_keys(written.get("data"))
+    is_of_images = isinstance(written_data, dict) and written_data.get("dataset") == _OWN_IMAGES
+    written = written | {"data": written_data if is_of_images else {}}
+    return effective(unwritten(pictures, written), merged | {"data": data})
 
 
-def _typed(told: Any, *path: str) -> Any:
-    """Numbers, true, false and null, where they are not names of classes, groups or files."""
-    if isinstance(told, dict):
-        return {key: _typed(value, *path, key) for key, value in told.items()}
-    if isinstance(told, list):
-        return [_typed(value, *path, "") for value in told]
-    if not isinstance(told, str) or _NAMES & set(path):
-        return told
-    try:
-        made = yaml.safe_load(told)
-    except yaml.YAMLError:
-        return told
-    if len(path) == 1:
-        return None if made is None else told
-    if made is None or isinstance(made, int | float):
-        return made
-    return float(told) if re.fullmatch(_EXPONENT, told) else told
+def _named(merged: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """`merged`, where the command line names a folder of images, with figures of its own for each folder."""
+    data = data_keys(merged.get("data"))
+    if not isinstance(data, dict) or data.get("dataset") != _OWN_IMAGES or not own.get("data") or "study" in own:
+        return merged
+    if not isinstance(data.get("root"), str):
+        return merged
+    return merged | {"study": f"{merged.get('study')}_{folder_name(data['root'])}"[:LONGEST_NAME]}
 
 
-def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """`base` with `over` laid on it key by key; mappings merge, null deletes, anything else replaces."""
-    merged = dict(base)
-    for key, value in over.items():
-        if value is None:
-            merged.pop(key, None)
-        elif isinstance(value, dict) and isinstance(merged.get(key), dict):
-            merged[key] = merge(merged[key], value)
-        else:
-            merged[key] = value
-    return merged
+def _check_runs(study: Study, source: str) -> None:
+    """Refuse more runs than a plan can hold, before they are made."""
+    counts: dict[str, int] = {}
+    groups = {**study.teachers, **study.baselines, **study.students}
+    for name in groups:
+        counts[name] = _count(name, groups, study)
+    total = sum(counts.values())
+    if total > MOST_RUNS:
+        largest = max(counts, key=lambda name: counts[name])
+        raise UserError(
+            f"{source}: {total:,} networks to train, {counts[largest]:,} of them {largest}; at most {MOST_RUNS:,}: "
+            "shorten seeds, or the group's lists of values"
+        )
 
 
-def read(path: Path | str) -> dict[str, Any]:
-    """The mapping in a YAML file; UserError on a syntax error or a key that stands twice."""
-    try:
-        with Path(path).open() as file:
-            return yaml.load(file, _Loader)  # a SafeLoader
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read ({error}); name a YAML file") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-
-
-class _Loader(yaml.SafeLoader):
-    """A SafeLoader that refuses a key given twice, where YAML would silently keep the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            if key_node.tag == "tag:yaml.org,2002:merge":  # `<<: *anchor` may be overridden
-                continue
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, Hashable) and key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep)
+def _count(name: str, groups: Mapping[str, Any], study: Study) -> int:
+    """How many runs a group has: one for each value of each list, and each run of its teacher."""
+    count = len(study.seeds)
+    above: list[str] = []
+    while name in groups and name not in above:  # groups that teach each other in a circle are told later
+        above.append(name)
+        group = groups[name]
+        for key, value in dict(group).items():
+            if isinstance(value, list) and not (key == "label_smoothing" and hasattr(group, "teacher")):
+                count *= max(1, len(value))
+        name = getattr(group, "teacher", "")
+    return count
 
 
 def _one_line(error: ValidationError) -> str:
@@ -153,7 +165,7 @@ def _one_line(error: ValidationError) -> str:
     message = first["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
     if first["type"] == "missing":
         return f"{path}: is missing; add it{more}"
-    if isinstance(first["input"], str) and re.fullmatch(_EXPONENT, first["input"]):
+    if isinstance(first["input"], str) and re.fullmatch(EXPONENT, first["input"]):
         message = f"{message}; YAML takes an exponent after a point and with a sign, such as 1.0e-3"
     value = f": found {_shown(first['input'])}"
     where = f"{path}{value}: " if path else ""  # a study's own messages name their keys
@@ -161,7 +173,10 @@ def _one_line(error: ValidationError) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = json.dumps(value, default=str)
+    try:
+        text = json.dumps(value, default=str)
+    except (TypeError, ValueError):  # a number of thousands of digits
+        return f"a value of type {type(value).__name__}"
     return text if len(text) <= 60 else text[:57] + "..."
 
 

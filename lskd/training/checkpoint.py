@@ -37,8 +37,8 @@ def load(folder: Path, key: dict[str, str]) -> dict[str, Any] | None:
         with zipfile.ZipFile(path) as file:  # torch itself does not check the sums
             if damaged := file.testzip():
                 raise ValueError(damaged)
-        found = torch.load(path, map_location="cpu", weights_only=True)
-        saved_key, state = found["key"], found["state"]
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        saved_key, state = content["key"], content["state"]
     except Exception as error:  # torch names no class for what a damaged file may raise
         _set_aside(path, f"it cannot be read ({type(error).__name__})")
         return None
@@ -63,9 +63,26 @@ def _set_aside(path: Path, why: str) -> None:
 
 
 class Stop:
-    """Whether SIGTERM asked this process to stop."""
+    """Whether a signal asked this process to stop, and which."""
 
-    asked = False
+    number = 0
+
+    @property
+    def asked(self) -> bool:
+        """Whether to stop after this step."""
+        return self.number != 0
+
+    @property
+    def words(self) -> str:
+        """What happened, in the words of a log."""
+        if self.number == signal.SIGINT:
+            return "interrupted (Ctrl-C)"
+        return "stopped by SIGTERM (a scheduler's, or kill's)"
+
+    @property
+    def exit_status(self) -> int:
+        """What a shell says of a process that a signal ended."""
+        return 128 + self.number
 
 
 @contextmanager
@@ -74,7 +91,7 @@ def stop_on_sigterm() -> Iterator[Stop]:
     stop = Stop()
 
     def note(number: int, frame: FrameType | None) -> None:
-        stop.asked = True
+        stop.number = number
 
     before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
     try:

@@ -1,4 +1,5 @@
 import csv
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -6,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from safetensors import safe_open
 from safetensors.numpy import load_file
+from sklearn.datasets import load_digits
 
 from lskd.data import digits, imagefolder
 from lskd.data.arrays import Arrays, Samples
@@ -14,7 +17,7 @@ from lskd.data.classes import read_classes
 from lskd.data.content import content
 from lskd.data.decode import decode
 from lskd.data.encoded import SPLITS, EncodedImages
-from lskd.data.prepare import channel_statistics, prepare, run, store, write
+from lskd.data.prepare import channel_statistics, prepare, run, store
 from lskd.errors import UserError
 from lskd.jobs.work import Work
 from lskd.study.runtime import Runtime
@@ -65,10 +68,7 @@ def job(folder: Path, root: Path, dataset: str, load, **spec) -> Work:
 
 def test_digits_are_as_a_recomputation_says(prepared):
     """Scaled, split by the pinned draws, in the order of scikit-learn: finished results stand on it."""
-    from sklearn.datasets import load_digits
-
     bunch = load_digits()
-    chosen = {}
     test, val = set(), set()
     for label in range(10):
         members = [i for i in range(1797) if bunch.target[i] == label]
@@ -251,16 +251,15 @@ def test_streamed_and_resident_data_are_the_same_to_the_bit(folder, tmp_path):
     assert [first[name] for name in ("mean", "std", "classes", "shape")] == [
         second[name] for name in ("mean", "std", "classes", "shape")
     ]
+    train = resident["train_images"].transpose(1, 0, 2, 3).reshape(3, -1) / 255
+    np.testing.assert_allclose(second["mean"], train.mean(axis=1), rtol=1e-12)
+    np.testing.assert_allclose(second["std"], train.std(axis=1), rtol=1e-12)
     assert second["image_size"] == 16 and "image_size" not in first
     assert (tmp_path / "resident/samples.parquet").stat().st_size > 0
     assert read_csv(tmp_path / "resident") == read_csv(tmp_path / "streamed")
 
 
 def metadata(folder: Path) -> dict:
-    import json
-
-    from safetensors import safe_open
-
     with safe_open(folder / "data.safetensors", framework="numpy") as file:
         return json.loads(file.metadata()["lskd"])
 
@@ -283,7 +282,9 @@ def test_what_was_read_skipped_and_converted_is_said_by_class(folder, tmp_path, 
     modes = ", ".join(row["notes"].partition(";")[0] for row in rows)
     assert all(mode in modes for mode in ("grey", "with alpha", "palette", "CMYK"))
     line = capsys.readouterr().err
-    assert line.count("\n") == 1 and "1 files that are no images were skipped and 5 images converted" in line
+    assert (
+        line.count("\n") == 1 and "1 file(s) that are no images were skipped, 5 image(s) were converted to RGB;" in line
+    )
 
 
 def test_a_job_is_refused_whose_images_changed_and_leaves_nothing_behind(folder, tmp_path):

@@ -19,10 +19,10 @@ from matplotlib.text import Text
 from lskd.errors import UserError
 from lskd.figures import style
 from lskd.figures.render import render, run
+from lskd.io.layout import FILES
 from lskd.io.seal import seal
 from lskd.io.tables import read_table, write_table
 from lskd.jobs.environment import mixed
-from lskd.jobs.job import FILES
 from lskd.jobs.work import Work
 from lskd.study import registry as tables
 from tests.figures.synthetic import frames_for

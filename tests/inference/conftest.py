@@ -2,9 +2,9 @@
 
 import pytest
 import torch
+from lskd.data.prepared import load_split
 
 from lskd.data.augment import augment, normalise
-from lskd.data.prepared import load_split
 from lskd.jobs.catalogue import model_entry
 from lskd.jobs.execute import resolve
 from lskd.models.network import load_model

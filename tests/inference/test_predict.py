@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from lskd.data.prepared import load_split
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from lskd.data.prepared import load_split
 from lskd.errors import UserError
 from lskd.inference.predict import SPLITS
 from lskd.io.store import open_features, open_logits

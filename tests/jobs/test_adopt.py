@@ -6,10 +6,10 @@ import shutil
 import pytest
 
 from lskd.errors import UserError
+from lskd.io.layout import ROOMS
 from lskd.io.seal import RECORD, is_sealed
 from lskd.jobs import adopt, lineage
 from lskd.jobs.catalogue import Catalogue
-from lskd.jobs.job import ROOMS
 from lskd.jobs.listing import result_of
 from lskd.jobs.plan import Plan
 from lskd.jobs.results import Results

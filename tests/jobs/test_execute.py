@@ -14,11 +14,11 @@ import pytest
 
 from lskd.errors import UserError
 from lskd.io.atomic import HOST
+from lskd.io.layout import FILES
 from lskd.io.seal import RECORD, checked, read_record
 from lskd.jobs import execute as module
 from lskd.jobs.catalogue import Catalogue
 from lskd.jobs.execute import alone, check_code, execute, main, results_of
-from lskd.jobs.job import FILES
 from lskd.jobs.results import Results
 from lskd.study.config import Data, canonical
 from tests import small

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from lskd.io.layout import FILES, ROOMS
 from lskd.jobs import job as module
-from lskd.jobs.job import FILES, ROOMS, Job, digest
+from lskd.jobs.job import Job, digest
 from lskd.jobs.results import Results
 from tests.jobs import finished
 

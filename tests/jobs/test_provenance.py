@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 import pytest
 import torch
 
+from lskd.io.layout import FILES
 from lskd.io.seal import file_digest, read_record, seal
 from lskd.jobs import provenance
 from lskd.jobs.environment import gathered
-from lskd.jobs.job import FILES
 from lskd.jobs.work import Work
 from tests.jobs import finished
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from lskd.errors import UserError
+from lskd.io.layout import FILES, ROOMS
 from lskd.io.seal import RECORD
 from lskd.jobs import adopt
 from lskd.jobs.catalogue import ancestors
-from lskd.jobs.job import FILES, ROOMS
 from lskd.jobs.verify import _Progress, verify
 from tests.jobs import finished as tiny
 from tests.jobs.test_adopt import proposal

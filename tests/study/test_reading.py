@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from lskd.errors import UserError
-from lskd.study import reading as studyfile
-from lskd.study import schema
+from lskd.study import reading, schema
 
 SMALLEST = {
     "study": "s",
@@ -15,6 +14,7 @@ SMALLEST = {
     "teachers": {"t": {"model": "mlp", "recipe": "r"}},
     "figures": {"grid": {"kind": "grid"}},
 }
+STUDENT = {"teacher": "t", "model": "mlp", "recipe": "r"}
 
 
 def edited(path, value):
@@ -32,7 +32,7 @@ def edited(path, value):
 
 
 def test_smallest_config_has_the_defaults():
-    study = studyfile.parse(SMALLEST)
+    study = reading.parse(SMALLEST)
     assert study.seeds == [0, 1, 2]
     assert study.data.dataset == "digits"
     assert study.teachers["t"].label_smoothing == [0.0]
@@ -51,7 +51,7 @@ def test_smallest_config_has_the_defaults():
         ("seeds", ["0"], 'seeds.0: found "0"'),
         ("seeds", [-1], "greater than or equal to 0"),
         ("scale", "huge", "'demo', 'small' or 'paper'"),
-        ("data/dataset", "minst", "'digits', 'mnist'"),
+        ("data/dataset", "minst", "no such data set; allowed: cifar10, .*, npz; did you mean mnist"),
         ("data/val_fraction", 0.9, "less than 0.5"),
         ("data/val_fraction", "0.1", 'data.val_fraction: found "0.1"'),
         ("data/vall_fraction", 0.1, "data.vall_fraction: unknown key; .* did you mean val_fraction"),
@@ -61,32 +61,71 @@ def test_smallest_config_has_the_defaults():
         ("recipes/r/lr", -0.1, "recipes.r.lr: found -0.1"),
         ("recipes/r/lr", float("nan"), "recipes.r.lr"),
         ("recipes/r/optimiser", "sgd", "did you mean optimizer"),
-        ("recipes/r/optimizer", "sgdd", "'sgd' or 'adam'"),
-        ("recipes/r/milestones", [1], "milestones belong to schedule multistep"),
+        ("recipes/r/optimizer", "sgdd", "no such optimizer; allowed: adam, sgd; did you mean sgd"),
+        (
+            "recipes/r/milestones",
+            [1],
+            "milestones is for schedule multistep; schedule is cosine here",
+        ),
+        ("recipes/r/schedule", "multistep", "milestones is missing; schedule multistep needs it"),
+        ("recipes/r", {"epochs": 3, "schedule": "multistep", "milestones": [2, 1]}, "must ascend"),
+        ("recipes/r", {"epochs": 3, "schedule": "multistep", "milestones": [4]}, "none may be above epochs 3"),
+        ("recipes/r/mixup", -0.2, "recipes.r.mixup: found -0.2"),
         ("recipes/r/warmup_epochs", 5, "warmup_epochs 5 must be less than epochs 1"),
         ("recipes/r; rm -rf x", {"epochs": 1}, "a name is 1 to 64"),
         ("teachers", {}, "teachers: found {}"),
         ("teachers/t/model", "resnet9", "no such model.*resnet8"),
-        ("teachers/t/model", {"name": "resnet18", "width": 4}, "takes neither width nor dropout"),
+        (
+            "teachers/t/model",
+            {"name": "resnet18", "width": 4},
+            "width is for name mlp, .*; name is resnet18",
+        ),
+        (
+            "teachers/t/model",
+            {"name": "resnet8", "dropout": 0.1},
+            "dropout is for name mlp, alexnet_cifar; name is resn",
+        ),
+        ("teachers/t/recipe", "-", "teachers.t: .*recipe is missing; name one, or give start.checkpoint"),
+        ("teachers/t/supervision", "kd", "no such supervision of teachers and baselines; allowed: labels"),
+        ("teachers/t/temperature", 1, "teachers.t.temperature: unknown key"),
         ("teachers/t/recipe", "q", "recipe of t: 'q' is not defined; allowed: r"),
         ("teachers/t/label_smoothing", [1.0], "less than 1"),
         ("teachers/t/label_smoothing", [0.1, 0.1], "stands twice"),
         ("teachers/t/smoothing", "all", "'uniform' or 'others'"),
-        ("students/s", {"teacher": "tt", "model": "mlp", "recipe": "r", "temperature": [1]}, "did you mean t?"),
-        ("students/s", {"teacher": "t", "model": "mlp", "recipe": "r", "temperature": [0]}, "greater than 0"),
-        ("students/s", {"teacher": "t", "model": "mlp", "recipe": "r"}, "students.s.temperature: is missing"),
+        ("students/s", STUDENT | {"teacher": "tt", "temperature": [1]}, "did you mean t?"),
+        ("students/s", STUDENT | {"temperature": [0]}, "greater than 0"),
+        ("students/s", STUDENT, "students.s: .*temperature is missing; supervision kd needs it"),
         (
             "students/s",
-            {"teacher": "t", "model": "mlp", "recipe": "r", "temperature": [1, 3], "loss": "logit_mse"},
-            "temperature must be 1",
+            STUDENT | {"temperature": [1, 3], "supervision": "logit_mse"},
+            "temperature is for supervision kd; supervision is logit_mse here: leave temperature out",
         ),
+        ("students/s", STUDENT | {"supervision": "labels"}, "no such supervision of students; allowed: kd, logit_mse"),
+        ("students/s", STUDENT | {"temperature": 1, "loss": "kd"}, "students.s.loss: unknown key"),
+        ("students/s", STUDENT | {"temperature": 1, "views": 3}, "students.s.views: unknown key"),
         (
             "students/s",
-            {"teacher": "t", "model": "mlp", "recipe": "r", "temperature": 1, "views": "online", "dtype": "float16"},
-            "views online stores no logits",
+            STUDENT | {"temperature": 1, "draws": "online", "dtype": "float16"},
+            "draws online stores no logits",
         ),
-        ("students/t", {"teacher": "t", "model": "mlp", "recipe": "r", "temperature": 1}, "'t' stands twice"),
+        ("students/s", STUDENT | {"temperature": 1, "draws": 0}, "students.s.draws"),
+        (
+            "students/s",
+            STUDENT | {"temperature": 1, "label_smoothing": 0.1},
+            "found 0.1, but t has 0; add it there",
+        ),
+        ("teachers/t/start", {}, "give one of run .a group. and checkpoint .a file."),
+        ("teachers/t/start", {"run": "t", "checkpoint": "x.pt"}, "give one of run"),
+        ("teachers/t/start", {"run": "t"}, "start.run of t: 't' is not defined"),
+        ("teachers/t/start", {"run": "u"}, "start.run of t: 'u' is not defined"),
+        ("teachers/t/start", {"run": "t", "keys": {"a": "b"}}, "keys is for a checkpoint"),
+        ("teachers/t/start", {"checkpoint": "x.pt", "keys": {"(": ""}}, "keys: '.' is no regular expression"),
+        ("teachers/t/start", {"checkpoint": "{seeds}.pt"}, "found {seeds} in checkpoint"),
+        ("teachers/t/start", {"checkpoint": "a}.pt"}, "found } in checkpoint"),
+        ("teachers/t/start", {"checkpoint": "x.pt", "head": "fresh"}, "'keep' or 'new'"),
+        ("students/t", STUDENT | {"temperature": 1}, "'t' stands twice"),
         ("figures/grid/kind", "gird", "did you mean grid"),
+        ("figures/grid/classes", ["3"], "classes is for kind clusters, .*; kind is grid here: leave classes out"),
         ("figures/grid/groups", ["x"], "figures.grid.groups: 'x' is not defined"),
         ("runtime/device", "gpu", "'auto', 'cpu' or 'cuda'"),
         ("runtime/threads", 0, "runtime.threads: found 0"),
@@ -97,7 +136,7 @@ def test_smallest_config_has_the_defaults():
 )
 def test_a_bad_value_gets_one_line(path, value, said):
     with pytest.raises(UserError, match=said) as caught:
-        studyfile.parse(edited(path, value))
+        reading.parse(edited(path, value))
     assert "\n" not in str(caught.value)
 
 
@@ -105,7 +144,7 @@ def test_a_key_given_twice_is_refused(tmp_path):
     file = tmp_path / "c.yaml"
     file.write_text("study: a\nstudy: b\n")
     with pytest.raises(UserError, match="'study' stands twice"):
-        studyfile.read(file)
+        reading.read(file)
 
 
 def test_scales_merge_and_null_deletes():
@@ -113,23 +152,23 @@ def test_scales_merge_and_null_deletes():
         "baselines": {"b": {"model": "mlp", "recipe": "r"}},
         "scales": {"demo": None, "small": {"data": "fashion_mnist", "baselines": {"b": None}}},
     }
-    assert studyfile.parse(raw).data.dataset == "digits"
-    small = studyfile.parse(raw, "small")
+    assert reading.parse(raw).data.dataset == "digits"
+    small = reading.parse(raw, "small")
     assert small.data.dataset == "fashion_mnist"
     assert small.baselines == {}
     with pytest.raises(UserError, match="scale: found 'paper'; this study has demo, small"):
-        studyfile.parse(raw, "paper")
+        reading.parse(raw, "paper")
 
 
 def test_the_command_line_holds_over_a_scale():
     raw = SMALLEST | {"scales": {"demo": None, "small": {"data": "fashion_mnist", "seeds": [7]}}}
-    told = {"scale": "small", "data": "cifar10"}
-    study = studyfile.parse(raw | told, told=told)
+    given = {"scale": "small", "data": "cifar10"}
+    study = reading.parse(raw | given, told=given)
     assert (study.scale, study.data.dataset, study.seeds) == ("small", "cifar10", [7])
 
 
 def test_numbers_in_a_list_or_mapping_on_the_command_line_are_numbers():
-    told = {
+    given = {
         "seeds": ["0", "3"],
         "runtime": {"threads": "2", "channels_last": "true"},
         "teachers": {"t": {"label_smoothing": ["0", "0.2"]}},
@@ -139,7 +178,7 @@ def test_numbers_in_a_list_or_mapping_on_the_command_line_are_numbers():
         "pictures": {"recipes": {"r": {"crop_padding": "2"}}},
         "name": "2024",
     }
-    study = studyfile.parse(studyfile.merge(OWN, told), told=told)
+    study = reading.parse(reading.merge(OWN, given), told=given)
     assert study.seeds == [0, 3]
     assert (study.runtime.threads, study.runtime.channels_last, study.recipes["r"].amp) == (2, True, "bfloat16")
     assert study.teachers["t"].label_smoothing == [0.0, 0.2]
@@ -147,20 +186,20 @@ def test_numbers_in_a_list_or_mapping_on_the_command_line_are_numbers():
     assert (study.figures["one"].classes, study.figures["one"].temperatures) == (["3", "9", "6"], [1.0, 3.0])
     assert (study.recipes["r"].lr, study.recipes["r"].flip, study.recipes["r"].crop_padding) == (0.01, True, 2)
     assert study.name == "2024"
-    assert studyfile.parse(OWN | {"baselines": {"b": OWN["teachers"]["t"]}}, told={"baselines": "null"}).baselines == {}
+    assert reading.parse(OWN | {"baselines": {"b": OWN["teachers"]["t"]}}, told={"baselines": "null"}).baselines == {}
     with pytest.raises(UserError, match='seeds.0: found "zero"'):
-        studyfile.parse(OWN, told={"seeds": ["zero"]})
+        reading.parse(OWN, told={"seeds": ["zero"]})
 
 
 def test_what_is_told_of_pictures_holds_over_what_is_said_for_them():
-    told = {"data": {"dataset": "imagefolder", "root": "my/birds", "image_size": "64"}}
-    assert studyfile.parse(OWN | told, told=told).data.image_size == 64
+    given = {"data": {"dataset": "imagefolder", "root": "my/birds", "image_size": "64"}}
+    assert reading.parse(OWN | given, told=given).data.image_size == 64
     with pytest.raises(UserError, match="data.image_size: found 4"):
-        studyfile.parse(OWN, told={"data": told["data"] | {"image_size": "4"}})
+        reading.parse(OWN, told={"data": given["data"] | {"image_size": "4"}})
 
 
 @pytest.mark.parametrize(
-    ("told", "said"),
+    ("given", "said"),
     [
         ({"data": None}, "data: found nothing"),
         ({"data": {"root": "my/birds"}}, "data.root: found 'my/birds', but digits are embedded; say data=my/birds"),
@@ -168,35 +207,35 @@ def test_what_is_told_of_pictures_holds_over_what_is_said_for_them():
         ({"scales": {"demo": "3"}}, "scales.demo: found 3, a mapping"),
     ],
 )
-def test_what_is_told_wrongly_is_refused(told, said):
+def test_what_is_told_wrongly_is_refused(given, said):
     with pytest.raises(UserError, match=said):
-        studyfile.parse(OWN | told, told=told)
+        reading.parse(OWN | given, told=given)
 
 
 def test_a_folder_in_ones_home():
-    assert studyfile.parse(SMALLEST | {"data": "~/birds"}).data.root == str(Path.home() / "birds")
+    assert reading.parse(SMALLEST | {"data": "~/birds"}).data.root == str(Path.home() / "birds")
 
 
 def test_an_exponent_that_yaml_reads_as_text():
     with pytest.raises(UserError, match="recipes.r.lr.*such as 1.0e-3"):
-        studyfile.parse(edited("recipes/r/lr", "1e-3"))
+        reading.parse(edited("recipes/r/lr", "1e-3"))
 
 
 def test_a_path_as_data_is_a_folder_of_pictures():
-    data = studyfile.parse(SMALLEST | {"data": "my pictures/birds"}).data
+    data = reading.parse(SMALLEST | {"data": "my pictures/birds"}).data
     assert (data.dataset, data.folder) == ("imagefolder", "birds")
 
 
 OWN = SMALLEST | {
     "pictures": {"seeds": [7], "data": {"image_size": 16}, "figures": {"grid": {"classes": None}}},
     "scales": {"demo": {"seeds": [5]}, "small": {"data": "fashion_mnist"}},
-    "figures": {"grid": {"kind": "grid", "classes": ["3"]}},
+    "figures": {"grid": {"kind": "projection", "classes": ["3"]}},
 }
 
 
 @pytest.mark.parametrize("data", ["my/birds", {"dataset": "imagefolder", "root": "my/birds"}])
 def test_what_is_said_for_pictures_is_laid_over_a_folders_study(data):
-    study = studyfile.parse(OWN | {"data": data})
+    study = reading.parse(OWN | {"data": data})
     assert study.seeds == [7]
     assert (study.data.root, study.data.image_size) == ("my/birds", 16)
     assert study.figures["grid"].classes == []
@@ -204,12 +243,12 @@ def test_what_is_said_for_pictures_is_laid_over_a_folders_study(data):
 
 @pytest.mark.parametrize("data", ["digits", {"dataset": "digits"}, {}])
 def test_what_is_said_for_pictures_changes_no_other_study(data):
-    assert studyfile.parse(OWN | {"data": data}) == studyfile.parse({k: v for k, v in OWN.items() if k != "pictures"})
+    assert reading.parse(OWN | {"data": data}) == reading.parse({k: v for k, v in OWN.items() if k != "pictures"})
 
 
 def test_the_default_study_and_a_folder_of_pictures():
-    raw = studyfile.read(schema.PATH.parents[2] / "config.yaml")
-    study = studyfile.parse(raw | {"data": "my/birds"})
+    raw = reading.read(schema.PATH.parents[2] / "config.yaml")
+    study = reading.parse(raw | {"data": "my/birds"})
     assert (study.data.dataset, study.data.root, len(study.seeds)) == ("imagefolder", "my/birds", 5)
     assert study.figures["projection"].classes == []
     assert "verdict" in study.figures
@@ -217,16 +256,16 @@ def test_the_default_study_and_a_folder_of_pictures():
 
 def test_pictures_must_be_keys():
     with pytest.raises(UserError, match='config: pictures: found "birds", a mapping'):
-        studyfile.parse(OWN | {"pictures": "birds"})
+        reading.parse(OWN | {"pictures": "birds"})
     with pytest.raises(UserError, match="seed: unknown key; allowed: .* pictures, .* did you mean seeds"):
-        studyfile.parse(OWN | {"data": "birds", "pictures": {"seed": [1]}})
+        reading.parse(OWN | {"data": "birds", "pictures": {"seed": [1]}})
 
 
 def test_each_folder_said_on_the_command_line_has_its_own_place_for_figures():
-    told = {"data": "my/fine birds"}
-    assert studyfile.parse(OWN | told, told=told).study == f"{OWN['study']}_fine-birds"
-    assert studyfile.parse(OWN | told).study == OWN["study"]  # in a config file the name is the writer's
-    named = told | {"study": "mine"}
-    assert studyfile.parse(OWN | named, told=named).study == "mine"
+    given = {"data": "my/fine birds"}
+    assert reading.parse(OWN | given, told=given).study == f"{OWN['study']}_fine-birds"
+    assert reading.parse(OWN | given).study == OWN["study"]  # in a config file the name is the writer's
+    named = given | {"study": "mine"}
+    assert reading.parse(OWN | named, told=named).study == "mine"
     published = {"data": "cifar10"}
-    assert studyfile.parse(OWN | published, told=published).study == OWN["study"]
+    assert reading.parse(OWN | published, told=published).study == OWN["study"]

@@ -1,12 +1,11 @@
 """Runs, their titles and specs."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from lskd.errors import UserError
-from lskd.study import config, runs
-from lskd.study import reading as studyfile
+from lskd.study import config, naming, reading, runs
+from lskd.study.identity import IDENTITY
+from lskd.study.options import spec
 
 RAW = {
     "study": "s",
@@ -19,7 +18,7 @@ RAW = {
 
 
 def study(**over):
-    return studyfile.parse(studyfile.merge(RAW, over))
+    return reading.parse(reading.merge(RAW, over))
 
 
 def students(one):
@@ -47,8 +46,8 @@ def test_a_spec_is_what_the_weights_depend_on_beside_data_and_teacher():
     student = students(study())[0]
     assert student.spec == {
         "model": {"name": "plain_cnn"},
-        "recipe": config.spec(student.recipe),
-        "supervision": config.spec(student.supervision),
+        "recipe": spec(student.recipe),
+        "supervision": spec(student.supervision),
         "pixels": {"key": "digits", "seed": 0},
         "seed": 0,
     }
@@ -57,43 +56,20 @@ def test_a_spec_is_what_the_weights_depend_on_beside_data_and_teacher():
     assert student.spec == students(study(recipes={"r": {"lr": 0.5}}))[0].spec
 
 
-def test_the_form_of_no_smoothing_is_in_no_spec_and_no_title():
+def test_the_form_of_no_smoothing_is_in_no_title_and_changes_no_spec():
     others = study(teachers={"t": RAW["teachers"]["t"] | {"smoothing": "others"}})
     hard, smooth = (next(m.run for m in runs.members(others) if m.run.label_smoothing == a) for a in (0.0, 0.1))
-    assert (hard.taught, smooth.taught) == ("ls0", "ls0.1-others")
-    assert hard.spec["supervision"] == {"label_smoothing": 0.0}
-    assert smooth.spec["supervision"] == {"label_smoothing": 0.1, "smoothing": "others"}
+    assert (naming.taught(hard), naming.taught(smooth)) == ("ls0", "ls0.1-others")
+    uniform = next(m.run for m in runs.members(study()) if m.run.title == hard.title)
+    assert hard.spec["supervision"] == uniform.spec["supervision"]
+    assert smooth.spec["supervision"] == {"way": "labels", "label_smoothing": 0.1, "smoothing": "others"}
 
 
 def test_torchvision_models_share_a_builder_and_are_told_apart():
     assert runs.model_spec(config.Model(name="resnet18")) == {"name": "resnet18", "arch": "resnet18"}
     assert runs.model_spec(config.Model(name="mlp", width=8)) == {"name": "mlp", "width": 8}
-
-
-def test_every_variant_has_its_own_name():
-    slugs = {
-        runs.distill_slug(config.Distill(temperature=3, **variant))
-        for variant in (
-            {},
-            {"t_squared": False},
-            {"soften_student": False},
-            {"reduction": "mean"},
-            {"views": 2},
-            {"views": "online"},
-            {"dtype": "float16"},
-            {"soft_weight": 0.5},
-            {"loss": "logit_mse"},
-        )
-    }
-    assert len(slugs) == 9
-    assert "T3" in slugs
-    assert "T3-w0.5" in slugs
-
-
-@given(st.floats(0, 0.99), st.floats(0.01, 100))
-def test_slugs_tell_values_apart_to_six_digits(alpha, temperature):
-    assert float(runs.labels_slug(config.Labels(label_smoothing=alpha))[2:]) == pytest.approx(alpha, rel=1e-5)
-    assert float(runs.distill_slug(config.Distill(temperature=temperature))[1:]) == pytest.approx(temperature, rel=1e-5)
+    timm = config.Model(name="timm/resnet10t")
+    assert runs.model_spec(timm) == {"name": "timm/resnet10t", "arch": "resnet10t"}
 
 
 def test_two_different_runs_or_data_sets_of_one_name_are_refused():
@@ -128,27 +104,37 @@ def test_teachers_can_be_chosen_by_their_smoothing():
 
 
 @pytest.mark.parametrize(
-    ("recipe", "views", "draws", "slug"),
+    ("recipe", "draws", "stored", "slug"),
     [
         ("r", "epochs", [0], "clean-float32"),
         ("aug", "epochs", [1, 2, 3, 4], "draws4-crop2-flip-float32"),
         ("aug", 2, [1, 2], "draws2-crop2-flip-float32"),
         ("aug", 1, [0], "clean-float32"),
         ("r", 3, [0], "clean-float32"),
+        ("mix", 3, [1, 2, 3], "draws3-flip-mixup0.2-float32"),
     ],
 )
-def test_stored_draws(recipe, views, draws, slug):
-    group = RAW["students"]["s"] | {"recipe": recipe, "views": views}
-    student = students(study(students={"s": group}))[0]
-    assert runs.stored_draws(student) == draws
-    assert runs.store_slug(student) == slug
+def test_stored_draws(recipe, draws, stored, slug):
+    group = RAW["students"]["s"] | {"recipe": recipe, "draws": draws}
+    recipes = {"mix": {"epochs": 4, "flip": True, "mixup": 0.2}}
+    student = students(study(students={"s": group}, recipes=recipes))[0]
+    assert runs.stored_draws(student) == stored
+    assert naming.store_slug(student, stored) == slug
+
+
+def test_logits_of_the_clean_image_are_refused_for_blended_ones():
+    group = RAW["students"]["s"] | {"recipe": "mix", "draws": 1}
+    with pytest.raises(UserError, match="students.s.draws: found 1, the clean image, but mix has mixup"):
+        study(students={"s": group}, recipes={"mix": {"epochs": 4, "mixup": 0.2}})
 
 
 def test_how_pixels_are_drawn():
-    recipes = study().recipes
+    recipes = study(recipes={"mix": {"epochs": 4, "flip": True, "mixup": 0.2}}).recipes
     assert runs.augment_spec(recipes["aug"]) == {"crop_padding": 2, "flip": True}
     assert runs.augment_spec(recipes["r"]) == {}
-    assert runs.augmented(recipes["aug"]) and not runs.augmented(recipes["r"])
+    assert recipes["aug"].augmentations and not recipes["r"].augmentations
+    assert runs.augment_spec(recipes["mix"]) == {"flip": True, "mixup": 0.2}
+    assert runs.augment_spec(recipes["mix"], mixes=False) == {"flip": True}
 
 
 @pytest.mark.parametrize(
@@ -171,9 +157,110 @@ def test_identity_columns():
         "recipe": "aug",
         "teacher": member.run.teacher.title,
         "teacher_model": "mlp-w8",
+        "lineage": "digits/mlp-w8/r",
+        "smoothing": "uniform",
         "label_smoothing": 0.0,
         "temperature": 1.0,
         "soft_weight": 1.0,
         "variant": "",
         "seed": 0,
     }
+    assert set(member.row) == set(IDENTITY)
+    teacher = next(m for m in runs.members(study()) if m.role == "teacher").row
+    assert (teacher["temperature"], teacher["soft_weight"], teacher["teacher"]) == (None, None, "")
+
+
+def test_a_way_without_temperature_has_one_in_the_column_that_changes_nothing():
+    group = {"teacher": "t", "model": "mlp", "recipe": "r", "supervision": "logit_mse", "soft_weight": [0.6, 1.0]}
+    rows = [m.row for m in runs.members(study(students={"s": None, "m": group})) if m.role == "student"]
+    assert [row["temperature"] for row in rows] == [1.0] * 8
+    assert {row["soft_weight"] for row in rows} == {0.6, 1.0}
+    assert {row["variant"] for row in rows} == {"logit_mse"}
+
+
+def test_the_axes_of_a_group_are_crossed():
+    group = RAW["students"]["s"] | {"temperature": [1, 3], "soft_weight": [0.5, 1.0]}
+    chosen = [run.supervision.options for run in students(study(students={"s": group}))]
+    pairs = {(options["temperature"], options["soft_weight"]) for options in chosen}
+    assert pairs == {(1.0, 0.5), (1.0, 1.0), (3.0, 0.5), (3.0, 1.0)}
+    assert len(chosen) == 4 * 2 * 2
+
+
+def test_a_student_may_see_its_teachers_samples_at_another_size_and_no_others():
+    folder = {"dataset": "imagefolder", "root": "birds", "image_size": 64}
+    smaller = RAW["students"]["s"] | {"data": folder | {"name": "small", "image_size": 32, "stream": True}}
+    one = study(data=folder, students={"s": smaller})
+    assert {(run.data.image_size, run.teacher.data.image_size) for run in students(one)} == {(32, 64)}
+    assert {run.spec["pixels"]["key"] for run in students(one)} == {"imagefolder"}
+    for key, value in {"root": "bees", "val_fraction": 0.3, "test_fraction": 0.3}.items():
+        other = RAW["students"]["s"] | {"data": folder | {"name": "small", key: value}}
+        with pytest.raises(UserError, match=f"students' data: {key} is .*, but their teacher's is "):
+            runs.members(study(data=folder, students={"s": other}))
+
+
+FINE = {"model": {"name": "mlp", "width": 8}, "recipe": "aug", "label_smoothing": [0.0, 0.2]}
+
+
+def of_group(one, name):
+    return {(m.run.label_smoothing, m.run.seed): m.run for m in runs.members(one) if m.group == name}
+
+
+def test_a_group_may_start_where_another_ended():
+    started = of_group(study(baselines={"f": FINE | {"start": {"run": "t", "head": "new"}}}), "f")
+    assert len(started) == 4
+    for (alpha, seed), run in started.items():
+        assert run.start.seed == seed
+        assert run.start.label_smoothing == 0.0  # t has no 0.2: its first
+        assert run.spec["start"] == {"weights": "model.safetensors", "head": "new"}
+        assert run.title == f"digits/mlp-w8/aug/ls{alpha:g}-after-mlp-w8-r-ls0/seed{seed}"
+    same = of_group(study(baselines={"f": FINE | {"label_smoothing": [0.0, 0.1], "start": {"run": "t"}}}), "f")
+    assert all(run.start.label_smoothing == alpha for (alpha, _), run in same.items())
+    plain = of_group(study(baselines={"f": FINE}), "f")
+    assert "start" not in plain[0.0, 0].spec
+    assert plain[0.0, 0].identity != started[0.0, 0].identity
+
+
+def test_the_weights_of_a_start_are_those_that_stand_for_its_run():
+    best = study(recipes={"r": {"select": "best"}}, baselines={"f": FINE | {"start": {"run": "t"}}})
+    assert of_group(best, "f")[0.0, 0].spec["start"]["weights"] == "best.safetensors"
+
+
+def test_a_student_may_start_where_another_group_ended():
+    group = RAW["students"]["s"] | {"start": {"run": "b"}, "temperature": 3}
+    base = RAW["teachers"]["t"] | {"model": "plain_cnn", "label_smoothing": 0.0}
+    one = study(students={"s": group}, baselines={"b": base})
+    assert {run.title for run in students(one) if run.label_smoothing == 0.1} == {
+        f"digits/plain_cnn/aug/kd-T3-from-mlp-w8-r-ls0.1-after-plain_cnn-r-ls0/seed{seed}" for seed in (0, 1)
+    }
+
+
+def test_groups_may_not_start_each_other_in_a_circle():
+    groups = {"f": FINE | {"start": {"run": "g"}}, "g": FINE | {"start": {"run": "f"}}}
+    with pytest.raises(UserError, match="groups f, g teach or start each other in a circle"):
+        runs.members(study(baselines=groups))
+    group = RAW["students"]["s"] | {"start": {"run": "b"}}
+    born_again = {"teacher": "s", "model": "plain_cnn", "recipe": "r", "temperature": [2]}
+    with pytest.raises(UserError, match="circle"):
+        runs.members(study(students={"s": group, "b": born_again}))
+
+
+def test_a_checkpoint_is_used_as_it_is_or_trained_further():
+    start = {"checkpoint": "ckpt/{label_smoothing}/{seed}.pt", "keys": {"^fc": "head"}}
+    given = {"model": {"name": "mlp", "width": 8}, "label_smoothing": [0.0, 0.1], "start": start}
+    one = of_group(study(baselines={"c": given}), "c")
+    run = one[0.1, 1]
+    assert run.title == "digits/mlp-w8/given/ls0.1/seed1"
+    assert (run.recipe, run.start, run.used_file) == (None, None, "model.safetensors")
+    assert run.checkpoint == runs.Checkpoint("ckpt/0.1/1.pt", {"^fc": "head"}, "keep")
+    assert "recipe" not in run.spec and "start" not in run.spec
+    further = of_group(study(baselines={"c": given | {"recipe": "r"}}), "c")[0.1, 1]
+    assert further.title == "digits/mlp-w8/r/ls0.1-after-mlp-w8-given-ls0.1/seed1"
+    assert further.start.checkpoint == run.checkpoint and further.checkpoint is None
+    assert further.start.title == run.title and further.start.identity == run.identity
+
+
+def test_two_checkpoints_of_one_name_are_refused():
+    group = {"model": {"name": "mlp", "width": 8}}
+    both = {name: group | {"start": {"checkpoint": f"{name}.pt"}} for name in ("c", "d")}
+    with pytest.raises(UserError, match="two different runs are called digits/mlp-w8/given/ls0/seed0"):
+        runs.members(study(baselines=both))

@@ -8,9 +8,7 @@ from lskd.errors import UserError
 from lskd.jobs.catalogue import Catalogue
 from lskd.jobs.results import Results
 from lskd.papers.read import PAPERS, paper
-from lskd.study import reading as studyfile
-from lskd.study import registry as tables
-from lskd.study import runs, studies
+from lskd.study import reading, registry, runs, studies
 
 ROOT = Path(__file__).parents[2]
 FILES = {path.stem: path for path in [ROOT / "config.yaml", *sorted((ROOT / "workflow/studies").glob("*.yaml"))]}
@@ -25,21 +23,21 @@ DEMO_RUNS = 120  # what 20 minutes on two cores can train and dump
 
 
 def study(name, scale):
-    return studyfile.parse(studyfile.read(FILES[name]), scale, name)
+    return reading.parse(reading.read(FILES[name]), scale, name)
 
 
 def needed(one):
     """The runs that a study's figures read, and the teachers behind them; figures of no trained network need none."""
     members = runs.members(one)
-    found = {}
+    by_title = {}
     for figure in one.figures.values():
-        if set(tables.FIGURES[figure.kind].families) & set(tables.METRICS):
+        if set(registry.FIGURES[figure.kind].families) & set(registry.METRICS):
             for member in runs.select(members, figure):
                 run = member.run
                 while run is not None:
-                    found[run.title] = run
+                    by_title[run.title] = run
                     run = run.teacher
-    return found
+    return by_title
 
 
 @pytest.mark.parametrize("scale", SCALES)
@@ -94,8 +92,9 @@ def test_no_group_is_idle(name, scale):
 def test_figures_find_what_they_measure(name, scale):
     one = study(name, scale)
     for figure in one.figures.values():
-        runs_shown = [member.run for member in runs.select(runs.members(one), figure)]
-        degrees = {run.supervision.temperature for run in runs_shown if run.teacher}
+        shown = runs.select(runs.members(one), figure)
+        runs_shown = [member.run for member in shown]
+        degrees = {member.row["temperature"] for member in shown if member.run.teacher}
         if figure.kind == "information":
             assert len(figure.classes) == 2
             assert all(run.recipe.snapshot_epochs for run in runs_shown)

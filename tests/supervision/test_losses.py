@@ -1,5 +1,6 @@
 """The losses against torch, scipy, brute force, closed forms and their invariants."""
 
+import inspect
 import math
 
 import numpy as np
@@ -10,7 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import log_softmax, rel_entr, softmax
 
-from lskd.supervision.losses import cross_entropy, kd, logit_mse, smoothed_cross_entropy
+from lskd.study import registry
+from lskd.study.options import REQUIRED
+from lskd.supervision import kd as distillation
+from lskd.supervision import labels, logit_mse
+from lskd.supervision.kd import loss as kd
 
 SEEDS = st.integers(0, 2**31)
 TEMPERATURES = [0.5, 1.0, 2.0, 3.0, 16.0, 64.0]
@@ -23,15 +28,23 @@ def batch(seed: int = 0, n: int = 6, k: int = 5, scale: float = 3.0, dtype: torc
     return student_nk.to(dtype), teacher_nk.to(dtype), torch.randint(k, (n,), generator=draw)
 
 
-def all_losses(student_nk, teacher_nk, labels_n):
+def cross_entropy(logits_nk, targets):
+    return labels.loss(logits_nk, targets)
+
+
+def smoothed(logits_nk, targets, alpha, form="uniform"):
+    return labels.loss(logits_nk, targets, label_smoothing=alpha, smoothing=form)
+
+
+def all_losses(student_nk, teacher_nk, targets):
     """A value of every loss, by name."""
     return {
-        "cross_entropy": cross_entropy(student_nk, labels_n),
-        "uniform": smoothed_cross_entropy(student_nk, labels_n, 0.1),
-        "others": smoothed_cross_entropy(student_nk, labels_n, 0.1, "others"),
-        "kd": kd(student_nk, teacher_nk, labels_n, temperature=4.0, soft_weight=0.7),
-        "kd, student unsoftened": kd(student_nk, teacher_nk, labels_n, temperature=4.0, soften_student=False),
-        "logit_mse": logit_mse(student_nk, teacher_nk, labels_n, soft_weight=0.6),
+        "cross_entropy": cross_entropy(student_nk, targets),
+        "uniform": smoothed(student_nk, targets, 0.1),
+        "others": smoothed(student_nk, targets, 0.1, "others"),
+        "kd": kd(student_nk, targets, teacher_nk, temperature=4.0, soft_weight=0.7),
+        "kd, student unsoftened": kd(student_nk, targets, teacher_nk, temperature=4.0, soften_student=False),
+        "logit_mse": logit_mse.loss(student_nk, targets, teacher_nk, soft_weight=0.6),
     }
 
 
@@ -58,7 +71,7 @@ def test_cross_entropy_is_a_plain_loop(seed, n, k):
 def test_uniform_smoothing_is_torchs(seed, k, alpha):
     logits_nk, _, labels_n = batch(seed, k=k)
     expected = F.cross_entropy(logits_nk, labels_n, label_smoothing=alpha)
-    assert smoothed_cross_entropy(logits_nk, labels_n, alpha).item() == pytest.approx(expected.item(), rel=1e-10)
+    assert smoothed(logits_nk, labels_n, alpha).item() == pytest.approx(expected.item(), rel=1e-10)
 
 
 @given(SEEDS, st.integers(2, 9), st.floats(0, 0.99))
@@ -66,22 +79,22 @@ def test_smoothing_of_the_others_is_shens_equation_1(seed, k, alpha):
     logits_nk, _, labels_n = batch(seed, k=k)
     q_nk = np.full((len(labels_n), k), alpha / (k - 1))
     q_nk[np.arange(len(labels_n)), labels_n] = 1 - alpha
-    found = smoothed_cross_entropy(logits_nk, labels_n, alpha, "others").item()
-    assert found == pytest.approx(loop_cross_entropy(logits_nk.numpy(), q_nk), rel=1e-10)
+    value = smoothed(logits_nk, labels_n, alpha, "others").item()
+    assert value == pytest.approx(loop_cross_entropy(logits_nk.numpy(), q_nk), rel=1e-10)
 
 
 @given(SEEDS, st.integers(2, 9), st.floats(0, 0.9))
 def test_the_two_forms_differ_by_k_over_k_minus_1(seed, k, alpha):
     logits_nk, _, labels_n = batch(seed, k=k)
-    others = smoothed_cross_entropy(logits_nk, labels_n, alpha * (k - 1) / k, "others")
-    assert smoothed_cross_entropy(logits_nk, labels_n, alpha, "uniform").item() == pytest.approx(others.item())
+    others = smoothed(logits_nk, labels_n, alpha * (k - 1) / k, "others")
+    assert smoothed(logits_nk, labels_n, alpha, "uniform").item() == pytest.approx(others.item())
 
 
 @pytest.mark.parametrize("form", ["uniform", "others"])
 def test_no_smoothing_is_cross_entropy(form):
     logits_nk, _, labels_n = batch()
-    found = smoothed_cross_entropy(logits_nk, labels_n, 0.0, form)
-    assert found.item() == pytest.approx(cross_entropy(logits_nk, labels_n).item(), rel=1e-14)
+    value = smoothed(logits_nk, labels_n, 0.0, form)
+    assert value.item() == pytest.approx(cross_entropy(logits_nk, labels_n).item(), rel=1e-14)
 
 
 def scipy_kd(student_nk, teacher_nk, labels_n, temperature, w, t_squared, soften, reduction) -> float:
@@ -100,23 +113,23 @@ def scipy_kd(student_nk, teacher_nk, labels_n, temperature, w, t_squared, soften
 def test_kd_is_scipys(temperature, w, t_squared, soften, reduction):
     student_nk, teacher_nk, labels_n = batch(n=7, k=4)
     options = {"soft_weight": w, "t_squared": t_squared, "soften_student": soften, "reduction": reduction}
-    found = kd(student_nk, teacher_nk, labels_n, temperature=temperature, **options).item()
+    value = kd(student_nk, labels_n, teacher_nk, temperature=temperature, **options).item()
     arrays = (tensor.numpy() for tensor in (student_nk, teacher_nk, labels_n))
-    assert found == pytest.approx(scipy_kd(*arrays, temperature, w, t_squared, soften, reduction), rel=1e-9)
+    assert value == pytest.approx(scipy_kd(*arrays, temperature, w, t_squared, soften, reduction), rel=1e-9)
 
 
 def test_defaults_are_hintons_soft_term():
     student_nk, teacher_nk, labels_n = batch()
     arrays = (tensor.numpy() for tensor in (student_nk, teacher_nk, labels_n))
     expected = scipy_kd(*arrays, 3.0, 1.0, True, True, "batchmean")
-    assert kd(student_nk, teacher_nk, labels_n, temperature=3.0).item() == pytest.approx(expected)
+    assert kd(student_nk, labels_n, teacher_nk, temperature=3.0).item() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("temperature", TEMPERATURES)
 def test_kd_of_equal_logits_is_zero_with_no_gradient(temperature):
     teacher_nk, _, labels_n = batch(dtype=torch.float32)
     student_nk = (teacher_nk + 1.5).requires_grad_()
-    loss = kd(student_nk, teacher_nk, labels_n, temperature=temperature)
+    loss = kd(student_nk, labels_n, teacher_nk, temperature=temperature)
     loss.backward()
     assert abs(loss.item()) < 1e-6 and student_nk.grad.abs().max() < 1e-5
 
@@ -126,7 +139,7 @@ def test_kd_of_equal_logits_is_zero_with_no_gradient(temperature):
 def test_gradient_of_kd_is_student_minus_teacher(temperature, soften):
     student_nk, teacher_nk, labels_n = batch()
     student_nk.requires_grad_()
-    kd(student_nk, teacher_nk, labels_n, temperature=temperature, soften_student=soften).backward()
+    kd(student_nk, labels_n, teacher_nk, temperature=temperature, soften_student=soften).backward()
     other = temperature if soften else 1
     gap_nk = (student_nk / other).softmax(1) - (teacher_nk / temperature).softmax(1)
     expected_nk = temperature**2 / other * gap_nk / len(labels_n)
@@ -136,7 +149,7 @@ def test_gradient_of_kd_is_student_minus_teacher(temperature, soften):
 def test_gradient_of_cross_entropy_is_p_minus_q():
     logits_nk, _, labels_n = batch()
     logits_nk.requires_grad_()
-    smoothed_cross_entropy(logits_nk, labels_n, 0.2).backward()
+    smoothed(logits_nk, labels_n, 0.2).backward()
     q_nk = 0.8 * F.one_hot(labels_n, 5) + 0.2 / 5
     assert torch.allclose(logits_nk.grad, (logits_nk.softmax(1) - q_nk) / len(labels_n))
 
@@ -145,8 +158,8 @@ def test_kd_at_high_temperature_is_logit_matching():
     """T^2 KL K -> half the squared difference of centred logits (Hinton 2015, section 2.1)."""
     student_nk, teacher_nk, labels_n = batch()
     student_nk, teacher_nk = (z_nk - z_nk.mean(1, keepdim=True) for z_nk in (student_nk, teacher_nk))
-    limit = logit_mse(student_nk, teacher_nk, labels_n).item()
-    gaps = [abs(kd(student_nk, teacher_nk, labels_n, temperature=t).item() * 5 - limit) for t in (1e2, 1e3, 1e4)]
+    limit = logit_mse.loss(student_nk, labels_n, teacher_nk).item()
+    gaps = [abs(kd(student_nk, labels_n, teacher_nk, temperature=t).item() * 5 - limit) for t in (1e2, 1e3, 1e4)]
     assert gaps[2] < 1e-3 * limit and gaps[0] > 5 * gaps[1] > 25 * gaps[2]
 
 
@@ -159,8 +172,8 @@ def test_logit_mse_is_a_plain_loop(seed, w):
     ]
     hard = loop_cross_entropy(student_nk.numpy(), np.eye(5)[labels_n.numpy()])
     expected = (1 - w) * hard + w * sum(halves) / len(halves)
-    found = logit_mse(student_nk, teacher_nk, labels_n, soft_weight=w).item()
-    assert found == pytest.approx(expected, rel=1e-10)
+    value = logit_mse.loss(student_nk, labels_n, teacher_nk, soft_weight=w).item()
+    assert value == pytest.approx(expected, rel=1e-10)
 
 
 @given(SEEDS, st.floats(-50, 50), st.floats(-50, 50))
@@ -184,7 +197,7 @@ def test_order_of_classes_and_samples_changes_nothing(seed, classes, samples):
 @given(SEEDS, st.floats(0.5, 64))
 def test_kd_is_never_negative(seed, temperature):
     student_nk, teacher_nk, labels_n = batch(seed, dtype=torch.float32)
-    assert kd(student_nk, teacher_nk, labels_n, temperature=temperature).item() >= 0
+    assert kd(student_nk, labels_n, teacher_nk, temperature=temperature).item() >= 0
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -202,11 +215,11 @@ def test_every_dtype_is_computed_in_float32_at_least(name, autocast, dtype):
     student_nk, teacher_nk, labels_n = batch(dtype=dtype)
     student_nk.requires_grad_()
     with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-        found = all_losses(student_nk, teacher_nk, labels_n)[name]
-    found.backward()
+        value = all_losses(student_nk, teacher_nk, labels_n)[name]
+    value.backward()
     exact = all_losses(student_nk.detach().double(), teacher_nk.double(), labels_n)[name].item()
-    assert found.shape == () and found.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
-    assert found.item() == pytest.approx(exact, rel=1e-6)
+    assert value.shape == () and value.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+    assert value.item() == pytest.approx(exact, rel=1e-6)
     assert student_nk.grad.dtype == dtype and student_nk.grad.isfinite().all()
 
 
@@ -215,11 +228,11 @@ def test_every_dtype_is_computed_in_float32_at_least(name, autocast, dtype):
 def test_kd_keeps_its_digits_where_the_rows_are_nearly_uniform(temperature, scale):
     student_nk, teacher_nk, labels_n = batch(n=64, k=1000, scale=scale, dtype=torch.float32)
     exact_nk = student_nk.double().requires_grad_()
-    exact = kd(exact_nk, teacher_nk.double(), labels_n, temperature=temperature)
+    exact = kd(exact_nk, labels_n, teacher_nk.double(), temperature=temperature)
     exact.backward()
-    found = kd(student_nk.requires_grad_(), teacher_nk, labels_n, temperature=temperature)
-    found.backward()
-    assert found.item() == pytest.approx(exact.item(), rel=1e-6)
+    value = kd(student_nk.requires_grad_(), labels_n, teacher_nk, temperature=temperature)
+    value.backward()
+    assert value.item() == pytest.approx(exact.item(), rel=1e-6)
     assert (student_nk.grad - exact_nk.grad).norm() < 1e-6 * exact_nk.grad.norm()
 
 
@@ -235,6 +248,117 @@ def test_extreme_logits_stay_finite(name):
 def test_names_of_no_variant_are_refused():
     student_nk, teacher_nk, labels_n = batch()
     with pytest.raises(KeyError):
-        smoothed_cross_entropy(student_nk, labels_n, 0.1, "other")
+        smoothed(student_nk, labels_n, 0.1, "other")
     with pytest.raises(KeyError):
-        kd(student_nk, teacher_nk, labels_n, temperature=1.0, reduction="none")
+        kd(student_nk, labels_n, teacher_nk, temperature=1.0, reduction="none")
+
+
+WAYS = {"labels": labels, "kd": distillation, "logit_mse": logit_mse}
+
+
+def loss_of(name, student_nk, targets, teacher_nk, **options):
+    """A way's loss, called as the training does."""
+    module = WAYS[name]
+    above = {"teacher_logits_nk": teacher_nk} if module.NEEDS_TEACHER else {}
+    return module.loss(student_nk, targets, **above, **options)
+
+
+def test_the_registry_has_these_ways():
+    assert {name: f"{module.__name__}:loss" for name, module in WAYS.items()} == {
+        name: way.entry for name, way in registry.supervisions().items()
+    }
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_a_way_names_the_options_of_its_loss_with_their_defaults(name):
+    parameters = inspect.signature(WAYS[name].loss).parameters
+    keywords = {key: each.default for key, each in parameters.items() if each.kind is each.KEYWORD_ONLY}
+    options = {option.name: option.default for option in WAYS[name].OPTIONS}
+    assert set(keywords) == set(options)
+    for key, default in options.items():
+        assert keywords[key] is inspect.Parameter.empty if default is REQUIRED else keywords[key] == default
+    assert ("teacher_logits_nk" in parameters) == WAYS[name].NEEDS_TEACHER
+
+
+def mixed(seed: int, n: int = 6, k: int = 5):
+    """Two labels of each sample, the share of the first, and the distribution of both."""
+    draw = torch.Generator().manual_seed(seed)
+    first_n, second_n = torch.randint(k, (2, n), generator=draw)
+    share_n = torch.rand(n, generator=draw, dtype=torch.float64)
+    targets_nk = share_n[:, None] * F.one_hot(first_n, k) + (1 - share_n[:, None]) * F.one_hot(second_n, k)
+    return first_n, second_n, share_n, targets_nk
+
+
+@given(SEEDS)
+def test_one_hot_targets_are_labels(seed):
+    student_nk, teacher_nk, labels_n = batch(seed)
+    by_label = all_losses(student_nk, teacher_nk, labels_n)
+    one_hot = all_losses(student_nk, teacher_nk, F.one_hot(labels_n, 5).double())
+    for name in NAMES:
+        assert one_hot[name].item() == pytest.approx(by_label[name].item(), rel=1e-12), name
+
+
+@given(SEEDS)
+def test_the_loss_of_mixed_targets_is_the_mixture_of_both_losses(seed):
+    """Sample by sample: every loss here is linear in the targets."""
+    student_nk, teacher_nk, _ = batch(seed)
+    first_n, second_n, share_n, targets_nk = mixed(seed)
+    both = all_losses(student_nk, teacher_nk, targets_nk)
+    expected = dict.fromkeys(NAMES, 0.0)
+    for i in range(len(share_n)):
+        row = slice(i, i + 1)
+        of_first, of_second = (
+            all_losses(student_nk[row], teacher_nk[row], each_n[row]) for each_n in (first_n, second_n)
+        )
+        share = share_n[i].item()
+        for name in NAMES:
+            value = share * of_first[name].item() + (1 - share) * of_second[name].item()
+            expected[name] += value / len(share_n)
+    for name in NAMES:
+        assert both[name].item() == pytest.approx(expected[name], rel=1e-10), name
+
+
+@given(SEEDS, st.floats(0, 0.99))
+def test_mixed_targets_are_smoothed_as_torch_does(seed, alpha):
+    logits_nk, _, _ = batch(seed)
+    targets_nk = mixed(seed)[3]
+    expected = F.cross_entropy(logits_nk, targets_nk, label_smoothing=alpha)
+    assert smoothed(logits_nk, targets_nk, alpha).item() == pytest.approx(expected.item(), rel=1e-10)
+
+
+@given(SEEDS, st.floats(0.01, 0.99))
+def test_mixed_targets_smoothed_onto_the_others_are_a_plain_loop(seed, alpha):
+    logits_nk, _, _ = batch(seed)
+    first_n, second_n, share_n, _ = mixed(seed)
+    q_nk = np.zeros((6, 5))
+    for i, (first, second, share) in enumerate(zip(first_n, second_n, share_n.tolist(), strict=True)):
+        for label, weight in ((first, share), (second, 1 - share)):
+            for k in range(5):
+                q_nk[i, k] += weight * (1 - alpha if k == label else alpha / 4)
+    value = smoothed(logits_nk, mixed(seed)[3], alpha, "others").item()
+    assert value == pytest.approx(loop_cross_entropy(logits_nk.numpy(), q_nk), rel=1e-10)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("name", NAMES)
+def test_mixed_targets_of_float32_go_with_every_dtype(name, dtype):
+    """Targets are float32, whatever the precision of the forward pass."""
+    student_nk, teacher_nk, _ = batch(dtype=dtype)
+    targets_nk = mixed(3)[3].float()
+    value = all_losses(student_nk.requires_grad_(), teacher_nk, targets_nk)[name]
+    value.backward()
+    exact = all_losses(student_nk.detach().double(), teacher_nk.double(), targets_nk.double())[name].item()
+    assert value.dtype == torch.float32 and value.item() == pytest.approx(exact, rel=1e-6)
+    assert student_nk.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_mixed_and_hard_targets_have_the_same_gradient_where_they_are_the_same(name):
+    student_nk, teacher_nk, labels_n = batch()
+    options = {"kd": {"temperature": 3.0, "soft_weight": 0.4}, "labels": {"label_smoothing": 0.2}}.get(name, {})
+    gradients = []
+    for targets in (labels_n, F.one_hot(labels_n, 5).double()):
+        leaf_nk = student_nk.clone().requires_grad_()
+        loss_of(name, leaf_nk, targets, teacher_nk, **options).backward()
+        gradients.append(leaf_nk.grad)
+    assert torch.allclose(*gradients, rtol=1e-12, atol=1e-15)

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from lskd.data.prepared import load_split
 from safetensors.torch import load_file
 
-from lskd.data.prepared import load_split
 from lskd.errors import UserError
 from lskd.inference import teacher_logits
 from lskd.io.seal import seal

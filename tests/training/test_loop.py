@@ -15,18 +15,18 @@ import torch.nn.functional as F
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from lskd.data.augment import augment, normalise
-from lskd.data.prepared import load_split
+from lskd.data.augment import normalise
+from lskd.data.sources import load_source
 from lskd.errors import UserError
 from lskd.jobs.catalogue import model_entry
 from lskd.jobs.execute import execute, resolve
 from lskd.models.network import new_model
-from lskd.study.config import Data, Labels, Model
+from lskd.study.config import Data, Model, Supervision
 from lskd.study.runs import Run
 from lskd.training import checkpoint
 from lskd.training.loop import Training
 from lskd.training.schedules import epoch_batches, pixel_key
-from tests import small
+from tests import pixels, small
 
 ROOT = Path(__file__).parents[2]
 FILES = ("model.safetensors", "best.safetensors", "snapshots.safetensors")
@@ -49,22 +49,39 @@ def work_of(run: Run, root: Path, data: Path, **runtime):
     return small.work(small.CATALOGUE.train(run), root, {"data": data}, **runtime)
 
 
+def drawn(run, images, labels_n, epoch) -> tuple[torch.Tensor, torch.Tensor]:
+    """All training images as they are seen in an epoch, and their smoothed labels."""
+    recipe, key = run.recipe, pixel_key(run.spec)
+    seen = pixels.augment(images, range(len(images)), epoch + 1, key, recipe.crop_padding, recipe.flip)
+    smooth = F.one_hot(labels_n, 3).float() * (1 - run.label_smoothing) + run.label_smoothing / 3
+    return torch.from_numpy(seen), smooth
+
+
+def blends(run, ids: list[int], epoch: int, samples: int) -> tuple[list[int], torch.Tensor]:
+    """With which sample each is blended, and its own share: all of it without mixup."""
+    key, alpha = pixel_key(run.spec), run.recipe.mixup
+    others = [pixels.partner(key, i, epoch + 1, samples) for i in ids]
+    return others, torch.tensor([pixels.share(key, i, epoch + 1, alpha) if alpha else 1.0 for i in ids])
+
+
 def hand_written_losses(run, data: Path, rates: list[float]) -> list[float]:
     """SGD as Sutskever's momentum in PyTorch's form, written out: v = m v + g + wd w; w -= lr (v or g + m v)."""
-    recipe, split = run.recipe, load_split(data / "data.safetensors", "train")
+    recipe, source = run.recipe, load_source(data / "data.safetensors", "train", torch.device("cpu"))
+    images = small.noisy()["train_images"]
     build = resolve(model_entry(run.model))
     torch.manual_seed(run.seed)
-    net = new_model(build, run.spec["model"], split, torch.device("cpu"))
+    net = new_model(build, run.spec["model"], source)
     speeds = [torch.zeros_like(weight) for weight in net.parameters()]
     losses = []
     for epoch in range(recipe.epochs):
-        for ids in epoch_batches(run.seed, epoch, len(split.labels_n), recipe.batch_size):
-            drawn = {"crop_padding": recipe.crop_padding, "flip": recipe.flip}
-            images = augment(split.images_nchw[ids], ids, epoch + 1, pixel_key(run.spec), **drawn)
-            logits = net(normalise(images, split.mean_c, split.std_c))
-            smooth = F.one_hot(split.labels_n[ids], logits.shape[1]).float()
-            smooth = smooth * (1 - run.label_smoothing) + run.label_smoothing / logits.shape[1]
-            loss = -(smooth * logits.log_softmax(1)).sum(1).mean()
+        seen, smooth = drawn(run, images, source.labels_n, epoch)
+        for ids in epoch_batches(run.seed, epoch, len(source), recipe.batch_size):
+            others, shares = blends(run, ids.tolist(), epoch, len(source))
+            first, second = (normalise(seen[each], source.mean_c, source.std_c) for each in (ids, others))
+            inputs = shares[:, None, None, None] * first + (1 - shares[:, None, None, None]) * second
+            targets = shares[:, None] * smooth[ids] + (1 - shares[:, None]) * smooth[others]
+            logits = net(inputs if recipe.mixup else first)
+            loss = -(targets * logits.log_softmax(1)).sum(1).mean()
             grads = torch.autograd.grad(loss * recipe.loss_scale, list(net.parameters()))
             if recipe.grad_clip:
                 norm = torch.sqrt(sum((grad**2).sum() for grad in grads))
@@ -84,10 +101,11 @@ def hand_written_losses(run, data: Path, rates: list[float]) -> list[float]:
     [
         (0.0, {"weight_decay": 1e-2, "schedule": "multistep", "milestones": [1, 2], "crop_padding": 1, "flip": True}),
         (0.1, {"nesterov": True, "loss_scale": 3.0, "grad_clip": 1.0, "schedule": "constant"}),
+        (0.1, {"schedule": "constant", "crop_padding": 1, "flip": True, "mixup": 0.4}),
     ],
 )
 def test_losses_are_those_of_a_plain_loop(tmp_path, data, alpha, fields):
-    run = small.teacher("resnet8", how=Labels(label_smoothing=alpha), **fields)
+    run = small.teacher("resnet8", labels={"label_smoothing": alpha}, **fields)
     work = work_of(run, tmp_path, data)
     seen: list[float] = []
     loss = work.functions["loss"]
@@ -100,7 +118,7 @@ def test_losses_are_those_of_a_plain_loop(tmp_path, data, alpha, fields):
     work.functions["loss"] = noting
     folder = small.run(work, "train")
     steps = 4  # 61 images, 16 a batch
-    decays = [0.1 ** sum(milestone <= epoch for milestone in run.recipe.milestones) for epoch in range(3)]
+    decays = [0.1 ** sum(milestone <= epoch for milestone in run.recipe.milestones or []) for epoch in range(3)]
     rates = [0.05 * decay for decay in decays for _ in range(steps)]
     assert seen == pytest.approx(hand_written_losses(run, data, rates), rel=1e-4)
     assert [row["lr"] for row in curve(folder)] == pytest.approx(rates[::steps])
@@ -159,7 +177,7 @@ def test_resume_inside_an_epoch_is_exact(tmp_path, data, optimizer, monkeypatch)
 
 
 def test_dropout_does_not_break_an_exact_resume(tmp_path, data, monkeypatch):
-    run = Run(Data(), Model(name="mlp", width=16, dropout=0.5), "short", small.recipe(), Labels(), 0)
+    run = Run(Data(), Model(name="mlp", width=16, dropout=0.5), "short", small.recipe(), Supervision(), 0)
     whole = small.trained(run, tmp_path / "whole", data)
     with monkeypatch.context() as patch:
         patch.setattr(Training, "write", lambda self: sys.exit("full disk"))
@@ -206,7 +224,7 @@ def test_a_checkpoint_of_another_job_or_other_data_is_set_aside(tmp_path, data, 
 
 def test_a_diverging_run_is_one_line_and_leaves_no_results(tmp_path, data):
     run = small.teacher("mlp", 16, lr=1e30, schedule="constant")
-    with pytest.raises(UserError, match=r"after epoch 1 at lr 1e\+30; lower recipes\.short\.lr$") as caught:
+    with pytest.raises(UserError, match=r"after epoch 1 at lr 1e\+30; lower its recipe's lr$") as caught:
         small.trained(run, tmp_path, data)
     assert str(caught.value).startswith(f"{run.title}: the loss is")
     assert not list(tmp_path.rglob("*.safetensors"))

@@ -5,12 +5,25 @@ import os
 import select
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 OPTIONS = """--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --remote-debugging-pipe --no-first-run
     --disable-background-networking --disable-component-update --disable-sync --disable-quic"""
 SECONDS = 30
+WIDTHS = (1280, 400)  # of a laptop's window and of a phone's
+# above 0, the page itself scrolls sideways
+OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+def cells_beyond(width: int, inside: str = "body") -> str:
+    """A script: the texts of the tables' cells that are not whole within a window of this width."""
+    return f"""[...document.querySelectorAll("{inside} td")].filter(cell => {{
+      const box = cell.getBoundingClientRect(), shown = cell.closest(".box").getBoundingClientRect();
+      return box.left < 0 || box.right > Math.min({width}, shown.right) + 1 || cell.scrollWidth > cell.clientWidth + 1;
+    }}).map(cell => cell.innerText)"""
 
 
 class Browser:
@@ -53,6 +66,14 @@ class Browser:
         self.requests, self.errors = [], []
         self.send("Page.navigate", url=address)
         self.wait("document.readyState === 'complete' && location.href !== 'about:blank'")
+
+    @contextmanager
+    def window(self, width: int, height: int = 900) -> Iterator[None]:
+        """A window of this size, and a phone's where it is narrow."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+        self.send("Emulation.setDeviceMetricsOverride", **size)
+        yield
+        self.send("Emulation.clearDeviceMetricsOverride")
 
     def run(self, script: str, frame: str | None = None) -> Any:
         """The value of an expression in the page, or in the frame within it whose id is given."""

@@ -12,7 +12,7 @@ import pytest
 import xxhash
 import yaml
 
-from lskd.jobs.job import ROOMS
+from lskd.io.layout import ROOMS
 from lskd.study import registry as tables
 from tests.workflow.conftest import KINDS, TINY, Tree, published
 from tests.workflow.edits import (

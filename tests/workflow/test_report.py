@@ -1,7 +1,10 @@
-"""The report in a headless Chromium: it opens, pictures load, tables sort and filter, nothing comes from outside."""
+"""The report and a study's page in a headless Chromium: they open on the verdict, pictures load, tables sort and
+filter, nothing comes from outside, and nothing lies beyond the edge of a window.
+"""
 
 import base64
 import csv
+import json
 import random
 from pathlib import Path
 
@@ -9,14 +12,16 @@ import pytest
 
 from lskd.figures.page import page
 from lskd.study import registry as tables
-from tests.workflow.browser import Browser
-from tests.workflow.conftest import ROOT
+from tests.workflow.browser import OVERFLOW, WIDTHS, Browser, cells_beyond
+from tests.workflow.conftest import KINDS
 
 FIGURES = sorted(f"the_{kind}" for kind in tables.FIGURES)
-FORMULAS = {"the_grid": "(1 - alpha) onehot(y) + alpha/K", "the_stability": "of |p_i - mean p|² (Shen 2021, eq. 2)"}
+FORMULAS = {"the_grid": "(1 − α) onehot(y) + α/K", "the_stability": "of |p_i − mean p|² (Shen 2021, eq. 2)"}
 HEADS = "[...document.querySelectorAll('thead th')].map(e => e.innerText.trim().toLowerCase())"
 CELLS = "[...document.querySelectorAll('tbody tr')].filter(r => !r.hidden).map(r => [...r.cells].map(c => c.innerText))"
+LISTED, ANSWERED = CELLS.replace("tbody tr", "nav tbody tr"), CELLS.replace("tbody tr", ".study tbody tr")
 INSIDE = ("file:", "data:", "blob:")
+PAGE = "results/figures/demo/kinds/index.html"
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +52,9 @@ def report(browser, file) -> Browser:
 
 def click(browser: Browser, text: str) -> None:
     """Click the one link or switch with this text."""
-    found = f"[...document.querySelectorAll('#app a, #app label')].filter(e => e.innerText.trim() === '{text}')"
-    assert browser.run(f"{found}.length") == 1
-    browser.run(f"{found}[0].click()")
+    alike = f"[...document.querySelectorAll('#app a, #app label')].filter(e => e.innerText.trim() === '{text}')"
+    assert browser.run(f"{alike}.length") == 1
+    browser.run(f"{alike}[0].click()")
 
 
 def look_at(browser: Browser, figure: str, shown: str, button: str = "eye") -> None:
@@ -64,9 +69,9 @@ def inner(browser: Browser) -> str:
     """The page inside the report, once it is loaded."""
     browser.wait("document.querySelector('#app iframe')?.src.startsWith('data:text/html')")
     (frame,) = browser.send("Page.getFrameTree")["frameTree"]["childFrames"]
-    found = frame["frame"]["id"]
-    browser.wait("document.readyState === 'complete' && !!document.querySelector('output')?.value", found)
-    return found
+    identity = frame["frame"]["id"]
+    browser.wait("document.readyState === 'complete' && !!document.querySelector('output')?.value", identity)
+    return identity
 
 
 def sort_by(browser: Browser, column: int, frame: str | None = None) -> list[list[str]]:
@@ -99,7 +104,7 @@ def test_results_stand_under_their_study_with_labels(report):
             "as": "picture" if end == "png" else "table",
         }
     assert report.run(HEADS)[:5] == ["figure", "alpha", "t", "data", "scale"]
-    assert [row[:5] for row in report.run(CELLS)] == [[f, "0, 0.1", "1, 3", "digits", "demo"] for f in FIGURES]
+    assert [row[:5] for row in report.run(LISTED)] == [[f, "0, 0.1", "1, 3", "digits", "demo"] for f in FIGURES]
 
 
 @pytest.mark.parametrize("figure", FORMULAS)
@@ -116,12 +121,77 @@ def test_pictures_load_and_captions_state_the_formula(report, every_kind, figure
     text = report.wait("document.querySelector('#app .prose-invert')?.innerText")
     assert FORMULAS[figure] in text
     assert "System Message" not in text
-    assert '"scale":"demo","study":"kinds"' in text
+    assert '"scale": "demo", "study": "kinds"' in text
+    assert "predictions/digits/mlp-w8/one/ls0.1/seed0-" in text
 
 
-@pytest.mark.parametrize("kind", tables.FIGURES)
-def test_every_kind_has_its_caption(kind):
-    assert f'\n"{kind}": "' in (ROOT / "workflow/report/figure.rst").read_text()
+def test_it_opens_on_the_verdict_and_each_figure_is_one_click_away(browser, file, every_kind):
+    browser.open(file.as_uri())
+    browser.wait("!!document.querySelector('.study img')?.complete")
+    page = every_kind.folder / "results/figures/demo/kinds/the_verdict"
+    about = json.loads(page.with_suffix(".json").read_text())
+    assert browser.run("document.querySelector('.study .answer').innerText") == about["answer"]
+    source = browser.run("document.querySelector('.study img').src").replace("%0A", "")
+    assert base64.b64decode(source.partition("base64,")[2]) == page.with_suffix(".png").read_bytes()
+    assert browser.run(ANSWERED) == about["rows"]
+    links = "[...document.querySelectorAll('.study li a')]"
+    assert sorted(browser.run(f"{links}.map(e => e.innerText)")) == FIGURES
+    browser.run(f"{links}.find(e => e.innerText === 'the_grid').click()")
+    source = browser.wait("document.querySelector('#app img[src^=\"data:image/png\"]')?.src")
+    kept = page.with_name("the_grid.png")
+    assert base64.b64decode(source.partition("base64,")[2]) == kept.read_bytes()
+    assert "onehot(y)" in browser.wait("document.querySelector('#app .prose-invert')?.innerText")
+    assert browser.errors == []
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_what_the_report_opens_on_fits_its_window(browser, file, width):
+    with browser.window(width):
+        browser.open(file.as_uri())
+        browser.wait("!!document.querySelector('.study img')?.complete")
+        assert browser.run(OVERFLOW) <= 0
+        assert browser.run(cells_beyond(width)) == []
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_page_of_a_study_fits_its_window(browser, every_kind, width):
+    with browser.window(width):
+        browser.open((every_kind.folder / PAGE).as_uri())
+        assert browser.run(OVERFLOW) <= 0
+        browser.run("document.querySelectorAll('details').forEach(e => e.open = true)")
+        assert browser.run(OVERFLOW) <= 0
+        assert browser.run(cells_beyond(width, "#the_verdict")) == []
+
+
+def test_the_page_of_a_study_shows_every_figure_and_asks_for_nothing(browser, every_kind):
+    browser.open((every_kind.folder / PAGE).as_uri())
+    sections = browser.run("[...document.querySelectorAll('section')].map(e => e.id)")
+    assert sections == ["the_verdict", *sorted(set(FIGURES) - {"the_verdict"}, key=list(KINDS["figures"]).index)]
+    assert browser.run("[...document.images].every(e => e.naturalWidth > 300)")
+    folder = (every_kind.folder / PAGE).parent
+    links = browser.run("[...document.querySelectorAll('section nav a')].map(e => e.getAttribute('href'))")
+    assert sorted(links) == sorted(f"{figure}.{end}" for figure in FIGURES for end in ("csv", "pdf", "svg", "html"))
+    assert all((folder / link).is_file() for link in links)
+    assert {address.partition(":")[0] for address in browser.requests} <= {"file", "data"}
+    assert [address for address in browser.requests if address.startswith("file:")] == [
+        (folder / "index.html").as_uri()
+    ]
+    assert browser.errors == []
+
+
+def test_a_click_enlarges_a_picture_and_its_numbers_sort(browser, every_kind):
+    browser.open((every_kind.folder / PAGE).as_uri())
+    browser.run("document.querySelector('#the_grid .picture').click()")
+    assert browser.run("document.querySelector('dialog').open")
+    assert browser.run("document.querySelector('dialog img').width") >= 900
+    browser.run("document.querySelector('dialog').click()")
+    assert not browser.run("document.querySelector('dialog').open")
+    browser.run("document.querySelector('#the_grid details').open = true")
+    numbers = "[...document.querySelectorAll('#the_grid tbody tr')].map(r => parseFloat(r.cells[2].innerText))"
+    before = browser.run(numbers)
+    browser.run("document.querySelectorAll('#the_grid th button')[2].click()")
+    assert browser.run(numbers) == sorted(before)
+    assert browser.run("document.querySelectorAll('#the_verdict th[aria-sort=ascending]').length") == 0
 
 
 def test_tables_sort_and_filter_within_the_report(report, every_kind):
@@ -130,10 +200,10 @@ def test_tables_sort_and_filter_within_the_report(report, every_kind):
     rows = report.run(CELLS, frame)
     assert [row[1] for row in rows] == ["-", "T = 1", "T = 3"]
     numbers = [float(row[2].split(" ")[0]) for row in rows]
-    found = sort_by(report, 2, frame)
-    assert [float(row[2].split(" ")[0]) for row in found] == sorted(numbers)
-    found = sort_by(report, 2, frame)
-    assert [float(row[2].split(" ")[0]) for row in found] == sorted(numbers, reverse=True)
+    ascending = sort_by(report, 2, frame)
+    assert [float(row[2].split(" ")[0]) for row in ascending] == sorted(numbers)
+    descending = sort_by(report, 2, frame)
+    assert [float(row[2].split(" ")[0]) for row in descending] == sorted(numbers, reverse=True)
     assert [row[1] for row in type_in(report, "t = 3", frame)] == ["T = 3"]
     assert report.run("document.querySelector('output').value", frame) == "1 of 3 rows"
     assert len(type_in(report, "", frame)) == 3
@@ -155,11 +225,8 @@ def test_nothing_is_fetched_from_outside_and_no_script_fails(report):
         click(report, name)
         report.wait("document.querySelectorAll('#app svg.marks, #app canvas').length > 0")
     parts = ("file:", "data:image/png", "data:text/html")
-    assert [sum(address.startswith(part) for address in set(report.requests)) for part in parts] == [
-        1,
-        len(FIGURES),
-        len(FIGURES),
-    ]
+    counts = [sum(address.startswith(part) for address in set(report.requests)) for part in parts]
+    assert counts == [1, len(FIGURES) + 1, len(FIGURES)]  # what it opens on has its own picture
     assert [address[:100] for address in report.requests if not address.startswith(INSIDE)] == []
     assert report.errors == []
 
@@ -191,12 +258,12 @@ COLUMNS = {
 
 
 @pytest.fixture
-def made(browser, tmp_path) -> Browser:
+def shuffled(browser, tmp_path) -> Browser:
     """A table of those columns, each in a random order of its own."""
-    shuffled = [random.Random(name).sample(cells, len(cells)) for name, cells in COLUMNS.items()]
-    rows = list(zip(*shuffled, strict=True))
-    path = Path(tmp_path, "made.html")
-    text = page('a "b"', "<i>title</i>", "1 < 2 & </p>", list(COLUMNS), rows, "x,y\n1,é\n")
+    columns = [random.Random(name).sample(cells, len(cells)) for name, cells in COLUMNS.items()]
+    rows = list(zip(*columns, strict=True))
+    path = Path(tmp_path, "shuffled.html")
+    text = page('a "b"', "<i>title</i>", "1 < 2 & </p>", "a<b", list(COLUMNS), rows, "x,y\n1,é\n")
     path.write_text(text, encoding="utf-8")
     browser.open(path.as_uri())
     assert browser.run(CELLS) == [list(row) for row in rows]
@@ -204,38 +271,38 @@ def made(browser, tmp_path) -> Browser:
 
 
 @pytest.mark.parametrize("name", [name for name in COLUMNS if name != "hostile"])
-def test_sorts_numbers_as_numbers_and_names_as_names(made, name):
+def test_sorts_numbers_as_numbers_and_names_as_names(shuffled, name):
     column, cells = list(COLUMNS).index(name), COLUMNS[name]
     there = [cell for cell in cells if cell not in ("-", "—")]
     for order, expected in (("ascending", there), ("descending", there[::-1])):
-        found = [row[column] for row in sort_by(made, column)]
-        assert found[: len(there)] == expected
-        assert set(found[len(there) :]) <= {"-", "—"}
-        sorts = made.run("[...document.querySelectorAll('th')].map(e => e.ariaSort)")
+        ordered = [row[column] for row in sort_by(shuffled, column)]
+        assert ordered[: len(there)] == expected
+        assert set(ordered[len(there) :]) <= {"-", "—"}
+        sorts = shuffled.run("[...document.querySelectorAll('th')].map(e => e.ariaSort)")
         assert sorts == [order if i == column else "none" for i in range(len(COLUMNS))]
-    right = made.run("[...document.querySelectorAll('th')].map(e => e.classList.contains('number'))")
+    right = shuffled.run("[...document.querySelectorAll('th')].map(e => e.classList.contains('number'))")
     assert right == [True, True, False, False, False]
 
 
-def test_filters_by_every_word_whatever_its_case(made):
-    everything = made.run(CELLS)
+def test_filters_by_every_word_whatever_its_case(shuffled):
+    everything = shuffled.run(CELLS)
     searches = {"T = 64": ["t = 64"], "VGG 3": ["vgg", "3"], "a T = 2 e": ["a", "t = 2", "e"], "<B>": ["<b>"]}
     for typed, words in (searches | {"no row has this": ["no", "row", "has", "this"], " ": []}).items():
         expected = [row for row in everything if all(any(word in cell.lower() for cell in row) for word in words)]
-        assert type_in(made, typed) == expected
-        assert made.run("document.querySelector('output').value") == f"{len(expected)} of {len(everything)} rows"
-    (left,) = type_in(made, "T = 64")
-    assert sort_by(made, 0) == [left]  # sorting keeps the filter
+        assert type_in(shuffled, typed) == expected
+        assert shuffled.run("document.querySelector('output').value") == f"{len(expected)} of {len(everything)} rows"
+    (left,) = type_in(shuffled, "T = 64")
+    assert sort_by(shuffled, 0) == [left]  # sorting keeps the filter
 
 
-def test_a_table_is_text_alone_and_asks_for_nothing(made):
-    assert made.run("document.title") == "<i>title</i>"
-    assert made.run("document.querySelector('h1').innerText") == "<i>title</i>"
-    assert made.run("document.querySelector('p').innerText") == "1 < 2 & </p>"
-    assert made.run("document.querySelectorAll('script, link, img, iframe').length") == 1
-    assert made.run("document.querySelector('a').download") == 'a "b".csv'
-    data = made.run("document.querySelector('a').href").partition("base64,")[2]
+def test_a_table_is_text_alone_and_asks_for_nothing(shuffled):
+    assert shuffled.run("document.title") == "<i>title</i>"
+    assert shuffled.run("document.querySelector('h1').innerText") == "<i>title</i>"
+    assert shuffled.run("document.querySelector('p').innerText") == "1 < 2 & </p>"
+    assert shuffled.run("document.querySelectorAll('script, link, img, iframe').length") == 1
+    assert shuffled.run("document.querySelector('a').download") == 'a "b".csv'
+    data = shuffled.run("document.querySelector('a').href").partition("base64,")[2]
     assert list(csv.reader(base64.b64decode(data).decode().splitlines())) == [["x", "y"], ["1", "é"]]
-    asked = made.run("fetch('http://127.0.0.1:9/').then(() => 'went out', error => error.name)")
+    asked = shuffled.run("fetch('http://127.0.0.1:9/').then(() => 'went out', error => error.name)")
     assert asked == "TypeError"
-    assert any("Content Security Policy" in error for error in made.errors)
+    assert any("Content Security Policy" in error for error in shuffled.errors)

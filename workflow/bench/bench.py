@@ -18,8 +18,9 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from lskd.data import digits, prepare
 from lskd.data.prepared import load_split
+
+from lskd.data import digits, prepare
 from lskd.jobs.catalogue import Catalogue, model_entry
 from lskd.jobs.execute import resolve
 from lskd.jobs.results import Results

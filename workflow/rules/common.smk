@@ -5,10 +5,10 @@ from pathlib import Path
 
 from snakemake.dag import DAG
 
-from lskd.study import runtime, studies
+from lskd.study import reading, runtime, studies
 from lskd.errors import UserError
 from lskd.jobs.catalogue import Catalogue
-from lskd.jobs.job import FILES, ROOMS
+from lskd.io.layout import FILES, ROOMS
 from lskd.jobs.plan import Plan
 from lskd.jobs.results import Results
 
@@ -46,7 +46,10 @@ def read_plan():
     overrides = workflow.config_settings.config
     trust, plain, overrides = studies.trust_code(config, overrides)
     main, by_name = studies.read_all(plain, overrides, workflow.configfiles)
-    return Plan(main, Catalogue(by_name, Results(trust_code=trust)), overrides)
+    catalogue = Catalogue(by_name, Results(trust_code=trust))
+    if filled := reading.filled_by_pictures(plain, overrides):
+        catalogue.notes.append(f"for your own images `pictures` gives {filled}; what you write yourself holds over it")
+    return Plan(main, catalogue, overrides)
 
 
 def asked():

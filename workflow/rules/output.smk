@@ -3,6 +3,7 @@
 import atexit
 import logging
 import os
+import re
 
 from lskd.io.hold import hold
 from lskd.jobs.live import Line
@@ -17,11 +18,24 @@ LIVE = []
 
 def is_said(record):
     """Whether one of Snakemake's log records is shown; what a failed job says, it says itself."""
+    name_the_target(record)
     text = record.getMessage()
-    said_by_its_job = text.startswith("RuleException") and text.endswith("exit status 1.")
+    said_by_its_job = text.startswith("RuleException") and re.search(r"exit status \d+\.$", text)
     of_records = "missing provenance/metadata" in text  # which decide nothing here
     is_short = {"rules", "progress"} <= {str(each) for each in workflow.output_settings.quiet or ()}
     return not (is_short and (text.startswith(tuple(UNSAID)) or said_by_its_job or of_records))
+
+
+def name_the_target(record):
+    """Put what Snakemake says of a target that is none in a line that names the nearest."""
+    text, name = record.getMessage(), ""
+    if getattr(record, "exception", "") == "MissingRuleException":
+        name = text.partition("No rule to produce ")[2].rpartition(" (if you use input")[0]
+    elif "Target rules may not contain wildcards" in text:
+        name = next((str(name) for name in workflow.dag_settings.targets if name in studies.STEPS), "")
+    if name:
+        published = {str(PLAN.published(*pairs[0])): name for name, pairs in PLAN.names.items() if len(pairs) == 1}
+        record.msg, record.args = f"error: {studies.no_target(name, PLAN.names, published)}", ()
 
 
 def start():

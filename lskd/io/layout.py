@@ -1,0 +1,24 @@
+"""Where results lie and what their files are called, once. Standard library only."""
+
+JOBS = ".jobs"  # where planning tells each job's process what to make, by address
+ROOMS = {  # the folder of each stage under results/
+    "data": "data",
+    "train": "runs",
+    "predict": "predictions",
+    "teacher_logits": "teacher_logits",
+    "snapshots": "snapshots",
+    "metrics": "metrics",
+    "figure": "drawn",
+}
+FILES = {  # every file that a stage writes, beside the record that seals them
+    "data": ("data.safetensors", "images.arrow", "samples.parquet", "classes.csv"),
+    "train": ("model.safetensors", "best.safetensors", "snapshots.safetensors", "history.jsonl"),
+    "predict": (
+        *("train.logits.parquet", "val.logits.parquet", "test.logits.parquet"),
+        *("train.features.parquet", "val.features.parquet", "head.safetensors"),
+    ),
+    "teacher_logits": ("logits.parquet",),
+    "snapshots": ("snapshots.parquet",),
+    "metrics": ("metrics.parquet",),
+    "figure": tuple(f"figure.{ending}" for ending in ("png", "html", "svg", "pdf", "csv", "md", "tex", "json")),
+}

@@ -1,0 +1,280 @@
+"""What each kind of figure needs of the runs that it shows: told when planning, as its own step comes after training.
+
+The conditions are those at which its metrics or its table would end, or have nothing to show.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from lskd.errors import UserError
+from lskd.study import registry
+
+Row = dict[str, Any]  # of lskd/study/identity.py
+SETTING = ("dataset", "lineage", "teacher_model", "model", "recipe", "soft_weight", "variant")  # as in analysis
+PAIR = ("dataset", "teacher", "model", "recipe", "soft_weight", "variant", "seed")  # as in metrics/diffusion
+SOFTENED = (1.0, 2.0, 3.0, 4.0, 8.0, 12.0, 16.0)  # as in metrics/smoothness
+FIRST = 100  # classes that probabilities are measured of
+SELECTING = {"gamma_curve", "probabilities", "soft_targets"}  # whose temperatures are those of softened teachers
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A figure as planned: its key, its kind and options, the rows of its runs, those of its groups at any T.
+
+    `classes` tells the class names of each data set, as far as they are known.
+    """
+
+    where: str
+    kind: str
+    options: dict[str, Any]
+    rows: list[Row]
+    at_any_t: list[Row]
+    classes: dict[str, tuple[str, ...]]
+
+    @property
+    def students(self) -> list[Row]:
+        """The rows of students."""
+        return [row for row in self.rows if row["role"] == "student"]
+
+    def refuse(self, problem: str, option: str = "") -> UserError:
+        """The line that says what is wrong, with its key."""
+        return UserError(f"{self.where}{'.' if option else ''}{option}: {problem}")
+
+
+def check(shown: Shown) -> None:
+    """UserError where a figure would fail, or show nothing, after everything is trained."""
+    temperatures_are_there(shown)
+    for need in NEEDS.get(shown.kind, ()):
+        need(shown)
+    if "diffusion" in registry.FIGURES[shown.kind].families:
+        two_temperatures(shown)
+
+
+def temperatures_are_there(shown: Shown) -> None:
+    """`temperatures` names one at which a student of the groups was taught."""
+    degrees = _degrees(row for row in shown.at_any_t if row["role"] == "student")
+    wanted = shown.options.get("temperatures") or []
+    if degrees and wanted and shown.kind not in SELECTING and not set(wanted) & set(degrees):
+        raise shown.refuse(f"found {_listed(wanted)}, but its students have T {_listed(degrees)}", "temperatures")
+
+
+def some_run(shown: Shown) -> None:
+    """There is a run to show."""
+    if not shown.rows:
+        raise shown.refuse("no run is left to show; name other groups, or leave temperatures out")
+
+
+def a_student(shown: Shown) -> None:
+    """There is a student to show."""
+    if not shown.students:
+        raise shown.refuse(f"found no student, and {shown.kind} shows students; name a group of them in groups")
+
+
+def hard_and_smooth(shown: Shown) -> None:
+    """Students of one setting have teachers with and without label smoothing."""
+    by_setting = _by(shown.students, SETTING)
+    if not any({row["label_smoothing"] > 0 for row in rows} == {True, False} for rows in by_setting):
+        alphas = sorted({row["label_smoothing"] for row in shown.students})
+        raise shown.refuse(
+            f"found students of teachers with label_smoothing {_listed(alphas) or 'no students'}; a verdict compares 0"
+            " with another, of the same networks and recipes: add it to the teachers, name the students' group in"
+            " groups, or leave the figure out"
+        )
+
+
+def rule_and_another(shown: Shown) -> None:
+    """Students of one setting have a smoothed teacher and T = 1, and others of it something else."""
+    with_t = [row for row in shown.students if "logit_mse" not in row["variant"]]
+    for rows in _by(with_t, SETTING):
+        of_rule = {row["label_smoothing"] > 0 and row["temperature"] == 1 for row in rows}
+        if of_rule == {True, False}:
+            return
+    raise shown.refuse(
+        f"found students at T {_listed(_degrees(with_t)) or 'none'}; {shown.kind} takes students of a smoothed teacher"
+        " at T = 1, and others of the same networks: add T 1 to a group's temperature"
+    )
+
+
+def told_apart(shown: Shown) -> None:
+    """No two students differ in nothing that a comparison tells apart."""
+    titles: dict[tuple[Any, ...], str] = {}
+    for row in shown.students:
+        key = tuple(row[name] for name in (*SETTING, "label_smoothing", "temperature", "seed"))
+        other = titles.setdefault(key, row["run"])
+        if other != row["run"]:
+            raise shown.refuse(f"cannot tell {other} from {row['run']}; name in groups the group of one of them")
+
+
+def three_classes(shown: Shown) -> None:
+    """Three classes, of a data set that has them."""
+    names = shown.options.get("classes") or []
+    if names and (len(names) != 3 or len(set(names)) != 3):
+        raise shown.refuse(f"found {', '.join(names)}; name three: two similar ones, then a dissimilar one", "classes")
+    _enough_classes(shown, shown.rows)
+    _known_classes(shown, shown.rows, "classes", names)
+
+
+def two_classes(shown: Shown) -> None:
+    """The two classes of mutual information, of a data set that has them; lskd/jobs/catalogue.py counts them."""
+    _known_classes(shown, shown.rows, "classes", shown.options.get("classes") or [])
+
+
+def first_class(shown: Shown) -> None:
+    """The class whose soft targets are shown is one of the first 100."""
+    names = (shown.options.get("classes") or [])[:1]
+    others = [row for row in shown.rows if row["role"] != "student"] or shown.rows
+    datasets = {row["dataset"] for row in others}
+    known = [shown.classes.get(dataset) for dataset in sorted(datasets)]
+    for name in names:
+        if known and all(classes is not None and name not in classes[:FIRST] for classes in known):
+            raise shown.refuse(_no_class(name, known[0] or (), " and ".join(sorted(datasets))), "classes")
+
+
+def at_t_1(shown: Shown) -> None:
+    """Probabilities are shown at T = 1."""
+    if shown.options.get("temperatures") and 1 not in shown.options["temperatures"]:
+        found = _listed(shown.options["temperatures"])
+        raise shown.refuse(f"found {found}; probabilities are shown at 1: add it, or leave this out", "temperatures")
+
+
+def gammas(shown: Shown) -> None:
+    """A curve has a run, and each student's teacher is shown and softened at the student's T."""
+    students = [row for row in shown.students if row["label_smoothing"] == 0 or row["temperature"] == 1]
+    if not students and all(row["role"] == "student" for row in shown.rows):
+        raise shown.refuse("no run is on a curve: name groups of teachers, or students of a teacher without smoothing")
+    teachers = {row["run"] for row in shown.rows if row["role"] == "teacher"}
+    for row in students:
+        if row["teacher"] not in teachers:
+            raise shown.refuse(
+                f"the teacher {row['teacher']} is not shown, whose gamma is needed; add its group", "groups"
+            )
+    softened = shown.options.get("temperatures") or SOFTENED
+    missing = [degree for degree in _degrees(students) if degree not in softened]
+    if missing:
+        needed = _listed(sorted({*_degrees(students), *(shown.options.get("temperatures") or ())}))
+        raise shown.refuse(
+            f"students have T {_listed(missing)}, where the teachers' gamma is not measured; write [{needed}]",
+            "temperatures",
+        )
+
+
+def two_temperatures(shown: Shown) -> None:
+    """eta compares students that differ in T alone; it takes three classes, and the T that are asked for."""
+    asked = [name for name in ("t1", "t2", "targets", "similar") if shown.options.get(name)]
+    if shown.kind != "diffusion" and (not asked or not shown.students):
+        return
+    a_student(shown)
+    degrees = _degrees(shown.students)
+    if len(degrees) < 2:
+        raise shown.refuse(
+            f"found students at T {_listed(degrees)} alone, and eta compares two; name another in temperature of"
+            f" their group{' or leave out ' + ', '.join(asked) if shown.kind != 'diffusion' else ''}"
+        )
+    _enough_classes(shown, shown.students)
+    t1, t2 = _compared(shown, degrees)
+    pairs = _by(shown.students, PAIR)
+    if not any({t1, t2} <= set(_degrees(rows)) for rows in pairs):
+        raise shown.refuse(f"no teacher has the same student at both T {t1:g} and T {t2:g}; name such groups")
+    _known_classes(shown, shown.students, "targets", shown.options.get("targets") or [])
+    _similar(shown)
+
+
+def _compared(shown: Shown, degrees: list[float]) -> tuple[float, float]:
+    """t1 and t2, given or the nearest to 1 and 3, as lskd/metrics/diffusion.py chooses them."""
+    options = shown.options
+    for key in ("t1", "t2"):
+        if options.get(key) and options[key] not in degrees:
+            raise shown.refuse(f"found {options[key]:g}, but its students have T {_listed(degrees)}", key)
+    last = options.get("t2") or max(degrees)
+    t1 = options.get("t1") or min((t for t in degrees if t < last), key=lambda t: abs(t - 1), default=last)
+    t2 = options.get("t2") or min((t for t in degrees if t > t1), key=lambda t: abs(t - 3), default=t1)
+    if t2 <= t1:
+        key = "t2" if options.get("t2") else "t1"
+        raise shown.refuse(
+            f"found t1 {t1:g} and t2 {t2:g}; t2 must be above t1: its students have T {_listed(degrees)}", key
+        )
+    return t1, t2
+
+
+def _similar(shown: Shown) -> None:
+    """Each target's similar classes: some, not all, and not itself."""
+    similar = shown.options.get("similar") or {}
+    _known_classes(shown, shown.students, "similar", similar)
+    for target, names in similar.items():
+        _known_classes(shown, shown.students, f"similar.{target}", names)
+        counts = [len(shown.classes[row["dataset"]]) for row in shown.students if row["dataset"] in shown.classes]
+        is_all = any(len(set(names)) >= count - 1 for count in counts)
+        if target in names or not names or is_all:
+            listed = ", ".join(names) or "nothing"
+            raise shown.refuse(f"found {listed}; name one class or more, not all and not {target}", f"similar.{target}")
+
+
+def _enough_classes(shown: Shown, rows: list[Row]) -> None:
+    """Every data set has three classes."""
+    for dataset in sorted({row["dataset"] for row in rows}):
+        names = shown.classes.get(dataset)
+        if names is not None and len(names) < 3:
+            without = f"--config 'figures={{{shown.where.rpartition('.')[2]}: null}}'"
+            raise shown.refuse(
+                f"{dataset} has {len(names)} classes, and {shown.kind} takes 3 or more; ask for other figures by name,"
+                f" or leave it out: {without}"
+            )
+
+
+def _known_classes(shown: Shown, rows: list[Row], option: str, names: Iterable[str]) -> None:
+    """Every data set has these classes, as far as its classes are known."""
+    for dataset in sorted({row["dataset"] for row in rows}):
+        known = shown.classes.get(dataset)
+        for name in names if known is not None else ():
+            if name not in (known or ()):
+                raise shown.refuse(_no_class(name, known or (), dataset), option)
+
+
+def _no_class(name: str, known: tuple[str, ...], dataset: str) -> str:
+    near = get_close_matches(name, known, 1)
+    some = ", ".join(known[:10]) + (", ..." if len(known) > 10 else "")
+    return f"no class {name!r} in {dataset}; {f'did you mean {near[0]!r}?' if near else f'it has {some}'}"
+
+
+def _degrees(rows: Iterable[Row]) -> list[float]:
+    """The temperatures of students, ascending."""
+    return sorted({float(row["temperature"]) for row in rows if row["temperature"] is not None})
+
+
+def _by(rows: Iterable[Row], keys: tuple[str, ...]) -> list[list[Row]]:
+    """The rows that agree in `keys`."""
+    parts: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
+    for row in rows:
+        parts[tuple(row[key] for key in keys)].append(row)
+    return list(parts.values())
+
+
+def _listed(values: Iterable[float]) -> str:
+    return ", ".join(f"{value:g}" for value in values)
+
+
+NEEDS: dict[str, tuple[Callable[[Shown], None], ...]] = {
+    "accuracy_table": (some_run,),
+    "calibration_table": (some_run,),
+    "clusters": (some_run, three_classes),
+    "complexity": (some_run,),
+    "curves": (a_student,),
+    "diffusion": (),  # two_temperatures, as for all that show eta
+    "error_table": (some_run,),
+    "gamma_curve": (some_run, gammas),
+    "grid": (a_student,),
+    "information": (some_run, two_classes),
+    "inter_stability": (some_run,),
+    "probabilities": (some_run, at_t_1),
+    "projection": (some_run, three_classes),
+    "projection_muller": (some_run, three_classes),
+    "reliability": (some_run,),
+    "smoothed_loss": (),
+    "soft_targets": (some_run, first_class),
+    "stability": (some_run,),
+    "summary": (a_student, told_apart, rule_and_another),
+    "verdict": (hard_and_smooth, told_apart),
+}
