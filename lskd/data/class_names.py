@@ -19,9 +19,7 @@ CLASS_NAMES = {  # each in the order of its labels
     "mnist": tuple(
         "0 - zero,1 - one,2 - two,3 - three,4 - four,5 - five,6 - six,7 - seven,8 - eight,9 - nine".split(",")
     ),
-    "fashion_mnist": tuple(
-        "T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot".split(",")
-    ),
+    "fashion_mnist": tuple("T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot".split(",")),
     "cifar10": tuple("airplane automobile bird cat deer dog frog horse ship truck".split()),
     "cifar100": tuple(_CIFAR100.split()),
 }

@@ -126,7 +126,7 @@ def load_source(
             mean_c, std_c = (torch.tensor(metadata[name], device=device) for name in ("mean", "std"))
             channels, height, width = metadata["shape"]
             classes = metadata["classes"]
-            if stream is None or encoded is None:
+            if stream is None or encoded is None or f"{split}_images" in file.keys():  # noqa: SIM118
                 fetch = resident(file.get_tensor(f"{split}_images"))
             else:
                 fetch = stream(encoded, split, (channels, height, width), device, workers)

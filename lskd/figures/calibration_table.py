@@ -24,10 +24,7 @@ def table(frames: Frames, options: Options) -> pd.DataFrame:
     """ECE and fitted temperature on test by network and method, beside the paper's."""
     values = pick(frames, "calibration", split="test", metric=["ece", "ece_scaled", "temperature"])
     numbers = over_seeds(values, [*SETTING, "metric"])
-    numbers["method"] = [
-        "label smoothing" if alpha else ("baseline" if metric == "ece" else "temperature scaling")
-        for alpha, metric in zip(numbers["label_smoothing"], numbers["metric"], strict=True)
-    ]
+    numbers["method"] = [_method(row) for row in records(numbers)]
     numbers = numbers[(numbers["label_smoothing"] == 0) | (numbers["metric"] == "ece")]
     numbers["metric"] = numbers["metric"].replace("ece_scaled", "ece")
     numbers = numbers.rename(columns={"mean": "ours"})
@@ -35,6 +32,12 @@ def table(frames: Frames, options: Options) -> pd.DataFrame:
     numbers = numbers.sort_values([*SETTING[:6], "temperature", "rank", "label_smoothing", "metric"], kind="stable")
     numbers = _beside(numbers.drop(columns="rank"), options)
     return present(numbers, _layout(numbers), _caption(numbers, values, options), FORMULA)
+
+
+def _method(row: dict[str, Any]) -> str:
+    if row["label_smoothing"]:
+        return "label smoothing"
+    return "baseline" if row["metric"] == "ece" else "temperature scaling"
 
 
 def _beside(numbers: pd.DataFrame, options: Options) -> pd.DataFrame:

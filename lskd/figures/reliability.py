@@ -99,10 +99,9 @@ def _panel(upper: Axes, lower: Axes, part: pd.DataFrame) -> None:
     for first, curve in groups(part, ["label_smoothing", "scaled"], sort=True):
         alpha, scaled = first["label_smoothing"], first["scaled"]
         look: dict[str, Any] = {"color": style.alpha_colour(alpha)}
-        mark: dict[str, Any] = {
-            "marker": "x" if scaled else ("" if alpha == 0 else "o"),
-            "linestyle": "--" if scaled else "-",
-        }
+        mark: dict[str, Any] = {"marker": "o" if alpha else "", "linestyle": "-"}
+        if scaled:
+            mark = {"marker": "x", "linestyle": "--"}
         text = f"{_label(alpha, scaled)}: ECE {cell(first['ece_mean'], first['ece_spread'], first['n'], 3)}"
         filled = curve[curve["count"] > 0]
         upper.plot(filled["confidence"], filled["accuracy"], markersize=3.5, **look, **mark)

@@ -4,6 +4,7 @@ Composed of what the figures' jobs wrote, by the standard library alone: plannin
 shows parts of the same.
 """
 
+import hashlib
 import json
 from base64 import encodebytes
 from collections.abc import Iterable, Sequence
@@ -107,7 +108,18 @@ def study_page(title: str, drawings: Sequence[Drawing], missing: Sequence[str] =
         *(_section(drawing) for drawing in others),
         "<dialog></dialog>",
     ]
-    return document(title, "\n".join(filter(None, body)), _STYLE, _SCRIPT)
+    page = document(title, "\n".join(filter(None, body)), _STYLE, _SCRIPT)
+    return f"{page}<!-- {_digest(page.encode())} -->\n"
+
+
+def is_whole(page: bytes) -> bool:
+    """Whether a page is what was written: its last line is the digest of the rest."""
+    rest, _, digest = page.rpartition(b"<!-- ")
+    return digest == f"{_digest(rest)} -->\n".encode()
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def opening(title: str, drawings: Sequence[Drawing]) -> str:

@@ -20,8 +20,8 @@ def run(work: Work) -> None:
     """Write the logits of each of a run's snapshots on training images of two classes, each under several draws.
 
     The spec's `samples` images are the first half as many of each of its two `classes` (all there are, where a class
-    has fewer), its `draws` the augmentation draws 1, 2, ... of the run's own recipe. Columns: epoch, sample, view (the
-    draw), label, logits (list of K). Raises UserError where there is no snapshot or class.
+    has fewer), its `draws` the augmentation draws 1, 2, ... of the run's own recipe. Columns: epoch, sample, draw,
+    label, logits (list of K). Raises UserError where there is no snapshot or class.
     """
     with device_of(work) as device:
         be_deterministic(device)
@@ -72,7 +72,7 @@ def _table(epoch: int, draw: int, logits_nk: torch.Tensor, ids_n: torch.Tensor, 
     columns = {
         "epoch": pa.array([epoch] * len(ids_n), pa.int32()),
         "sample": pa.array(ids_n.numpy(), pa.int32()),
-        "view": pa.array([draw] * len(ids_n), pa.int16()),
+        "draw": pa.array([draw] * len(ids_n), pa.int16()),
         "label": pa.array(source.labels_n.cpu()[ids_n].numpy(), pa.int32()),
         "logits": pa.FixedSizeListArray.from_arrays(values, logits_nk.shape[1]),
     }

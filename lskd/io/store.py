@@ -4,7 +4,7 @@ Every column chunk is one uncompressed PLAIN page without nulls, so its last byt
 format, "Data Pages": repetition levels, definition levels, values) and are read straight into the array. The footer's
 key-value metadata holds `lskd` (where the file comes from), `lskd.index` (each row group's byte range and xxh3-128) and
 `lskd.seal` (xxh3-128 of all bytes outside the row groups, taken with its own digits as zeros). So one changed byte is
-found when it is read, and reading a view costs no more than that view.
+found when it is read, and reading a draw costs no more than that draw.
 """
 
 import json
@@ -29,17 +29,17 @@ Array = NDArray[Any]
 Rows = tuple[Array, Array, Array]
 """Sample indices int32 [N], labels int32 [N] and vectors [N, K] of the file's dtype."""
 
-GROUP_BYTES = 1 << 28  # a Parquet page holds less than 2 GiB; larger views take several row groups
+GROUP_BYTES = 1 << 28  # a Parquet page holds less than 2 GiB; larger draws take several row groups
 FEATURE_ROWS = 8192
 CHUNK = 1 << 22  # bytes digested while they are still in the CPU's cache
 MAGIC = b"PAR1"
 DIGITS = 32
 SEAL = b"lskd.seal\x18\x20"  # key, then Thrift's mark of a string of 32 bytes: JSON text cannot hold these
-# One page for each column chunk; only `view`, constant in a row group, has a dictionary and statistics.
+# One page for each column chunk; only `draw`, constant in a row group, has a dictionary and statistics.
 PAGES = {
     "compression": "NONE",
-    "use_dictionary": ["view"],
-    "write_statistics": ["view"],
+    "use_dictionary": ["draw"],
+    "write_statistics": ["draw"],
     "data_page_size": 2**31 - 1,
     "max_rows_per_page": 2**31 - 1,
 }
@@ -47,9 +47,9 @@ PAGES = {
 
 @dataclass(frozen=True)
 class Group:
-    """A row group: its rows, its bytes [start, end) in the file and their digest; `view` is None for features."""
+    """A row group: its rows, its bytes [start, end) in the file and their digest; `draw` is None for features."""
 
-    view: int | None
+    draw: int | None
     rows: int
     start: int
     end: int
@@ -58,27 +58,27 @@ class Group:
 
 def write_logits(
     path: Path | str,
-    views: Iterable[tuple[int, Array, Array, Array]],
+    draws: Iterable[tuple[int, Array, Array, Array]],
     num_classes: int,
     dtype: str,
     metadata: dict[str, str],
 ) -> None:
-    """Write (view, samples_n, labels_n, logits_nk) after (view, ...), one in memory at a time; atomic.
+    """Write (draw, samples_n, labels_n, logits_nk) after (draw, ...), one in memory at a time; atomic.
 
-    `dtype` is "float32" or "float16", K is `num_classes`, and every view has the same N. Raises UserError where a logit
+    `dtype` is "float32" or "float16", K is `num_classes`, and every draw has the same N. Raises UserError where a logit
     is beyond the range of float16, or the file cannot be written.
     """
-    columns = (("sample", pa.int32()), ("view", pa.int16()), ("label", pa.int32()))
+    columns = (("sample", pa.int32()), ("draw", pa.int16()), ("label", pa.int32()))
     seen: list[int] = []
     samples = 0
     with _writing(path, _schema("logits", num_classes, dtype, *columns), metadata) as writer:
-        for view, samples_n, labels_n, logits_nk in views:
-            if view in seen or (seen and len(samples_n) != samples):
-                raise ValueError(f"view {view} comes twice, or has {len(samples_n)} samples unlike those before it")
+        for draw, samples_n, labels_n, logits_nk in draws:
+            if draw in seen or (seen and len(samples_n) != samples):
+                raise ValueError(f"draw {draw} comes twice, or has {len(samples_n)} samples unlike those before it")
             samples = len(samples_n)
-            seen.append(view)
-            writer.add(view, samples_n, labels_n, logits_nk)
-        writer.index = {"views": seen, "samples": samples}
+            seen.append(draw)
+            writer.add(draw, samples_n, labels_n, logits_nk)
+        writer.index = {"draws": seen, "samples": samples}
 
 
 def write_features(
@@ -92,7 +92,7 @@ def write_features(
     with _writing(path, _schema("features", num_features, dtype, *columns), metadata) as writer:
         for samples_b, labels_b, features_bh in batches:
             writer.add(None, samples_b, labels_b, features_bh, FEATURE_ROWS)
-        writer.index = {"views": [], "samples": sum(group.rows for group in writer.groups)}
+        writer.index = {"draws": [], "samples": sum(group.rows for group in writer.groups)}
 
 
 class _Table:
@@ -109,7 +109,7 @@ class _Table:
         self.width, self.dtype = _vector(schema)
         self.metadata: dict[str, str] = json.loads(texts[b"lskd"])
         index: dict[str, Any] = json.loads(texts[b"lskd.index"])
-        self.views, self.num_samples = tuple[int, ...](index["views"]), int(index["samples"])
+        self.draws, self.num_samples = tuple[int, ...](index["draws"]), int(index["samples"])
         self.groups = [Group(*fields) for fields in index["groups"]]
         edges = [len(MAGIC), *(edge for group in self.groups for edge in (group.start, group.end)), footer_start]
         if edges[::2] != edges[1::2]:
@@ -118,7 +118,7 @@ class _Table:
     def _rows(self, numbers: Sequence[int]) -> Rows:
         """The rows of these row groups, each verified."""
         rows = sum(self.groups[number].rows for number in numbers)
-        vectors_nk = np.empty((rows, self.width), self.dtype)  # first, to fit where the last view was freed
+        vectors_nk = np.empty((rows, self.width), self.dtype)  # first, to fit where the last draw was freed
         samples_n, labels_n, first = np.empty(rows, np.int32), np.empty(rows, np.int32), 0
         try:
             with self.path.open("rb", buffering=0) as file:
@@ -159,21 +159,21 @@ class _Table:
 
 
 class LogitsFile(_Table):
-    """Logits [N, K] of each of `views`; also `num_samples` (N), `dtype` and `metadata`."""
+    """Logits [N, K] of each of `draws`; also `num_samples` (N), `dtype` and `metadata`."""
 
     @property
     def num_classes(self) -> int:
         return self.width
 
-    def read_view(self, view: int) -> Rows:
+    def read_draw(self, draw: int) -> Rows:
         """samples_n int32, labels_n int32 and logits_nk (contiguous, the file's dtype) in the order they were written.
 
-        Raises UserError where the view is not in the file or one of its bytes has changed.
+        Raises UserError where the draw is not in the file or one of its bytes has changed.
         """
-        if view not in self.views:
-            held = ", ".join(map(str, self.views[:20])) or "no view"
-            raise UserError(f"{self.path}: no view {view}, it holds {held}; {mend(self.path)}")
-        return self._rows([number for number, group in enumerate(self.groups) if group.view == view])
+        if draw not in self.draws:
+            held = ", ".join(map(str, self.draws[:20])) or "no draw"
+            raise UserError(f"{self.path}: no draw {draw}, it holds {held}; {mend(self.path)}")
+        return self._rows([number for number, group in enumerate(self.groups) if group.draw == draw])
 
 
 class FeaturesFile(_Table):
@@ -194,7 +194,7 @@ class FeaturesFile(_Table):
 
 def open_logits(path: Path | str) -> LogitsFile:
     """Raises UserError where the file is missing, damaged or not one that `write_logits` wrote."""
-    return LogitsFile(Path(path), ["sample", "view", "label", "logits"])
+    return LogitsFile(Path(path), ["sample", "draw", "label", "logits"])
 
 
 def open_features(path: Path | str) -> FeaturesFile:
@@ -264,7 +264,7 @@ class _Writer:
         self.width, self.dtype = _vector(self.schema)
 
     def add(
-        self, view: int | None, samples_n: Array, labels_n: Array, vectors_nk: Array, most_rows: int = 1 << 30
+        self, draw: int | None, samples_n: Array, labels_n: Array, vectors_nk: Array, most_rows: int = 1 << 30
     ) -> None:
         """Append these rows, as one row group if they fit one."""
         if vectors_nk.shape != (len(samples_n), self.width) or len(labels_n) != len(samples_n):
@@ -273,7 +273,7 @@ class _Writer:
         rows = max(1, min(most_rows, GROUP_BYTES // (self.width * self.dtype.itemsize)))
         for first in range(0, len(samples_n), rows):
             part = slice(first, first + rows)
-            self._add_group(view, samples_n[part], labels_n[part], vectors_nk[part])
+            self._add_group(draw, samples_n[part], labels_n[part], vectors_nk[part])
 
     def _stored(self, vectors_nk: Array) -> Array:
         with np.errstate(over="ignore"):
@@ -283,18 +283,18 @@ class _Writer:
             raise UserError(f"{self.path}: a value of size {largest:g} is beyond float16 (65504); set dtype: float32")
         return stored_nk
 
-    def _add_group(self, view: int | None, samples_n: Array, labels_n: Array, vectors_nk: Array) -> None:
+    def _add_group(self, draw: int | None, samples_n: Array, labels_n: Array, vectors_nk: Array) -> None:
         start, rows, kind = self.sink.size, len(samples_n), self.schema[-1].type
         flat = pa.array(vectors_nk.ravel(), kind.value_type)
         columns = {
             "sample": pa.array(np.asarray(samples_n, np.int32)),
-            "view": pa.array(np.full(rows, view or 0, np.int16)),
+            "draw": pa.array(np.full(rows, draw or 0, np.int16)),
             "label": pa.array(np.asarray(labels_n, np.int32)),
             self.schema.names[-1]: pa.FixedSizeListArray.from_arrays(flat, type=kind),
         }
         table = pa.table([columns[name] for name in self.schema.names], schema=self.schema)
         self.parquet.write_table(table, row_group_size=rows)
-        self.groups.append(Group(view, rows, start, self.sink.size, self.sink.take()))
+        self.groups.append(Group(draw, rows, start, self.sink.size, self.sink.take()))
 
 
 @contextmanager

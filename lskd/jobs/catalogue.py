@@ -107,6 +107,7 @@ class Catalogue:
             values = values | {"teacher": self._used_weights(run.teacher)}
             if run.teacher.data != run.data:
                 inputs["teacher data"] = self.data(run.teacher.data)
+                functions |= stream_entry(run.teacher.data)
                 values["teacher"] |= _scale(run)
         elif run.teacher is not None:
             functions["run"] = "lskd.training.distill:run"

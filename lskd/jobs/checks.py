@@ -1,7 +1,6 @@
 """What can be told wrong before anything starts: the places of a user's own data, and the figures asked for."""
 
 import os
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,12 +38,10 @@ def own_data(pending: list[Job]) -> None:
 
 
 def own_root(data: Data) -> None:
-    """Refuse a place that is surely no data set, before its every file is read; nothing there is the user's to delete."""
-    if not data.is_own:
-        return
+    """Refuse a place that is surely no data set, before its every file is read; nothing is to be deleted there."""
     root = Path(data.root)
     try:
-        if not root.is_dir():
+        if not root.is_dir() or not data.is_own:
             return  # lskd/data/layouts.py says what is wrong, or what was prepared stands for it
         what = _no_data(root.resolve())
         if what:
@@ -78,29 +75,33 @@ def _no_data(root: Path) -> str:
 
 
 def _look_for_images(root: Path) -> None:
-    """Refuse a folder in which no class has an image among its first entries: a large tree that is no data set."""
+    """Refuse a class without an image, and a large tree that shows none among its first entries."""
     with os.scandir(root) as entries:
         folders = sorted(entry.path for entry in entries if entry.is_dir() and not entry.name.startswith("."))
-    seen: Counter[str] = Counter()
+    left = MOST_ENTRIES
     for folder in folders:
-        if _first_image(folder, seen):
-            return
-    if seen["entries"] >= MOST_ENTRIES:
+        has_image, looked_at = _first_image(folder, left)
+        left -= looked_at
+        if has_image:
+            continue
+        what = "no image" if left > 0 else f"no image among the first {looked_at:,} entries"
         raise UserError(
-            f"data: found {str(root)!r}, with no image among the first {MOST_ENTRIES:,} files below it; give a folder"
-            " that holds one subfolder of images a class"
+            f"{folder}: {what} in this class; put .png or .jpg files there, or give as data a folder that holds one"
+            " subfolder of images a class"
         )
 
 
-def _first_image(folder: str, seen: Counter[str]) -> bool:
-    """Whether a folder holds an image, as far as the entries that may still be looked at tell."""
+def _first_image(folder: str, most: int) -> tuple[bool, int]:
+    """Whether a folder holds an image among its first entries, and how many entries were looked at."""
+    looked_at = 0
     for _, inner, names in os.walk(folder):
-        if any(name.lower().endswith(_IMAGES) for name in names):
-            return True
-        seen["entries"] += len(names) + len(inner)
-        if seen["entries"] >= MOST_ENTRIES:
-            return False
-    return False
+        inner[:] = [name for name in inner if not name.startswith(".")]
+        if any(name.lower().endswith(_IMAGES) and not name.startswith(".") for name in names):
+            return True, looked_at
+        looked_at += len(names) + len(inner)
+        if looked_at >= most:
+            break
+    return False, looked_at
 
 
 def _all_data(plan: "Plan", study: str) -> list[Data]:

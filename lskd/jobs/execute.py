@@ -238,9 +238,9 @@ def supervised(arguments: list[str]) -> int:
 def _killed(number: int, by_kernel: bool) -> str:
     """How a job's process died that could not say it."""
     if number == signal.SIGTERM:
-        return "stopped by SIGTERM (a scheduler's, or kill's) before it began; run again to go on"
+        return "stopped by SIGTERM (a scheduler's, or kill's); run again to go on"
     if number == signal.SIGINT:
-        return "interrupted (Ctrl-C) before it began; run again to go on"
+        return "interrupted (Ctrl-C); run again to go on"
     if number == signal.SIGKILL and by_kernel:
         return f"killed by the kernel, as the memory was full; {MORE_MEMORY}"
     if number == signal.SIGKILL:

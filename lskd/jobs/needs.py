@@ -230,13 +230,18 @@ def _known_classes(shown: Shown, rows: list[Row], option: str, names: Iterable[s
         known = shown.classes.get(dataset)
         for name in names if known is not None else ():
             if name not in (known or ()):
-                raise shown.refuse(_no_class(name, known or (), dataset), option)
+                leave = (
+                    f"; or leave {option} out"
+                    if option in ("classes", "targets") and shown.kind != "information"
+                    else ""
+                )
+                raise shown.refuse(_no_class(name, known or (), dataset) + leave, option)
 
 
 def _no_class(name: str, known: tuple[str, ...], dataset: str) -> str:
     near = get_close_matches(name, known, 1)
     some = ", ".join(known[:10]) + (", ..." if len(known) > 10 else "")
-    return f"no class {name!r} in {dataset}; {f'did you mean {near[0]!r}?' if near else f'it has {some}'}"
+    return f"no class {name!r} in {dataset}; {f'did you mean {near[0]}?' if near else f'it has {some}'}"
 
 
 def _degrees(rows: Iterable[Row]) -> list[float]:

@@ -30,20 +30,20 @@ def mutual_information(values_xl: Array) -> float:
     return float(np.clip(estimate, 0, math.log(len(means_x))))
 
 
-def draws(probe: dict[str, Array], epoch: int, one: int, two: int) -> Array:
-    """Logit `one` minus logit `two` [N, L] at an epoch: a row for each probed image of these classes, a column a view.
+def differences(probe: dict[str, Array], epoch: int, one: int, two: int) -> Array:
+    """Logit `one` minus logit `two` [N, L] at an epoch: a row for each probed image of these classes, a column a draw.
 
-    Raises UserError where an image lacks a view.
+    Raises UserError where an image lacks a draw.
     """
     chosen_r = (probe["epoch"] == epoch) & np.isin(probe["label"], (one, two))
-    order_r = np.lexsort((probe["view"][chosen_r], probe["sample"][chosen_r]))
+    order_r = np.lexsort((probe["draw"][chosen_r], probe["sample"][chosen_r]))
     difference_r = (probe["logits"][:, one] - probe["logits"][:, two])[chosen_r][order_r]
-    images, views = (len(np.unique(probe[key][chosen_r])) for key in ("sample", "view"))
-    if not len(difference_r) or len(difference_r) != images * views:
+    images, draws = (len(np.unique(probe[key][chosen_r])) for key in ("sample", "draw"))
+    if not len(difference_r) or len(difference_r) != images * draws:
         raise UserError(
-            f"information: epoch {epoch} lacks a view of some image of its classes; make its snapshots again"
+            f"information: epoch {epoch} lacks a draw of some image of its classes; make its snapshots again"
         )
-    return difference_r.reshape(images, views)
+    return difference_r.reshape(images, draws)
 
 
 def measure(runs: list[RunData], options: Row) -> list[Row]:
@@ -64,7 +64,7 @@ def measure(runs: list[RunData], options: Row) -> list[Row]:
                 f"classes: found {len(labels)}, mutual information takes 2 that differ and were probed ({known})"
             )
         for epoch in np.unique(probe["epoch"]):
-            values_xl = draws(probe, epoch, labels[0], labels[1])
+            values_xl = differences(probe, epoch, labels[0], labels[1])
             at = {"epoch": int(epoch), "samples": len(values_xl)}
             rows.append(run.row | at | {"metric": "mutual_information", "value": mutual_information(values_xl)})
     return rows

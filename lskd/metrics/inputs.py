@@ -38,7 +38,7 @@ class RunData:
     def logits(self, split: str) -> Batch:
         """Labels int64 [N] and logits float64 [N, K] of the clean images, ascending by sample."""
         path = self._checked("predict", f"{split}.logits.parquet")
-        samples_n, labels_n, logits_nk = open_logits(path).read_view(0)
+        samples_n, labels_n, logits_nk = open_logits(path).read_draw(0)
         order_n = np.argsort(samples_n, kind="stable")
         return labels_n[order_n].astype(np.int64), _usable(logits_nk[order_n], path)
 
@@ -64,7 +64,7 @@ class RunData:
         return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
     def snapshots(self) -> dict[str, Array]:
-        """Along a training: epoch, sample, view (the augmentation draw), label [R] and logits float64 [R, K]."""
+        """Along a training: epoch, sample, draw (of the augmentation), label [R] and logits float64 [R, K]."""
         table = read_table(self._checked("snapshots", "snapshots.parquet"))
         return {name: _array(table.column(name)) for name in table.column_names}
 

@@ -1,5 +1,6 @@
 """Any timm classifier by name: `model: timm/resnet10t`. timm is no requirement of lskd: pip install timm."""
 
+from difflib import get_close_matches
 from typing import Any
 
 from torch import nn
@@ -20,7 +21,7 @@ def timm_model(num_classes: int, image_shape: tuple[int, int, int], arch: str) -
     try:
         return wrap(_classifier(timm, arch, num_classes, image_shape[1]), f"timm/{arch}", image_shape)
     except (RuntimeError, ValueError) as error:
-        near = ", ".join(timm.list_models(f"{arch[:4]}*")[:3]) or "see timm.list_models()"
+        near = ", ".join(get_close_matches(arch, timm.list_models(), 3)) or "see timm.list_models()"
         raise UserError(f"model timm/{arch}: {' '.join(str(error).split())[:100]}; near: {near}") from None
 
 

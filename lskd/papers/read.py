@@ -75,8 +75,10 @@ def paper(key: str) -> Paper:
     except (OSError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{path}: cannot be read ({reason}); restore it from the repository") from error
-    rows = [row for name, table in content["tables"].items() for row in _table(f"{path.name}: {name}", name, table)]
-    targets = {name: {k: "" if v == MISSING else v for k, v in t.items()} for name, t in content["targets"].items()}
+    rows: list[dict[str, Any]] = []
+    for name, table in content["tables"].items():
+        rows += _table(f"{path.name}: {name}", name, table)
+    targets = {name: {key: _text(value) for key, value in each.items()} for name, each in content["targets"].items()}
     return Paper(
         key=key,
         title=content["paper"],
@@ -113,6 +115,10 @@ def lookup(key: str, table: str, **columns: Any) -> float:
         hints = "; ".join(f"{c}: {', '.join(_shown(rows[c]))}" for c in free[:4])
         raise UserError(f"{where}: {len(rows)} numbers of {table} fit; say also one of {hints}")
     return float(rows["value"].iloc[0])
+
+
+def _text(printed: str) -> str:
+    return "" if printed == MISSING else printed
 
 
 def _table(where: str, name: str, table: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -177,7 +183,7 @@ def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
     for name in (*TEXT, *NUMBERS, *FLAGS):
         texts = [row.get(name, MISSING) for row in rows]
         if name in TEXT:
-            columns[name] = pd.Series(["" if v == MISSING else v for v in texts], dtype="str")
+            columns[name] = pd.Series([_text(v) for v in texts], dtype="str")
         elif name in NUMBERS:
             columns[name] = pd.Series([float("nan") if v == MISSING else float(v) for v in texts], dtype="float64")
         else:

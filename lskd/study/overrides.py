@@ -107,13 +107,14 @@ def _typed(value: Any, *path: str) -> Any:
 
 
 def _scalar(text: str, is_top: bool) -> Any:
+    """A number, truth value or null; at the top only null, as Snakemake itself reads what stands there."""
+    if is_top:
+        return None if text == "null" else text  # not ~, which is a home
     try:
         value = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError):
         return text
-    if value is None or is_top:  # Snakemake itself reads what stands at the top
-        return None if value is None else text
-    if isinstance(value, int | float):
+    if value is None or isinstance(value, int | float):
         return value
     return float(text) if re.fullmatch(EXPONENT, text) else text
 

@@ -1,23 +1,38 @@
 """A study read from a config file, with its scale, the command line laid over it, and each mistake told in one line."""
 
 import json
+import math
 import re
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from lskd.errors import UserError
 from lskd.study.config import Study, data_keys, folder_name, sections
+from lskd.study.options import nearest
 from lskd.study.overrides import EXPONENT, effective, listed, merge, typed_all, unwritten
 from lskd.study.yaml_file import read as read  # for those who read and parse
 
 SCALES = ("demo", "small", "paper")
 LAID_OVER = {"scales", "pictures"}  # keys of a config file that hold other values for the rest
-LONGEST_NAME = 64
+LONGEST_NAME, LONGEST_TEXT, LONGEST_MESSAGE = 64, 1_000, 300  # characters
+LARGEST_NUMBER = 2**63
 MOST_RUNS = 4_000  # of a study; so many are planned within seconds
 _OWN_IMAGES = "imagefolder"
+WORDS = {  # what pydantic's kinds of mistakes say
+    "string_type": "text is needed; put it in quotes",
+    "int_type": "a whole number is needed",
+    "int_from_float": "a whole number is needed",
+    "float_type": "a number is needed",
+    "bool_type": "true or false is needed",
+    "list_type": "a list is needed, such as [0, 1]",
+    "dict_type": "a mapping of keys is needed",
+    "model_type": "a mapping of keys is needed",
+    "too_short": "one or more are needed",
+}
+_BETWEEN = ("function-", "constrained-", "literal[", "list[", "nullable")
+_TYPES = {"int", "float", "str", "none", "[key]"}
 
 
 def parse(
@@ -35,6 +50,7 @@ def parse(
         study = Study.model_validate(merged)
     except ValidationError as error:
         raise UserError(f"{source}: {_one_line(error)}") from None
+    _check_values(merged, source)
     _check_runs(study, source)
     return study
 
@@ -150,26 +166,80 @@ def _count(name: str, groups: Mapping[str, Any], study: Study) -> int:
     return count
 
 
+def _check_values(value: Any, source: str, *path: str) -> None:
+    """Refuse what no key takes, whatever its type: a number that is none, a far too large one, a text without end."""
+    if isinstance(value, dict):
+        for key, below in value.items():
+            _check_values(below, source, *path, str(key))
+    elif isinstance(value, list):
+        for place, below in enumerate(value):
+            _check_values(below, source, *path, str(place))
+    problem = _problem(value)
+    if problem:
+        raise UserError(f"{source}: {'.'.join(path)}: found {problem}")
+
+
+def _problem(value: Any) -> str:
+    """What is wrong with a value; "" for nothing."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"{value}; a finite number is needed, or leave the key out"
+    if isinstance(value, int) and abs(value) >= LARGEST_NUMBER:
+        return f"a number of {math.log10(abs(value)):.0f} digits; write a smaller one"
+    if isinstance(value, str) and len(value) > LONGEST_TEXT:
+        return f"{len(value):,} characters; at most {LONGEST_TEXT:,} are needed for anything"
+    if isinstance(value, str) and "\0" in value:
+        return f"{_shown(value)}, which holds a zero byte; delete that"
+    return ""
+
+
 def _one_line(error: ValidationError) -> str:
-    problems = error.errors(include_url=False)
-    first = problems[0]
-    steps = [str(step) for step in first["loc"] if not str(step).startswith(("function-", "constrained-", "literal["))]
-    path = ".".join(steps)
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    """The first mistake of a study, with what is allowed there, and how many there are more."""
+    problems = [(_path(problem["loc"]), problem) for problem in error.errors(include_url=False)]
+    path, first = problems[0]
+    others = len({each for each, _ in problems} - {path})
+    more = f" (and {others} more)" if others else ""
+    key = ".".join(path)
     if first["type"] == "extra_forbidden":
-        allowed = sorted(_fields_at(Study, steps[:-1]))
-        near = get_close_matches(steps[-1], allowed, 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        hint = "; it is recipes.<name>.amp, as it changes results" if path == "runtime.amp" else hint
-        return f"{path}: unknown key; allowed: {', '.join(allowed)}{hint}{more}"
-    message = first["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+        return f"{key}: unknown key; {_allowed(path)}{more}"
     if first["type"] == "missing":
-        return f"{path}: is missing; add it{more}"
-    if isinstance(first["input"], str) and re.fullmatch(EXPONENT, first["input"]):
-        message = f"{message}; YAML takes an exponent after a point and with a sign, such as 1.0e-3"
-    value = f": found {_shown(first['input'])}"
-    where = f"{path}{value}: " if path else ""  # a study's own messages name their keys
-    return f"{where}{message[0].lower()}{message[1:]}{more}"
+        return f"{key}: is missing; add it{more}"
+    messages = [_message(problem) for each, problem in problems if each == path]  # one for each type that would do
+    message = _cut(", or ".join(dict.fromkeys(messages)))
+    if not key or isinstance(first["input"], dict) and first["type"] == "value_error":
+        return f"{key}{': ' * bool(key)}{message}{more}"  # a section's own messages name their keys
+    return f"{key}: found {_shown(first['input'])}: {message}{more}"
+
+
+def _path(place: tuple[int | str, ...]) -> tuple[str, ...]:
+    """The keys above a mistake, without what pydantic puts between them for types with alternatives."""
+    steps = [str(step) for step in place]
+    return tuple(step for step in steps if not step.startswith(_BETWEEN) and step not in _TYPES)
+
+
+def _message(problem: Any) -> str:
+    """What is allowed, in the words of a config file."""
+    message = WORDS.get(problem["type"])
+    if message is None:
+        message = problem["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+        message = message.replace("Input should be", "must be").replace(" after validation", "")
+        message = f"{message[0].lower()}{message[1:]}"
+    if isinstance(problem["input"], str) and re.fullmatch(EXPONENT, problem["input"]):
+        return f"{message}; YAML takes an exponent after a point and with a sign, such as 1.0e-3"
+    return message
+
+
+def _allowed(path: tuple[str, ...]) -> str:
+    """The keys that are allowed beside an unknown one, and the one that was probably meant."""
+    known = _fields_at(Study, list(path[:-1]))
+    if path == ("runtime", "amp"):
+        return f"allowed: {', '.join(sorted(known))}; it is recipes.<name>.amp, as it changes results"
+    return nearest(path[-1], known)
+
+
+def _cut(text: str) -> str:
+    """A text, without its middle where it is long."""
+    half = LONGEST_MESSAGE // 2
+    return text if len(text) <= LONGEST_MESSAGE else f"{text[:half]} ... {text[-half:]}"
 
 
 def _shown(value: Any) -> str:

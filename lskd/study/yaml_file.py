@@ -22,7 +22,7 @@ def read(path: Path | str) -> dict[str, Any]:
     content = load(_text(Path(path)), str(path))
     if not isinstance(content, dict):
         what = "nothing" if content is None else f"a {_kind(content)}"
-        raise UserError(f"{path}: found {what}, a mapping of keys is needed (study: ..., recipes: ...); see config.yaml")
+        raise UserError(f"{path}: found {what}, a mapping of keys is needed (study: ...); see config.yaml")
     if "__use_yte__" in content:
         raise UserError(f"{path}: __use_yte__: found a template, which runs code; leave the key out and write values")
     return content
@@ -38,7 +38,7 @@ def load(text: str, source: str) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{source}:{mark.line + 1}:{mark.column + 1}" if mark else source
-        is_tab = bool(mark) and text[mark.index :].startswith("\t")
+        is_tab = mark is not None and text[mark.index :].startswith("\t")
         raise UserError(f"{place}: {_problem(error, is_tab)}") from None
 
 
@@ -69,8 +69,8 @@ def _near(path: Path) -> str:
         names = [each.name for each in path.parent.iterdir() if each.suffix in (".yaml", ".yml", ".json")]
     except OSError:
         names = []
-    near = get_close_matches(path.name, names, 1)
-    return f"did you mean {path.with_name(near[0])}?" if near else "name a study's YAML file"
+    near = get_close_matches(path.name, names, 1, 0.75)
+    return f"did you mean {path.with_name(near[0])}?" if near else "name a study's YAML file: --configfile FILE"
 
 
 def _check_size(text: str) -> None:
@@ -88,7 +88,7 @@ def _check_size(text: str) -> None:
         if isinstance(event, yaml.AliasEvent):
             if event.anchor in open_anchors:
                 raise _refused(f"*{event.anchor} stands within what it stands for; write the values out", event)
-            counts[-1] += sizes.get(event.anchor, 1)
+            counts[-1] += sizes.get(event.anchor or "", 1)
         elif isinstance(event, yaml.ScalarEvent):
             sizes[event.anchor or ""] = 1
             counts[-1] += 1
@@ -124,14 +124,15 @@ def _kind(value: Any) -> str:
     return names.get(type(value), type(value).__name__)
 
 
-class _Loader(_Fast):  # type: ignore[misc]  # which of two it is, is known only here
-    """A SafeLoader that refuses a key given twice, where YAML would silently keep the last, and a key that is no text."""
+class _Loader(_Fast):
+    """A SafeLoader that refuses a key given twice, of which YAML would keep the last, and a key that is no text."""
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
             return super().construct_object(node, deep)
         except ValueError as error:  # such as 2026-13-40, which YAML takes for a date
-            problem = f"{node.value[:40]!r} cannot be read ({' '.join(str(error).split())[:60]}); quote it if it is text"
+            reason = " ".join(str(error).split())[:60]
+            problem = f"{node.value[:40]!r} cannot be read ({reason}); quote it if it is text"
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -147,7 +148,7 @@ class _Loader(_Fast):  # type: ignore[misc]  # which of two it is, is known only
                 problem = f"key {key!r:.40} stands twice; leave one out"
                 raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
             seen.add(key)
-        return super().construct_mapping(node, deep)  # type: ignore[no-any-return]
+        return dict(super().construct_mapping(node, deep))
 
 
 def _quoted(key_node: yaml.Node) -> str:

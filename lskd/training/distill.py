@@ -120,7 +120,7 @@ def read_table(path: Path, draw: int, source: Source) -> torch.Tensor:
 
     Raises UserError where the file does not hold each sample once, or holds other labels or classes.
     """
-    samples_n, labels_n, logits_nk = open_logits(path).read_view(draw)
+    samples_n, labels_n, logits_nk = open_logits(path).read_draw(draw)
     order_n = np.argsort(samples_n, kind="stable")
     if not np.array_equal(samples_n[order_n], np.arange(len(source))):
         raise UserError(

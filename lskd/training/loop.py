@@ -35,7 +35,8 @@ HISTORY = "history.jsonl"
 def run(work: Work) -> None:
     """Train a network on labels, by a loss that needs no teacher, and write its folder.
 
-    Raises UserError where the loss becomes infinite or NaN, SystemExit(143) on SIGTERM after saving a checkpoint.
+    Raises UserError where the loss becomes infinite or NaN; after saving a checkpoint, SystemExit(143) on SIGTERM and
+    SystemExit(130) on Ctrl-C.
     """
     with device_of(work, precision(work)) as device:
         train(work, device)
@@ -223,7 +224,7 @@ def _line(row: dict[str, Any]) -> str:
 
 
 class _Saver:
-    """When a checkpoint is due, and what SIGTERM means."""
+    """When a checkpoint is due, and what a signal to stop means."""
 
     def __init__(self, training: Training, key: dict[str, str], stop: Stop) -> None:
         self.training, self.key, self.stop = training, key, stop
@@ -244,12 +245,12 @@ class _Saver:
         if self.stop.asked:
             epoch = self.training.step // self.training.steps_per_epoch
             print(
-                f"error: {self.training.work.title}: stopped by SIGTERM after step {self.training.step} "
+                f"error: {self.training.work.title}: {self.stop.words} after step {self.training.step} "
                 f"({epoch} of {self.training.recipe['epochs']} epochs); run again to go on from there",
                 file=sys.stderr,
                 flush=True,
             )
-            raise SystemExit(143)
+            raise SystemExit(self.stop.exit_status)
 
 
 def seed_dropout(seed: int, step: int, device: torch.device) -> None:

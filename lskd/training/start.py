@@ -102,14 +102,19 @@ def renamed(tensors: Tensors, keys: dict[str, str], network: torch.nn.Module) ->
     `keys` are regular expressions and their replacements, each applied in turn to every name; a name that becomes
     empty is left out.
     """
-    for wrapper in WRAPPERS:
-        if tensors and all(name.startswith(wrapper) for name in tensors):
-            tensors = {name.removeprefix(wrapper): tensor for name, tensor in tensors.items()}
+    while wrapper := _wrapper(tensors):
+        tensors = {name.removeprefix(wrapper): tensor for name, tensor in tensors.items()}
     for pattern, replacement in keys.items():
         tensors = {re.sub(pattern, replacement, name): tensor for name, tensor in tensors.items()}
     tensors.pop("", None)
-    own_name = getattr(network, "own_name", None)  # of a library's network that is wrapped here
-    return {own_name(name): tensor for name, tensor in tensors.items()} if own_name else tensors
+    own_name = getattr(network, "own_name", str)  # of a library's network that is wrapped here
+    known = network.state_dict().keys()  # which a file of lskd's own has
+    return {name if name in known else own_name(name): tensor for name, tensor in tensors.items()}
+
+
+def _wrapper(tensors: Tensors) -> str:
+    """What a wrapper put before every name; "" for none."""
+    return next((each for each in WRAPPERS if tensors and all(name.startswith(each) for name in tensors)), "")
 
 
 def begin_with(network: torch.nn.Module, tensors: Tensors, head: str, path: Path) -> None:

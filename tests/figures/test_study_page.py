@@ -119,6 +119,14 @@ def test_it_is_whole_in_itself_and_links_only_to_what_lies_beside_it(tmp_path):
     assert "Content-Security-Policy" in text and "default-src 'none'" in text
 
 
+def test_a_page_tells_its_own_damage(tmp_path):
+    page = study_page.study_page("My study", [drawing(tmp_path)]).encode()
+    assert study_page.is_whole(page)
+    damaged = [b"", page[:-1], page[: len(page) // 2], page + b"\n", page.replace(b"grid", b"grif", 1)]
+    damaged += [page[:i] + bytes([page[i] ^ 1]) + page[i + 1 :] for i in range(0, len(page), 97)]
+    assert not any(map(study_page.is_whole, damaged))
+
+
 def test_every_text_is_escaped(tmp_path):
     hostile = '<script>"&'
     given = drawing(tmp_path, caption=hostile, formula=hostile, columns=[hostile, "n"], rows=[[hostile, hostile]])

@@ -21,7 +21,7 @@ from tests.inference.conftest import RUN, direct, network, predicted
 @pytest.mark.parametrize("split", SPLITS)
 def test_logits_and_features_are_the_networks(folders, split):
     data, weights, predictions = folders
-    samples_n, labels_n, logits_nk = open_logits(predictions / f"{split}.logits.parquet").read_view(0)
+    samples_n, labels_n, logits_nk = open_logits(predictions / f"{split}.logits.parquet").read_draw(0)
     assert samples_n.tolist() == list(range(len(samples_n)))
     assert labels_n.tolist() == load_split(data / "data.safetensors", split).labels_n.tolist()
     np.testing.assert_allclose(logits_nk, direct(data, weights / "model.safetensors", split, 0), rtol=1e-5, atol=1e-5)
@@ -65,7 +65,7 @@ def test_a_run_that_is_used_at_its_best_epoch_is_read_there(folders, tmp_path):
     job = small.CATALOGUE.predict(best)
     assert job.spec["weights"] == "best.safetensors"
     assert job.address != small.CATALOGUE.predict(RUN).address
-    logits_nk = open_logits(predicted(best, tmp_path, data, weights) / "val.logits.parquet").read_view(0)[2]
+    logits_nk = open_logits(predicted(best, tmp_path, data, weights) / "val.logits.parquet").read_draw(0)[2]
     expected_nk = direct(data, weights / "best.safetensors", "val", 0)
     np.testing.assert_allclose(logits_nk, expected_nk, rtol=1e-5, atol=1e-5)
 

@@ -32,8 +32,8 @@ def noise(rows, width, dtype="float32", seed=0):
     return draw.integers(0, np.iinfo(bits).max, (rows, width), bits, endpoint=True).view(dtype)
 
 
-def written(path, views=(0,), rows=7, width=3, dtype="float32"):
-    made = [(v, np.arange(rows)[::-1] + v, np.arange(rows) % width, noise(rows, width, dtype, v)) for v in views]
+def written(path, draws=(0,), rows=7, width=3, dtype="float32"):
+    made = [(v, np.arange(rows)[::-1] + v, np.arange(rows) % width, noise(rows, width, dtype, v)) for v in draws]
     write_logits(path, made, width, dtype, METADATA)
     return made
 
@@ -44,7 +44,7 @@ def same_bits(found, expected):
 
 def read_all(path):
     file = open_logits(path)
-    return [file.read_view(view) for view in file.views]
+    return [file.read_draw(draw) for draw in file.draws]
 
 
 def put(path, content):
@@ -63,14 +63,14 @@ def refused(read, path):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("rows", "width"), [(1, 1), (7, 3), (1000, 10), (3000, 100)])
-def test_a_view_comes_back_to_the_bit(tmp_path, dtype, rows, width, monkeypatch):
+def test_a_draw_comes_back_to_the_bit(tmp_path, dtype, rows, width, monkeypatch):
     monkeypatch.delattr(store._Table, "_decode")  # all through the fast path
     made = written(tmp_path / "l.parquet", (5, 0, 2), rows, width, dtype)
     file = open_logits(tmp_path / "l.parquet")
-    assert (file.views, file.num_samples, file.num_classes, file.dtype) == ((5, 0, 2), rows, width, np.dtype(dtype))
+    assert (file.draws, file.num_samples, file.num_classes, file.dtype) == ((5, 0, 2), rows, width, np.dtype(dtype))
     assert file.metadata == METADATA
-    for view, samples_n, labels_n, logits_nk in made:
-        found = file.read_view(view)
+    for draw, samples_n, labels_n, logits_nk in made:
+        found = file.read_draw(draw)
         assert found[0].dtype == found[1].dtype == np.int32
         assert (found[0] == samples_n).all() and (found[1] == labels_n).all()
         assert same_bits(found[2], logits_nk) and found[2].flags.c_contiguous and found[2].flags.aligned
@@ -88,10 +88,10 @@ def test_plain_pyarrow_and_pandas_read_the_same(tmp_path, dtype):
     assert same_bits(logits, np.concatenate([logits_nk for *_, logits_nk in made]))
     frame = pd.read_parquet(path)
     assert same_bits(np.stack(frame["logits"].to_list()), logits)
-    assert frame["view"].tolist() == [0] * 50 + [1] * 50
+    assert frame["draw"].tolist() == [0] * 50 + [1] * 50
     assert frame["sample"].tolist() == [n for _, samples_n, *_ in made for n in samples_n]
     assert json.loads(pq.read_metadata(path).metadata[b"lskd"]) == METADATA
-    assert pq.read_table(path, filters=[("view", "=", 1)]).num_rows == 50
+    assert pq.read_table(path, filters=[("draw", "=", 1)]).num_rows == 50
 
 
 @settings(max_examples=40, deadline=None)
@@ -101,10 +101,10 @@ def test_any_logits_in_any_row_groups(tmp_path_factory, data, dtype, rows, width
     bits = {"float32": np.uint32, "float16": np.uint16}[dtype]
     logits_nk = data.draw(arrays(bits, (rows, width))).view(dtype)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store, "GROUP_BYTES", group_bytes)  # a view too large for one page
+        patch.setattr(store, "GROUP_BYTES", group_bytes)  # a draw too large for one page
         write_logits(path, [(3, np.arange(rows), np.zeros(rows), logits_nk)], width, dtype, {})
     assert pq.read_metadata(path).num_row_groups == -(-rows // max(1, group_bytes // logits_nk[0].nbytes))
-    samples_n, _, found_nk = open_logits(path).read_view(3)
+    samples_n, _, found_nk = open_logits(path).read_draw(3)
     assert same_bits(found_nk, logits_nk) and (samples_n == np.arange(rows)).all()
 
 
@@ -125,8 +125,8 @@ def test_other_pages_are_decoded_by_pyarrow(tmp_path, dtype, pages, monkeypatch)
     if "column_encoding" in pages:
         pages = pages | {"column_encoding": {"logits.list.element": pages["column_encoding"]}}
     monkeypatch.setattr(store, "PAGES", store.PAGES | pages)
-    for view, samples_n, labels_n, logits_nk in written(tmp_path / "l.parquet", (0, 1), 200, 6, dtype):
-        found = open_logits(tmp_path / "l.parquet").read_view(view)
+    for draw, samples_n, labels_n, logits_nk in written(tmp_path / "l.parquet", (0, 1), 200, 6, dtype):
+        found = open_logits(tmp_path / "l.parquet").read_draw(draw)
         assert (found[0] == samples_n).all() and (found[1] == labels_n).all() and same_bits(found[2], logits_nk)
     assert len(called) == 2
 
@@ -151,8 +151,8 @@ def test_a_changed_byte_is_found_in_the_view_that_holds_it(tmp_path):
         file.seek(middle)
         file.write(bytes([byte ^ 4]))
     file = open_logits(path)
-    assert same_bits(file.read_view(0)[2], made[0][3])
-    assert "have changed since they were written" in refused(lambda _: file.read_view(1), path)
+    assert same_bits(file.read_draw(0)[2], made[0][3])
+    assert "have changed since they were written" in refused(lambda _: file.read_draw(1), path)
 
 
 def test_every_truncation_insertion_and_swap_is_found(tmp_path):
@@ -186,9 +186,9 @@ def test_what_is_no_store_gets_one_line(tmp_path, read):
 def test_the_wrong_kind_or_view_is_told(tmp_path):
     written(tmp_path / "l.parquet", (1, 2))
     write_features(tmp_path / "f.parquet", [(np.arange(2), np.arange(2), noise(2, 4))], 4, "float32", {})
-    assert "its columns are sample, view, label, logits" in refused(open_features, tmp_path / "l.parquet")
-    assert "not sample, view, label, logits" in refused(open_logits, tmp_path / "f.parquet")
-    assert "no view 0, it holds 1, 2" in refused(lambda path: open_logits(path).read_view(0), tmp_path / "l.parquet")
+    assert "its columns are sample, draw, label, logits" in refused(open_features, tmp_path / "l.parquet")
+    assert "not sample, draw, label, logits" in refused(open_logits, tmp_path / "f.parquet")
+    assert "no draw 0, it holds 1, 2" in refused(lambda path: open_logits(path).read_draw(0), tmp_path / "l.parquet")
 
 
 def test_a_file_replaced_after_opening_is_found(tmp_path):
@@ -196,9 +196,9 @@ def test_a_file_replaced_after_opening_is_found(tmp_path):
     written(path)
     file = open_logits(path)
     path.write_bytes(b"")
-    refused(lambda _: file.read_view(0), path)
+    refused(lambda _: file.read_draw(0), path)
     path.unlink()
-    refused(lambda _: file.read_view(0), path)
+    refused(lambda _: file.read_draw(0), path)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -233,31 +233,31 @@ def test_one_changed_byte_of_features_is_found(tmp_path):
 def test_empty_splits_and_empty_files(tmp_path):
     write_logits(tmp_path / "l.parquet", [(0, np.empty(0), np.empty(0), np.empty((0, 4)))], 4, "float32", {})
     file = open_logits(tmp_path / "l.parquet")
-    assert (file.views, file.num_samples, file.read_view(0)[2].shape) == ((0,), 0, (0, 4))
+    assert (file.draws, file.num_samples, file.read_draw(0)[2].shape) == ((0,), 0, (0, 4))
     write_logits(tmp_path / "none.parquet", [], 4, "float32", {})
-    assert open_logits(tmp_path / "none.parquet").views == ()
-    assert "it holds no view" in refused(lambda path: open_logits(path).read_view(0), tmp_path / "none.parquet")
+    assert open_logits(tmp_path / "none.parquet").draws == ()
+    assert "it holds no draw" in refused(lambda path: open_logits(path).read_draw(0), tmp_path / "none.parquet")
 
 
-def test_views_are_streamed_and_writing_is_atomic(tmp_path):
+def test_draws_are_streamed_and_writing_is_atomic(tmp_path):
     path, alive = tmp_path / "l.parquet", []
 
-    def views(stop):
-        for view in range(4):
-            if view == stop:
+    def draws(stop):
+        for draw in range(4):
+            if draw == stop:
                 raise UserError("no more pictures; run again")
             alive.append((tmp_path / "l.parquet").exists())
-            yield view, np.arange(9), np.zeros(9), noise(9, 3, seed=view)
+            yield draw, np.arange(9), np.zeros(9), noise(9, 3, seed=draw)
 
     with pytest.raises(UserError, match="no more pictures"):
-        write_logits(path, views(2), 3, "float32", {})
+        write_logits(path, draws(2), 3, "float32", {})
     assert list(tmp_path.iterdir()) == [] and alive == [False, False]
-    write_logits(path, views(None), 3, "float32", {})
+    write_logits(path, draws(None), 3, "float32", {})
     before = path.read_bytes()
     with pytest.raises(UserError, match="no more pictures"):
-        write_logits(path, views(1), 3, "float32", {})
+        write_logits(path, draws(1), 3, "float32", {})
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
-    write_logits(path, views(None), 3, "float32", {})
+    write_logits(path, draws(None), 3, "float32", {})
     assert path.read_bytes() == before  # nothing of the clock in it
 
 
@@ -284,15 +284,15 @@ def test_float16_is_refused_beyond_its_range_alone(tmp_path):
     with pytest.raises(UserError, match=r"l\.parquet: a value of size 70000 is beyond float16 .*float32"):
         write_logits(path, [(0, *rows, np.array([[1.0, -7e4], [np.inf, 2]]))], 2, "float16", {})
     write_logits(path, [(0, *rows, np.array([[np.nan, -np.inf], [65504, 0.1]]))], 2, "float16", {})
-    found = open_logits(path).read_view(0)[2]
+    found = open_logits(path).read_draw(0)[2]
     assert np.isnan(found[0, 0]) and found[0, 1] == -np.inf and found[1, 1] == np.float16(0.1)
 
 
 def test_rows_that_do_not_fit_are_a_mistake_in_the_code(tmp_path):
     one = (np.arange(2), np.arange(2), noise(2, 3))
-    for views in ([(0, *one), (0, *one)], [(0, *one), (1, np.arange(1), np.arange(1), noise(1, 3))]):
+    for draws in ([(0, *one), (0, *one)], [(0, *one), (1, np.arange(1), np.arange(1), noise(1, 3))]):
         with pytest.raises(ValueError, match="comes twice"):
-            write_logits(tmp_path / "l.parquet", views, 3, "float32", {})
+            write_logits(tmp_path / "l.parquet", draws, 3, "float32", {})
     for width, rows in ((4, one), (3, (np.arange(3), *one[1:])), (3, (one[0], np.arange(3), one[2]))):
         with pytest.raises(ValueError, match="with vectors"):
             write_features(tmp_path / "f.parquet", [rows], width, "float32", {})

@@ -10,7 +10,7 @@ from scipy.stats import norm
 
 from lskd.errors import UserError
 from lskd.io.tables import write_table
-from lskd.metrics.information import draws, measure, mutual_information
+from lskd.metrics.information import differences, measure, mutual_information
 from lskd.metrics.inputs import RunData
 from tests.metrics.made import CLASSES, quick, sealed, study
 
@@ -64,16 +64,16 @@ def test_it_tends_to_the_integral_for_gaussians():
     assert mutual_information(values_xl) == pytest.approx(expected, abs=5e-3)
 
 
-def with_snapshots(run: RunData, labels=(0, 2), epochs=(1, 5), views=3, images=4, skip=None):
-    """The run with snapshots' logits in rows of no particular order, and these logits [E, images, views, K]."""
+def with_snapshots(run: RunData, labels=(0, 2), epochs=(1, 5), draws=3, images=4, skip=None):
+    """The run with snapshots' logits in rows of no particular order, and these logits [E, images, draws, K]."""
     draw = np.random.default_rng(4)
-    logits = draw.normal(size=(len(epochs), images, views, len(CLASSES))).astype(np.float32)
-    index = [i for i in np.ndindex(len(epochs), images, views) if i != skip]
+    logits = draw.normal(size=(len(epochs), images, draws, len(CLASSES))).astype(np.float32)
+    index = [i for i in np.ndindex(len(epochs), images, draws) if i != skip]
     index = [index[i] for i in draw.permutation(len(index))]
     columns = {
         "epoch": pa.array([epochs[e] for e, _, _ in index], pa.int32()),
         "sample": pa.array([7 * x for _, x, _ in index], pa.int32()),
-        "view": pa.array([1 + view for _, _, view in index], pa.int16()),
+        "draw": pa.array([1 + draw for _, _, draw in index], pa.int16()),
         "label": pa.array([labels[x % len(labels)] for _, x, _ in index], pa.int32()),
         "logits": pa.FixedSizeListArray.from_arrays(np.concatenate([logits[i] for i in index]), len(CLASSES)),
     }
@@ -89,14 +89,16 @@ def test_measure_takes_the_difference_of_the_probed_classes_logits(tmp_path):
     assert [row["epoch"] for row in rows] == [1, 5]
     for e, row in enumerate(rows):
         assert row["value"] == pytest.approx(mutual_information(logits[e, :, :, 0] - logits[e, :, :, 2]), abs=1e-9)
-    np.testing.assert_allclose(draws(run.snapshots(), 5, 0, 2), logits[1, :, :, 0] - logits[1, :, :, 2], atol=1e-12)
+    np.testing.assert_allclose(
+        differences(run.snapshots(), 5, 0, 2), logits[1, :, :, 0] - logits[1, :, :, 2], atol=1e-12
+    )
     named = measure([run], {"classes": [CLASSES[0], CLASSES[2]]})
     assert named == rows
 
 
 def test_wrong_classes_and_missing_views_are_told(tmp_path):
     run, _ = with_snapshots(study(tmp_path)[0], skip=(1, 2, 1))
-    with pytest.raises(UserError, match="epoch 5 lacks a view"):
+    with pytest.raises(UserError, match="epoch 5 lacks a draw"):
         measure([run], {})
     with pytest.raises(UserError, match="found 3, mutual information takes 2"):
         measure([run], {"classes": CLASSES[:3]})

@@ -1,9 +1,11 @@
 """The models against published sizes, torchvision's own outputs and layers written out by hand."""
 
 import math
+import sys
 
 import numpy as np
 import pytest
+import timm
 import torch
 import torch.nn.functional as F
 import torchvision
@@ -15,10 +17,11 @@ from lskd.models.alexnet_cifar import alexnet_cifar
 from lskd.models.mlp import mlp
 from lskd.models.plain_cnn import plain_cnn
 from lskd.models.resnet_cifar import Block, resnet8, resnet20, resnet56
+from lskd.models.timm_models import timm_model
 from lskd.models.torchvision_models import torchvision_model
-from lskd.study import registry as tables
+from lskd.study import registry
 
-OWN = sorted(tables.MODELS.values())
+OWN = sorted(model.entry for model in registry.MODELS.values())
 HANDFUL = ["resnet18", "mobilenet_v2", "densenet121", "shufflenet_v2_x0_5", "convnext_tiny", "efficientnet_b0"]
 OTHERS = ["alexnet", "googlenet", "mnasnet0_5", "mobilenet_v3_small", "regnet_y_400mf", "swin_t"]
 
@@ -50,15 +53,15 @@ def test_features_then_head_are_the_logits(entry, shape):
 
 @pytest.mark.parametrize("entry", OWN)
 def test_same_seed_same_weights_and_rows_are_independent(entry):
-    made = []
+    built = []
     for _ in range(2):
         torch.manual_seed(3)
-        made.append(resolve(entry)(4, (3, 8, 8), width=4).eval())
-    one, two = (model.state_dict() for model in made)
+        built.append(resolve(entry)(4, (3, 8, 8), width=4).eval())
+    one, two = (model.state_dict() for model in built)
     assert one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
     images_nchw = torch.randn(4, 3, 8, 8)
-    alone_nk = torch.cat([made[0](image_chw[None]) for image_chw in images_nchw])
-    assert torch.allclose(made[0](images_nchw), alone_nk, atol=1e-5)
+    alone_nk = torch.cat([built[0](image_chw[None]) for image_chw in images_nchw])
+    assert torch.allclose(built[0](images_nchw), alone_nk, atol=1e-5)
 
 
 def resnet_parameters(blocks: int, width: int, channels: int, classes: int) -> int:
@@ -181,7 +184,7 @@ def test_torchvision_takes_one_grey_channel():
 
 
 @pytest.mark.parametrize(
-    ("arch", "shape", "told"),
+    ("arch", "shape", "said"),
     [
         ("resnet19", (3, 32, 32), "resnet18"),
         ("fasterrcnn_resnet50_fpn", (3, 32, 32), "no such classifier"),
@@ -191,12 +194,70 @@ def test_torchvision_takes_one_grey_channel():
         ("resnet18", (4, 32, 32), "4x32x32"),
     ],
 )
-def test_torchvision_mistakes_are_told_in_one_line(arch, shape, told):
+def test_torchvision_mistakes_are_told_in_one_line(arch, shape, said):
     with pytest.raises(UserError) as error:
         torchvision_model(10, shape, arch=arch)
     line = str(error.value)
-    assert repr(arch) in line and told in line and "\n" not in line
+    assert repr(arch) in line and said in line and "\n" not in line
     assert "take another" in line or "near:" in line
+
+
+TIMM = ["resnet10t", "vit_tiny_patch16_224"]  # one takes images of any size, the other is built for one
+
+
+def plain_timm(arch: str, classes: int, image_size: int) -> nn.Module:
+    """timm's own model, of the same seed."""
+    options = {"img_size": image_size} if arch.startswith("vit") else {}
+    torch.manual_seed(1)
+    return timm.create_model(arch, pretrained=False, num_classes=classes, **options).eval()
+
+
+@pytest.mark.parametrize("arch", TIMM)
+def test_timm_features_then_head_are_the_logits(arch):
+    check_split(timm_model(7, (3, 32, 32), arch=arch), (3, 32, 32), 7)
+
+
+@pytest.mark.parametrize("arch", TIMM)
+def test_timm_logits_are_those_of_the_model_unwrapped(arch):
+    plain = plain_timm(arch, 6, 32)
+    torch.manual_seed(1)
+    wrapped = timm_model(6, (3, 32, 32), arch=arch)
+    assert wrapped.training and parameters(wrapped) == parameters(plain)
+    images_nchw = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(wrapped.eval()(images_nchw), plain(images_nchw))
+
+
+@pytest.mark.parametrize(
+    ("arch", "shape", "said"),
+    [
+        ("resnet10tt", (3, 32, 32), "resnet10t"),
+        ("vit_tiny_patch16_224", (3, 32, 48), "32x48"),
+        ("resnet10t", (4, 32, 32), "4x32x32"),
+        ("squeezenet", (3, 32, 32), "Unknown model"),
+    ],
+)
+def test_timm_mistakes_are_told_in_one_line(arch, shape, said):
+    with pytest.raises(UserError) as error:
+        timm_model(10, shape, arch=arch)
+    line = str(error.value)
+    assert f"timm/{arch}" in line and said in line and "\n" not in line
+
+
+def test_without_timm_its_models_are_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(UserError, match="model timm/resnet10t: timm is not installed here; pip install timm"):
+        timm_model(10, (3, 32, 32), arch="resnet10t")
+
+
+@pytest.mark.parametrize("arch", ["resnet18", "mobilenet_v2", "swin_t"])
+def test_a_weight_is_found_by_its_librarys_name(arch):
+    plain = torchvision.models.get_model(arch, weights=None, num_classes=6)
+    wrapped = torchvision_model(6, (3, 64, 64), arch=arch)
+    names = [wrapped.own_name(name) for name in plain.state_dict()]
+    assert set(names) == set(wrapped.state_dict())
+    shapes = {wrapped.own_name(name): tensor.shape for name, tensor in plain.state_dict().items()}
+    assert shapes == {name: tensor.shape for name, tensor in wrapped.state_dict().items()}
 
 
 def test_new_resnet_keeps_the_scale_of_its_input():

@@ -163,7 +163,7 @@ def test_scales_merge_and_null_deletes():
 def test_the_command_line_holds_over_a_scale():
     raw = SMALLEST | {"scales": {"demo": None, "small": {"data": "fashion_mnist", "seeds": [7]}}}
     given = {"scale": "small", "data": "cifar10"}
-    study = reading.parse(raw | given, told=given)
+    study = reading.parse(raw | given, overrides=given)
     assert (study.scale, study.data.dataset, study.seeds) == ("small", "cifar10", [7])
 
 
@@ -178,7 +178,7 @@ def test_numbers_in_a_list_or_mapping_on_the_command_line_are_numbers():
         "pictures": {"recipes": {"r": {"crop_padding": "2"}}},
         "name": "2024",
     }
-    study = reading.parse(reading.merge(OWN, given), told=given)
+    study = reading.parse(reading.merge(OWN, given), overrides=given)
     assert study.seeds == [0, 3]
     assert (study.runtime.threads, study.runtime.channels_last, study.recipes["r"].amp) == (2, True, "bfloat16")
     assert study.teachers["t"].label_smoothing == [0.0, 0.2]
@@ -186,16 +186,18 @@ def test_numbers_in_a_list_or_mapping_on_the_command_line_are_numbers():
     assert (study.figures["one"].classes, study.figures["one"].temperatures) == (["3", "9", "6"], [1.0, 3.0])
     assert (study.recipes["r"].lr, study.recipes["r"].flip, study.recipes["r"].crop_padding) == (0.01, True, 2)
     assert study.name == "2024"
-    assert reading.parse(OWN | {"baselines": {"b": OWN["teachers"]["t"]}}, told={"baselines": "null"}).baselines == {}
+    assert (
+        reading.parse(OWN | {"baselines": {"b": OWN["teachers"]["t"]}}, overrides={"baselines": "null"}).baselines == {}
+    )
     with pytest.raises(UserError, match='seeds.0: found "zero"'):
-        reading.parse(OWN, told={"seeds": ["zero"]})
+        reading.parse(OWN, overrides={"seeds": ["zero"]})
 
 
 def test_what_is_told_of_pictures_holds_over_what_is_said_for_them():
     given = {"data": {"dataset": "imagefolder", "root": "my/birds", "image_size": "64"}}
-    assert reading.parse(OWN | given, told=given).data.image_size == 64
+    assert reading.parse(OWN | given, overrides=given).data.image_size == 64
     with pytest.raises(UserError, match="data.image_size: found 4"):
-        reading.parse(OWN, told={"data": given["data"] | {"image_size": "4"}})
+        reading.parse(OWN, overrides={"data": given["data"] | {"image_size": "4"}})
 
 
 @pytest.mark.parametrize(
@@ -209,7 +211,7 @@ def test_what_is_told_of_pictures_holds_over_what_is_said_for_them():
 )
 def test_what_is_told_wrongly_is_refused(given, said):
     with pytest.raises(UserError, match=said):
-        reading.parse(OWN | given, told=given)
+        reading.parse(OWN | given, overrides=given)
 
 
 def test_a_folder_in_ones_home():
@@ -228,8 +230,8 @@ def test_a_path_as_data_is_a_folder_of_pictures():
 
 OWN = SMALLEST | {
     "pictures": {"seeds": [7], "data": {"image_size": 16}, "figures": {"grid": {"classes": None}}},
-    "scales": {"demo": {"seeds": [5]}, "small": {"data": "fashion_mnist"}},
-    "figures": {"grid": {"kind": "projection", "classes": ["3"]}},
+    "scales": {"demo": {"seeds": [5], "figures": {"grid": {"classes": ["3"]}}}, "small": {"data": "fashion_mnist"}},
+    "figures": {"grid": {"kind": "projection"}},
 }
 
 
@@ -263,9 +265,9 @@ def test_pictures_must_be_keys():
 
 def test_each_folder_said_on_the_command_line_has_its_own_place_for_figures():
     given = {"data": "my/fine birds"}
-    assert reading.parse(OWN | given, told=given).study == f"{OWN['study']}_fine-birds"
+    assert reading.parse(OWN | given, overrides=given).study == f"{OWN['study']}_fine-birds"
     assert reading.parse(OWN | given).study == OWN["study"]  # in a config file the name is the writer's
     named = given | {"study": "mine"}
-    assert reading.parse(OWN | named, told=named).study == "mine"
+    assert reading.parse(OWN | named, overrides=named).study == "mine"
     published = {"data": "cifar10"}
-    assert reading.parse(OWN | published, told=published).study == OWN["study"]
+    assert reading.parse(OWN | published, overrides=published).study == OWN["study"]

@@ -161,17 +161,17 @@ def test_resume_inside_an_epoch_is_exact(tmp_path, data, optimizer, monkeypatch)
     run = small.teacher("mlp", 16, **fields)
     whole = small.trained(run, tmp_path / "whole", data)
     step = Training._step
-    for stop_at in (2, 4, 7, 11):  # 4 steps an epoch
+    for stop_at, number in ((2, signal.SIGTERM), (4, signal.SIGINT), (7, signal.SIGTERM), (11, signal.SIGTERM)):
 
-        def stopping(self, *arguments, stop_at=stop_at):
-            step(self, *arguments)
+        def stopping(self, *arguments, stop_at=stop_at, number=number):
+            step(self, *arguments)  # 4 steps an epoch
             if self.step == stop_at:
-                os.kill(os.getpid(), signal.SIGTERM)
+                os.kill(os.getpid(), number)
 
         monkeypatch.setattr(Training, "_step", stopping)
         with pytest.raises(SystemExit) as stopped:
             small.trained(run, tmp_path / "broken", data)
-        assert stopped.value.code == 143
+        assert stopped.value.code == 128 + number
     monkeypatch.undo()
     assert same_files(whole, small.trained(run, tmp_path / "broken", data))
 
@@ -223,8 +223,8 @@ def test_a_checkpoint_of_another_job_or_other_data_is_set_aside(tmp_path, data, 
 
 
 def test_a_diverging_run_is_one_line_and_leaves_no_results(tmp_path, data):
-    run = small.teacher("mlp", 16, lr=1e30, schedule="constant")
-    with pytest.raises(UserError, match=r"after epoch 1 at lr 1e\+30; lower its recipe's lr$") as caught:
+    run = small.teacher("mlp", 16, lr=1e6, schedule="constant")
+    with pytest.raises(UserError, match=r"after epoch 1 at lr 1e\+06; lower its recipe's lr$") as caught:
         small.trained(run, tmp_path, data)
     assert str(caught.value).startswith(f"{run.title}: the loss is")
     assert not list(tmp_path.rglob("*.safetensors"))
@@ -327,7 +327,7 @@ def test_sigterm_from_the_shell_is_one_line_and_143_and_resumes(tmp_path):
     process.terminate()
     (line,) = process.communicate(timeout=60)[1].splitlines()
     assert process.returncode == 143
-    assert line.startswith(f"error: {broken.title}: stopped by SIGTERM after step ")
+    assert line.startswith(f"error: {broken.title}: stopped by SIGTERM (a scheduler's, or kill's) after step ")
     assert line in (broken.folder / "train.log").read_text()
     assert not (broken.folder / "model.safetensors").exists()
     assert start(broken).wait(120) == start(whole).wait(120) == 0

@@ -58,7 +58,7 @@ def logits(tree: Tree) -> list[np.ndarray]:
     """The teacher's stored logits of every draw."""
     (path,) = tree.results("teacher_logits/**/logits.parquet")
     stored = open_logits(path)
-    return [stored.read_view(draw)[2] for draw in stored.views]
+    return [stored.read_draw(draw)[2] for draw in stored.draws]
 
 
 @pytest.fixture(scope="module")

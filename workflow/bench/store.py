@@ -1,6 +1,6 @@
 """Bytes a sample, write and read speed of the logits store, beside numpy.save/load and one file a sample.
 
-MB/s counts the bytes of the logits alone (10^6), though the store also holds sample, view and label, and digests what
+MB/s counts the bytes of the logits alone (10^6), though the store also holds sample, draw and label, and digests what
 it writes and reads. Reads are from a hot page cache. Each round times every way once, in a shuffled order; shown are
 the median, least and most of the rounds, and the median of the rounds' ratios of speed (way / NumPy).
 """
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def measured(folder: Path, samples: int, classes: int, dtype: str, rounds: int) -> list[dict[str, Any]]:
-    """One row for each way to write, then to read, one view of [samples, classes] logits."""
+    """One row for each way to write, then to read, one draw of [samples, classes] logits."""
     logits_nk = np.random.default_rng(0).normal(0, 5, (samples, classes)).astype(dtype)
     ids_n, labels_n = np.arange(samples, dtype=np.int32), np.arange(samples, dtype=np.int32) % classes
     ours, theirs, many = folder / "ours.parquet", folder / "theirs.npy", folder / "many"
@@ -89,8 +89,8 @@ def measured(folder: Path, samples: int, classes: int, dtype: str, rounds: int) 
     opened = open_logits(ours)
     reading: Ways = {
         "numpy": lambda: np.load(theirs),
-        "store": lambda: opened.read_view(0)[2],
-        "store, with open": lambda: open_logits(ours).read_view(0)[2],
+        "store": lambda: opened.read_draw(0)[2],
+        "store, with open": lambda: open_logits(ours).read_draw(0)[2],
         "one file a sample": lambda: np.stack([np.load(many / f"{sample}.npy") for sample in range(FILES)]),
     }
     for read in reading.values():

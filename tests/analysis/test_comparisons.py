@@ -1,124 +1,21 @@
-"""The verdict's statistics against scipy and brute force, its invariants, its error rates, and its words."""
+"""A study's comparisons: their error rates, what is chosen on what, and what they take as the same."""
 
-import math
-from itertools import permutations, product
+from itertools import product
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from lskd.analysis import comparisons, wording
-from lskd.analysis.statistics import LEVEL, compare, holm
+from lskd.analysis import comparisons
+from lskd.analysis.statistics import LEVEL, compare
 from lskd.errors import UserError
+from lskd.study import reading, runs
 from lskd.study.identity import IDENTITY
+from tests.analysis.studies import compared, hurt_at_64, study
 from tests.figures import synthetic
-
-TOP1 = st.floats(50, 100).map(lambda value: round(value, 3))
-
-
-def study(effects, seeds=(0, 1, 2), val=None, noise=0.0):
-    """accuracy rows whose students have `effects`: (alpha, T) -> test top-1 in percent, moved by a seed's own offset.
-
-    `val` overrides the same on val; `noise` is the difference between seeds that is not shared.
-    """
-    alphas, degrees = (sorted({cell[i] for cell in effects}) for i in (0, 1))
-    rows = []
-    for row in synthetic.runs(alphas=alphas, temperatures=degrees, seeds=seeds):
-        for split in ("val", "test"):
-            cell = (row["label_smoothing"], row["temperature"])
-            means = (val or effects) if split == "val" else effects
-            if row["role"] == "student" and cell in effects:
-                own = noise * (0.3, -1.0, 0.7, 0.4, -0.4)[row["seed"] % 5] * (1 + cell[1] / 10) * (cell[0] > 0)
-                value = (means[cell] + row["seed"] + own) / 100
-                rows.append(row | {"split": split, "metric": "top1", "k": 1, "value": value})
-    return pd.DataFrame(rows)
-
-
-def compared(accuracy):
-    return comparisons.verdict({"accuracy": accuracy})
-
-
-def by_t(numbers):
-    rows = numbers[numbers["question"] == "same T"]
-    return dict(zip(rows["temperature"], rows["verdict"], strict=True))
-
-
-@settings(deadline=None)
-@given(st.lists(st.tuples(TOP1, TOP1), min_size=2, max_size=8))
-def test_the_paired_t_test_is_scipys(pairs):
-    first, second = np.array(pairs).T
-    assume(np.ptp(first - second) > 1e-6)
-    ours, oracle = compare(first - second), stats.ttest_rel(first, second)
-    interval = oracle.confidence_interval(0.95)
-    assert ours["n"] == len(pairs)
-    assert (ours["t"], ours["p"]) == pytest.approx((oracle.statistic, oracle.pvalue), rel=1e-6, abs=1e-12)
-    assert (ours["low"], ours["high"]) == pytest.approx((interval.low, interval.high), rel=1e-6, abs=1e-6)
-    assert ours["spread"] == pytest.approx(np.std(first - second, ddof=1), rel=1e-9)
-
-
-@settings(deadline=None)
-@given(st.lists(TOP1, min_size=2, max_size=7), st.lists(TOP1, min_size=7, max_size=7), st.floats(-20, 20), st.randoms())
-def test_swap_order_and_a_common_shift(first, second, shift, random):
-    first_n, second_n = np.array(first), np.array(second[: len(first)])
-    assume(np.ptp(first_n - second_n) > 1e-3)
-    statistics = compare(first_n - second_n)
-    swapped, moved = compare(second_n - first_n), compare((first_n + shift) - (second_n + shift))
-    order = random.sample(range(len(first)), len(first))
-    shuffled = compare((first_n - second_n)[order])
-    for key in ("mean", "t"):
-        assert swapped[key] == pytest.approx(-statistics[key], rel=1e-9, abs=1e-12)
-    assert (swapped["low"], swapped["high"]) == pytest.approx(
-        (-statistics["high"], -statistics["low"]), rel=1e-9, abs=1e-12
-    )
-    for other in (shuffled, moved):
-        assert list(other.values()) == pytest.approx(list(statistics.values()), rel=1e-6, abs=1e-6)
-    assert swapped["p"] == pytest.approx(statistics["p"], rel=1e-9)
-
-
-@pytest.mark.parametrize("n", range(2, 8))
-def test_equal_differences_have_the_exact_sign_tests_p_and_no_interval(n):
-    statistics = compare([0.1 + 0.2] * n)
-    signs = [sum(s) for s in product((-1, 1), repeat=n)]
-    assert statistics["p"] == sum(abs(s) == n for s in signs) / len(signs)
-    assert statistics["spread"] == 0 and math.isnan(statistics["t"]) and math.isnan(statistics["low"])
-    assert compare([0.0] * n)["p"] == 1
-    assert compare(np.full(n, 0.3) + 1e-16 * np.arange(n))["p"] == statistics["p"]  # rounding is no spread
-
-
-def test_one_pair_and_none():
-    one, none = compare([0.4]), compare([])
-    assert (one["n"], one["mean"], none["n"]) == (1, 0.4, 0)
-    assert all(math.isnan(one[key]) for key in ("spread", "low", "high", "t", "p")) and math.isnan(none["mean"])
-
-
-def brute_holm(p):
-    """The least level at which the step-down procedure rejects each hypothesis, tried at every candidate level."""
-    levels = sorted({min(1.0, q * k) for q in p for k in range(1, len(p) + 1)} | {1.0})
-    adjusted = [1.0] * len(p)
-    for level in reversed(levels):
-        left = list(range(len(p)))
-        while left and min(p[i] for i in left) * len(left) <= level:
-            rejected = min(left, key=lambda i: p[i])
-            left.remove(rejected)
-            adjusted[rejected] = min(adjusted[rejected], level)
-    return adjusted
-
-
-@settings(deadline=None)
-@given(st.lists(st.floats(1e-6, 1), min_size=1, max_size=6))
-def test_holm_is_the_step_down_procedure(p):
-    assert holm(p) == pytest.approx(brute_holm(p), rel=1e-12)
-
-
-def test_holm_is_the_same_in_any_order_and_passes_over_nan():
-    p = [0.01, 0.04, 0.03, 0.02]
-    assert holm(p) == pytest.approx([0.04, 0.06, 0.06, 0.06])
-    for order in permutations(range(4)):
-        assert holm(np.array(p)[list(order)]) == pytest.approx(holm(p)[list(order)])
-    assert holm([0.01, math.nan, 0.04]) == pytest.approx([0.02, math.nan, 0.04], nan_ok=True)
 
 
 def judged_words(difference_mn):
@@ -147,60 +44,6 @@ def test_a_large_difference_is_told(mean, word):
 
 def test_too_few_pairs_claim_nothing_and_do_not_burden_the_others():
     assert judged_words([[5.0, 5.001], [5.0, 5.001, 5.0]]) == [comparisons.CANNOT_TELL, "helps"]
-
-
-def hurt_at_64(**how):
-    hard = {(0.0, 1.0): 90.0, (0.0, 2.0): 91.0, (0.0, 64.0): 90.0}
-    return study(hard | {(0.1, 1.0): 90.0, (0.1, 2.0): 90.9, (0.1, 64.0): 85.0}, **how)
-
-
-def test_the_sentence_where_it_hurts():
-    numbers = compared(hurt_at_64(noise=0.05))
-    assert by_t(numbers) == {1.0: comparisons.NOT_SHOWN, 2.0: comparisons.NOT_SHOWN, 64.0: "hurts"}
-    (text,) = wording.sentences(numbers)
-    low, high = (-numbers.loc[numbers["verdict"] == "hurts", key].iloc[0] for key in ("high", "low"))
-    assert text == (
-        "On digits, smoothing the teacher resnet8-w16 (α = 0.1) hurts its student resnet8-w4 at T = 64 by 5.0 points"
-        f" (95 % interval {low:.1f} to {high:.1f}, 3 seeds) and makes no difference that 3 seeds can show at T = 1 and"
-        " 2: leave the teacher unsmoothed, and distil at T = 2."
-    )
-
-
-def test_the_sentence_where_it_helps():
-    effects = {(0.0, 1.0): 90.0, (0.0, 3.0): 90.0, (0.1, 1.0): 94.0, (0.1, 3.0): 92.0}
-    (text,) = wording.sentences(compared(study(effects, noise=0.02)))
-    assert "helps its student resnet8-w4 at T = 1 by 4.0 points" in text and " and at T = 3 by 2.0 points" in text
-    assert text.endswith(": smooth the teacher (α = 0.1), and distil at T = 1.")
-
-
-def test_the_sentence_with_no_difference_never_says_no_effect():
-    numbers = compared(study({(0.0, 1.0): 90.0, (0.1, 1.0): 90.0}))
-    (text,) = wording.sentences(numbers)
-    assert "makes no difference to its student resnet8-w4 that 3 seeds can show at T = 1" in text
-    assert text.endswith("leave the teacher unsmoothed, and distil at T = 1.") and "no effect" not in text
-    equal = wording.sentences(compared(study({(0.0, 1.0): 90.0, (0.1, 1.0): 92.0})))[0]  # the same in all 3: p = 0.25
-    assert "makes no difference to its student resnet8-w4 that 3 seeds can show" in equal
-    assert equal.endswith(
-        "the best choice on val, not shown to be better, is to smooth it (α = 0.1) and distil at T = 1."
-    )
-    six = wording.sentences(compared(study({(0.0, 1.0): 90.0, (0.1, 1.0): 92.0}, seeds=range(6))))[0]
-    assert "helps its student resnet8-w4 at T = 1 by 2.0 points (in each of 6 seeds)" in six
-
-
-@pytest.mark.parametrize("seeds", [(0,), (0, 1)])
-def test_the_sentence_with_too_few_seeds(seeds):
-    numbers = compared(hurt_at_64(seeds=seeds, noise=0.01))
-    assert set(numbers["verdict"]) == {comparisons.CANNOT_TELL}
-    (text,) = wording.sentences(numbers)
-    assert text.startswith(f"With {len(seeds)} seed{'s' * (len(seeds) > 1)} it cannot be told whether smoothing")
-    assert "run 3 seeds or more" in text and not set(text.split()) & {"leave", "smooth"}
-
-
-def test_two_smoothings_stand_in_one_sentence():
-    effects = {(0.0, 1.0): 90.0, (0.1, 1.0): 95.0, (0.3, 1.0): 80.0}
-    (text,) = wording.sentences(compared(study(effects, noise=0.02)))
-    assert text.index("(α = 0.1) helps its student") < text.index("; with α = 0.3 it hurts that student")
-    assert text.count("resnet8-w4") == 1
 
 
 def test_the_choice_is_made_on_val_and_never_sees_test():
@@ -337,17 +180,28 @@ def test_mistakes_are_one_line():
         comparisons.rule({"accuracy": accuracy[accuracy["temperature"] > 1]})
 
 
-@pytest.mark.parametrize(
-    ("top1", "expected"), [(95.0, "bears the rule out"), (80.0, "contradicts the rule"), (91.05, "without proof")]
-)
-def test_the_rules_sentence(top1, expected):
-    effects = {(0.0, 1.0): 90.0, (0.0, 2.0): 91.0, (0.1, 1.0): top1, (0.1, 2.0): 70.0}
-    rows = comparisons.rule({"accuracy": study(effects, noise=0.1)})
-    assert len(rows) == 3
-    assert expected in wording.rule_sentence(rows)
-    few = comparisons.rule({"accuracy": study(effects, noise=0.1, seeds=(0, 1))})
-    assert wording.rule_sentence(few).startswith("With 2 seeds it cannot be told on digits")
-
-
 def test_settings_are_of_identity_columns():
     assert set(comparisons.SETTING) | set(comparisons.CELL) <= set(IDENTITY)
+
+
+def test_twins_that_teach_share_their_lineage_and_nothing_else_does():
+    """Students may teach: theirs, too, is that of their teachers' twins but for smoothing and seed."""
+    trained = {"model": "mlp", "recipe": "r", "label_smoothing": [0.0, 0.1]}
+    student = {"teacher": "t", "model": "mlp", "recipe": "r", "temperature": [1, 2.5]}
+    one = reading.parse(
+        {
+            "study": "s",
+            "seeds": [0, 12],
+            "recipes": {"r": {"epochs": 1}},
+            "teachers": {"t": trained, "o": trained | {"model": "plain_cnn", "smoothing": "others"}},
+            "students": {"s": student, "again": student | {"teacher": "s", "model": "plain_cnn"}},
+            "figures": {"grid": {"kind": "grid"}},
+        }
+    )
+    twins = {}
+    for member in runs.members(one):
+        row = member.row
+        assert set(row) == set(IDENTITY)
+        twins.setdefault(row["lineage"], set()).add((row["label_smoothing"], row["seed"]))
+    assert len(twins) == 1 + 1 + 2  # of t and s, of o, and of again at each T of its teacher
+    assert all(cells == set(product((0.0, 0.1), (0, 12))) for cells in twins.values())
