@@ -15,6 +15,7 @@ from typing import Any
 import xxhash
 
 from lskd.errors import UserError
+from lskd.figures.study_page import PAGE
 from lskd.io.hold import held
 from lskd.io.layout import FILES, JOBS, ROOMS
 from lskd.io.seal import RECORD
@@ -148,8 +149,11 @@ def _kept(listed: list[Entry], all_named: Named) -> set[str]:
 def _unnamed_figures(root: Path, all_named: Named) -> Iterator[Path]:
     for path in _plain_files(root / PUBLISHED, "*/*/*"):
         scale, study, name = path.relative_to(root / PUBLISHED).parts
-        figure = scale, study, name.removesuffix(path.suffix)
-        if f"figure{path.suffix}" in FILES["figure"] and figure not in all_named.figures:
+        if name == PAGE:
+            is_named = any((scale, study) == figure[:2] for figure in all_named.figures)
+        else:
+            is_named = (scale, study, name.removesuffix(path.suffix)) in all_named.figures
+        if f"figure{path.suffix}" in FILES["figure"] and not is_named:
             yield path
 
 

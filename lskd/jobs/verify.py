@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lskd.errors import UserError, mend
+from lskd.figures.study_page import PAGE, is_whole
 from lskd.io.atomic import HOST, is_running
 from lskd.io.layout import FILES, JOBS, ROOMS
 from lskd.io.seal import RECORD, Record, file_digest, is_sealed, read_record
@@ -56,6 +57,7 @@ def verify(root: Path, paths: Iterable[Path] = ()) -> Report:
     _compare(expected, report)
     stems = _published_stems(root, paths)
     _published(root, stems, report)
+    _pages(root, stems, report)
     if not paths:
         report.failures += [line for path in _json_files(root / ADOPTED) for line in _adopted(root, path)]
         report.failures += [line for path in _json_files(root / JOBS) for line in _job_file(path)]
@@ -210,6 +212,8 @@ def _published_stems(root: Path, paths: list[Path]) -> dict[tuple[str, str, str]
         if path.is_file() and not _is_tmp(path.name) and is_selected:
             parts = path.relative_to(root / PUBLISHED).parts
             is_figure = len(parts) == 3 and f"figure{path.suffix}" in FILES["figure"]
+            if len(parts) == 3 and path.name == PAGE:
+                continue  # of its own kind: see _pages
             key = (parts[0], parts[1], path.stem) if is_figure else ("", "", str(path))
             stems.setdefault(key, []).append(path)
     return stems
@@ -240,6 +244,18 @@ def _published(root: Path, stems: dict[tuple[str, str, str], list[Path]], report
                 is_other = any(digests[name] == each.get(name) for each in drawn)
                 what = "is of another result than the rest of it" if is_other else "equals no result"
                 report.failures.append(f"{path}: {what}; {_publish(scale, study, None if drawn else path)}")
+
+
+def _pages(root: Path, stems: dict[tuple[str, str, str], list[Path]], report: Report) -> None:
+    """The page of each study that has figures is there and what was written."""
+    for scale, study in sorted({key[:2] for key in stems if key[0]}):
+        path = root / PUBLISHED / scale / study / PAGE
+        if not path.exists():
+            report.failures.append(f"{path}: is gone; {_publish(scale, study)}")
+            continue
+        report.files += 1
+        if not is_whole(path.read_bytes()):
+            report.failures.append(f"{path}: damaged, it is not what was written; {_publish(scale, study)}")
 
 
 def _digests_drawn(root: Path, scale: str, study: str, figure: str) -> list[dict[str, str]]:

@@ -65,7 +65,16 @@ def check_entry(entry: str) -> None:
     if len(entry) > LONGEST:
         raise UserError(f"{key}: found {len(value):,} characters, at most {LONGEST:,} on a command line; use a file")
     if value.startswith(("[", "{")) and not _is_path(value):
-        yaml_file.load(value, f"--config {key}")
+        _check_yaml(key, value)
+
+
+def _check_yaml(key: str, value: str) -> None:
+    """Refuse a list or mapping that is none; Snakemake would take it for text."""
+    try:
+        yaml_file.load(value, "")
+    except UserError as error:
+        problem = str(error).partition(": ")[2].partition("; ")[0]  # without a place, and without a file's mend
+        raise UserError(f"--config {key}: {problem}; mend its brackets and quotes, or write it in a file") from None
 
 
 def _nested(keys: list[str], value: str) -> str:
@@ -82,7 +91,7 @@ def typed_all(overrides: Mapping[str, Any], source: str) -> dict[str, Any]:
         if value is None:  # such as data=$PICTURES, unset
             raise UserError(f"{source}: {key}: found nothing; give a value, or leave {key}= out")
         if isinstance(value, str) and value.startswith(("[", "{")) and not _is_path(value):
-            yaml_file.load(value, f"--config {key}")  # Snakemake takes what is no YAML for text
+            _check_yaml(key, value)
     return {key: _typed(value, key) for key, value in overrides.items()}
 
 

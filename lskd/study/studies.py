@@ -87,6 +87,9 @@ def trust_code(config: dict[str, Any], overrides: Mapping[str, Any]) -> tuple[bo
     """Whether `trust=code` was said, and config and overrides without it. UserError for another value."""
     value = overrides.get("trust", config.get("trust"))
     if value not in (None, "code"):
-        raise UserError(f"trust: found {value!r}; trust=code accepts results of other code for this invocation")
+        raise UserError(
+            f"trust: found {repr(value)[:60]}; trust=code accepts results of other code for this invocation, else leave"
+            " it out"
+        )
     rest = [{key: each for key, each in mapping.items() if key != "trust"} for mapping in (config, overrides)]
     return value == "code", *rest

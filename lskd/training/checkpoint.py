@@ -75,9 +75,7 @@ class Stop:
     @property
     def words(self) -> str:
         """What happened, in the words of a log."""
-        if self.number == signal.SIGINT:
-            return "interrupted (Ctrl-C)"
-        return "stopped by SIGTERM (a scheduler's, or kill's)"
+        return "interrupted (Ctrl-C)" if self.number == signal.SIGINT else "stopped by SIGTERM"
 
     @property
     def exit_status(self) -> int:

@@ -2,14 +2,14 @@
 
 import pytest
 import torch
-from lskd.data.prepared import load_split
 
-from lskd.data.augment import augment, normalise
+from lskd.data.augment import normalise
+from lskd.data.sources import load_source
 from lskd.jobs.catalogue import model_entry
 from lskd.jobs.execute import resolve
 from lskd.models.network import load_model
 from lskd.training.schedules import pixel_key
-from tests import small
+from tests import pixels, small
 
 CPU = torch.device("cpu")
 RUN = small.teacher(crop_padding=1, flip=True, snapshot_epochs=[0, 1, 3])
@@ -29,13 +29,14 @@ def predicted(run, root, data, weights):
 
 
 def network(data, path, run=RUN):
-    split = load_split(data / "data.safetensors", "train")
-    return load_model(resolve(model_entry(run.model)), run.spec["model"], split, CPU, path)
+    source = load_source(data / "data.safetensors", "train", CPU)
+    return load_model(resolve(model_entry(run.model)), run.spec["model"], source, path)
 
 
-def direct(data, path, name: str, draw: int, **drawn):
-    """Logits of a split by the network of a weights file, in one forward pass."""
-    split = load_split(data / "data.safetensors", name)
-    ids = torch.arange(len(split.labels_n))
-    images = augment(split.images_nchw, ids, draw, pixel_key(RUN.spec), **drawn)
-    return network(data, path)(normalise(images, split.mean_c, split.std_c)).numpy()
+def direct(data, path, name: str, draw: int, crop_padding: int = 0, flip: bool = False):
+    """Logits of a split by the network of a weights file, in one forward pass over pixels drawn in plain Python."""
+    source = load_source(data / "data.safetensors", name, CPU)
+    images = small.noisy()[f"{name}_images"]
+    if draw:
+        images = pixels.augment(images, range(len(images)), draw, pixel_key(RUN.spec), crop_padding, flip)
+    return network(data, path)(normalise(torch.from_numpy(images), source.mean_c, source.std_c)).numpy()

@@ -5,14 +5,15 @@ import json
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from lskd.data.prepared import load_split
+import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from lskd.data.streamed import streamed
 from lskd.errors import UserError
 from lskd.inference.predict import SPLITS
 from lskd.io.store import open_features, open_logits
-from lskd.study.config import Labels, Model
+from lskd.study.config import Model, Supervision
 from lskd.study.runs import Run
 from tests import small
 from tests.inference.conftest import RUN, direct, network, predicted
@@ -23,7 +24,7 @@ def test_logits_and_features_are_the_networks(folders, split):
     data, weights, predictions = folders
     samples_n, labels_n, logits_nk = open_logits(predictions / f"{split}.logits.parquet").read_draw(0)
     assert samples_n.tolist() == list(range(len(samples_n)))
-    assert labels_n.tolist() == load_split(data / "data.safetensors", split).labels_n.tolist()
+    assert labels_n.tolist() == small.noisy()[f"{split}_labels"].tolist()
     np.testing.assert_allclose(logits_nk, direct(data, weights / "model.safetensors", split, 0), rtol=1e-5, atol=1e-5)
     if split == "test":
         assert not (predictions / "test.features.parquet").exists()
@@ -38,7 +39,7 @@ def test_logits_and_features_are_the_networks(folders, split):
 
 def test_any_tool_reads_the_files(folders):
     table = pq.read_table(folders[2] / "test.logits.parquet")
-    assert table.column_names == ["sample", "view", "label", "logits"]
+    assert table.column_names == ["sample", "draw", "label", "logits"]
     assert len(table) == 18
 
 
@@ -86,7 +87,38 @@ def test_damaged_and_other_weights_are_one_line(folders, tmp_path):
 
 
 def test_a_torchvision_model_trains_and_predicts(tmp_path):
-    run = Run(RUN.data, Model(name="shufflenet_v2_x0_5"), "short", small.recipe(epochs=1), Labels(), 0)
+    run = Run(RUN.data, Model(name="shufflenet_v2_x0_5"), "short", small.recipe(epochs=1), Supervision(), 0)
     data = small.prepared(tmp_path, train=20, shape=(3, 32, 32))
     predictions = predicted(run, tmp_path, data, small.trained(run, tmp_path, data))
     assert open_logits(predictions / "test.logits.parquet").width == 3
+
+
+@pytest.mark.parametrize("arch", ["timm/resnet10t", "timm/vit_tiny_patch16_224"])
+def test_a_timm_model_trains_and_predicts(tmp_path, arch):
+    run = Run(RUN.data, Model(name=arch), "short", small.recipe(epochs=1), Supervision(), 0)
+    assert run.title == f"digits/{arch.replace('/', '-')}/short/ls0/seed0"
+    data = small.prepared(tmp_path, train=20, shape=(3, 32, 32))
+    predictions = predicted(run, tmp_path, data, small.trained(run, tmp_path, data))
+    assert open_logits(predictions / "test.logits.parquet").width == 3
+
+
+def test_streamed_images_give_the_same_weights_and_logits(tmp_path):
+    resident, encoded = small.streamed(tmp_path)
+    run = small.teacher(crop_padding=1, flip=True, mixup=0.4)
+    jobs = [small.CATALOGUE.train(run), small.CATALOGUE.predict(run)]
+    trained = [small.trained(run, tmp_path / "resident", resident)]
+    trained.append(with_stream(jobs[0], tmp_path / "streamed", {"data": encoded}, "train"))
+    one, two = (load_file(folder / "model.safetensors") for folder in trained)
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    first = predicted(run, tmp_path / "resident", resident, trained[0])
+    second = with_stream(jobs[1], tmp_path / "streamed", {"data": encoded, "weights": trained[1]}, "predict")
+    for split in SPLITS:
+        logits = [open_logits(folder / f"{split}.logits.parquet").read_draw(0)[2] for folder in (first, second)]
+        np.testing.assert_array_equal(*logits)
+
+
+def with_stream(job, root, inputs, stage):
+    """The folder of a job as that of streamed data is run."""
+    work = small.work(job, root, inputs, workers=3)
+    work.functions["stream"] = streamed
+    return small.run(work, stage)

@@ -16,20 +16,20 @@ def stored(student, root, data, weights):
 
 def test_draws_are_those_that_the_student_sees(folders, tmp_path):
     data, weights, _ = folders
-    student = small.student(RUN, how={"views": 3}, crop_padding=1, flip=True)
+    student = small.student(RUN, how={"draws": 3}, crop_padding=1, flip=True)
     file = stored(student, tmp_path, data, weights)
-    assert file.views == (1, 2, 3)
-    for draw in file.views:
+    assert file.draws == (1, 2, 3)
+    for draw in file.draws:
         expected = direct(data, weights / "model.safetensors", "train", draw, crop_padding=1, flip=True)
         np.testing.assert_allclose(file.read_draw(draw)[2], expected, rtol=1e-5, atol=1e-5)
-    assert not np.allclose(file.read_draw(1)[2], file.read_view(2)[2])
+    assert not np.allclose(file.read_draw(1)[2], file.read_draw(2)[2])
 
 
 def test_the_clean_image_in_half_precision(folders, tmp_path):
     data, weights, _ = folders
-    student = small.student(RUN, how={"views": 1, "dtype": "float16"}, crop_padding=1)
+    student = small.student(RUN, how={"draws": 1, "dtype": "float16"}, crop_padding=1)
     file = stored(student, tmp_path, data, weights)
-    assert (file.views, file.dtype) == ((0,), "float16")
+    assert (file.draws, file.dtype) == ((0,), "float16")
     np.testing.assert_array_equal(
         file.read_draw(0)[2], direct(data, weights / "model.safetensors", "train", 0).astype(np.float16)
     )

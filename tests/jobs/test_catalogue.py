@@ -8,26 +8,25 @@ from lskd.errors import UserError
 from lskd.io.seal import file_digest
 from lskd.jobs.catalogue import PAPERS, Catalogue, ancestors, classes_of_snapshots
 from lskd.jobs.results import Results
-from lskd.study import reading as studyfile
-from lskd.study import registry as tables
-from lskd.study import runs, studies
-from lskd.study.config import Data, Distill, Labels, Model, Recipe
-from lskd.study.runs import Run
+from lskd.study import reading, registry, runs, studies
+from lskd.study.config import SUPERVISIONS, Data, Model, Recipe, Supervision
+from lskd.study.runs import Checkpoint, Run
 from tests import small
 from tests.jobs.finished import TINY, study
-from tests.study.test_config import KD, MLP, NEVER, OFF, USED
+from tests.study.test_config import MLP, NEVER, OFF, TOGETHER, USED
 
 CATALOGUE = Catalogue({}, Results("nowhere"))
-BASES = {Data: {}, Model: MLP, Recipe: {"epochs": 5}, Labels: {"label_smoothing": 0.1}, Distill: KD}
+PARTS = {Data: {}, Model: MLP, Recipe: {"epochs": 5}, Supervision: {"label_smoothing": 0.1}}
 
 
 def run_with(section, fields) -> Run:
-    """A run whose part of a kind has these fields."""
-    parts = {kind: kind(**BASES[kind] | (fields if kind is section else {})) for kind in BASES}
-    teacher = Run(parts[Data], Model(name="mlp"), "short", Recipe(epochs=5), Labels(), 0)
-    if section is Distill:
-        return Run(parts[Data], parts[Model], "short", parts[Recipe], parts[Distill], 0, teacher)
-    return Run(parts[Data], parts[Model], "short", parts[Recipe], parts[Labels], 0)
+    """A run whose part of a kind has these fields; one that needs a teacher has one trained on labels."""
+    given = PARTS[section] | fields if fields.get("way", "labels") == "labels" else {"draws": "epochs"} | fields
+    parts = {kind: kind(**(given if kind is section else fields_)) for kind, fields_ in PARTS.items()}
+    data, model, recipe, supervision = parts.values()
+    teacher = Run(data, Model(name="mlp"), "short", Recipe(epochs=5), Supervision(), 0)
+    needs_teacher = SUPERVISIONS[supervision.way].needs_teacher
+    return Run(data, model, "short", recipe, supervision, 0, teacher if needs_teacher else None)
 
 
 def jobs_of(run: Run):
@@ -40,8 +39,13 @@ CHANGES = [
     for section, fields in USED.items()
     for name, (other, places, _) in fields.items()
     for beside in places
-    if not beside.get("root") and not (section is Data and name == "dataset")
-] + [(section, name, other, beside) for section, fields in OFF.items() for name, (_, other, beside) in fields.items()]
+    if not beside.get("root") and name not in ("dataset", "way")
+] + [
+    (section, name, other, beside)
+    for section, fields in OFF.items()
+    for name, (_, other, beside, _) in fields.items()
+    if not beside.get("root")
+]
 
 
 @pytest.mark.parametrize(("section", "name", "other", "beside"), CHANGES)
@@ -65,31 +69,114 @@ def test_what_changes_no_result_changes_no_training(section, name, other):
 
 
 def test_each_job_runs_the_code_that_its_run_names():
-    hard, smooth = run_with(Labels, {"label_smoothing": 0.0}), run_with(Labels, {})
+    hard, smooth = run_with(Supervision, {"label_smoothing": 0.0}), run_with(Supervision, {})
     assert CATALOGUE.train(hard).functions == {
         "run": "lskd.training.loop:run",
         "model": "lskd.models.mlp:mlp",
-        "loss": "lskd.supervision.losses:cross_entropy",
+        "loss": "lskd.supervision.labels:loss",
         "schedule": "lskd.training.schedules:cosine",
         "optimizer": "lskd.training.optimizers:sgd",
     }
-    assert CATALOGUE.train(smooth).functions["loss"] == "lskd.supervision.losses:smoothed_cross_entropy"
-    assert "lskd/supervision/losses.py:smoothed_cross_entropy" not in CATALOGUE.train(hard).definitions
+    assert CATALOGUE.train(smooth).functions == CATALOGUE.train(hard).functions
     other = run_with(Recipe, {"optimizer": "adam", "schedule": "constant"})
     assert CATALOGUE.train(other).functions["optimizer"] == "lskd.training.optimizers:adam"
     assert "lskd/training/schedules.py:cosine" not in CATALOGUE.train(other).definitions
-    mse = run_with(Distill, {"loss": "logit_mse", "temperature": 1.0})
-    assert CATALOGUE.train(mse).functions["loss"] == "lskd.supervision.losses:logit_mse"
+    mse = run_with(Supervision, {"way": "logit_mse"})
+    assert CATALOGUE.train(mse).functions["loss"] == "lskd.supervision.logit_mse:loss"
     assert CATALOGUE.train(run_with(Model, {"name": "resnet18"})).functions["model"].endswith(":torchvision_model")
     for job in (CATALOGUE.predict(hard), CATALOGUE.teacher_logits(mse)):
-        assert (
-            not {"lskd/training/loop.py:Training", "lskd/supervision/losses.py:cross_entropy"} & job.definitions.keys()
-        )
+        assert not {"lskd/training/loop.py:Training", "lskd/supervision/labels.py:loss"} & job.definitions.keys()
+
+
+def test_a_training_on_labels_depends_on_nothing_that_it_does_not_use():
+    files = {name.partition(":")[0] for name in CATALOGUE.train(run_with(Supervision, {})).definitions}
+    others = ("data/streamed", "data/decode", "data/encoded", "data/mixup", "training/start", "training/distill")
+    assert not files & {f"lskd/{name}.py" for name in (*others, "supervision/kd", "study/options", "study/registry")}
+    assert {"lskd/supervision/labels.py", "lskd/data/augment.py", "lskd/training/loop.py"} <= files
+
+
+def test_augmentations_come_in_the_order_of_the_registry_and_the_blend_apart():
+    run = run_with(Recipe, {"mixup": 0.2, "flip": True, "crop_padding": 1})
+    roles = {role: entry for role, entry in CATALOGUE.train(run).functions.items() if "." in entry and " " in role}
+    assert roles == {
+        "augment 0 crop_padding": "lskd.data.augment:crop",
+        "augment 1 flip": "lskd.data.augment:flip",
+        "mix mixup": "lskd.data.mixup:mixup",
+    }
+
+
+def test_a_store_of_logits_runs_the_augmentations_of_its_draws_and_of_the_clean_image_none():
+    fields = {"mixup": 0.2, "flip": True}
+    cached = small.student(small.teacher(), **fields)
+    roles = {"augment 0 flip": "lskd.data.augment:flip", "mix mixup": "lskd.data.mixup:mixup"}
+    assert roles.items() <= CATALOGUE.train(cached).functions.items()
+    assert roles.items() <= CATALOGUE.teacher_logits(cached).functions.items()
+    assert "lskd/data/augment.py:crop" not in CATALOGUE.teacher_logits(cached).definitions
+    clean = CATALOGUE.teacher_logits(small.student(small.teacher(), how={"draws": 1}, flip=True))
+    assert not [role for role in clean.functions if role.startswith(("augment", "mix"))]
+
+
+def test_another_mean_and_std_are_other_data():
+    before, after = jobs_of(run_with(Data, {})), jobs_of(run_with(Data, TOGETHER[Data]))
+    assert after["data"].spec == before["data"].spec | TOGETHER[Data]
+    assert all(before[stage].address != after[stage].address for stage in before)
+
+
+def test_a_librarys_models_share_its_builder():
+    libraries = {"resnet18": "torchvision_models:torchvision_model", "timm/resnet10t": "timm_models:timm_model"}
+    for name, builder in libraries.items():
+        assert CATALOGUE.train(run_with(Model, {"name": name})).functions["model"] == f"lskd.models.{builder}"
+
+
+def test_streamed_data_bring_the_code_that_streams_them(tmp_path):
+    for name in small.CLASSES:
+        (tmp_path / "birds" / name).mkdir(parents=True)
+        for i, image in enumerate(small.noisy(shape=(3, 8, 8))["train_images"][:3]):
+            (tmp_path / "birds" / name / f"{i}.png").write_bytes(small.png(image))
+    recipe = Recipe(epochs=5, snapshot_epochs=[1], flip=True)
+    kd = Supervision(way="kd", temperature=1.0, draws="epochs")
+    for is_streamed in (False, True):
+        data = Data(dataset="imagefolder", root=str(tmp_path / "birds"), image_size=16, stream=is_streamed)
+        teacher = Run(data, Model(name="mlp"), "short", recipe, Supervision(), 0)
+        student = Run(data, Model(name="mlp"), "short", recipe, kd, 0, teacher)
+        jobs = [CATALOGUE.train(teacher), CATALOGUE.predict(teacher), CATALOGUE.snapshots(teacher, ["ant", "bee"])]
+        jobs += [CATALOGUE.train(student), CATALOGUE.teacher_logits(student)]
+        for job in jobs:
+            assert (job.functions.get("stream") == "lskd.data.streamed:streamed") == is_streamed
+            assert ("lskd/data/streamed.py:streamed" in job.definitions) == is_streamed
+        assert CATALOGUE.data(data).spec.get("stream") == (True if is_streamed else None)
+
+
+def test_a_run_that_starts_from_another_reads_its_weights():
+    first = small.teacher()
+    run = Run(first.data, first.model, "short", first.recipe, first.supervision, 0, start=first, start_head="new")
+    job = CATALOGUE.train(run)
+    assert job.inputs["start"] is CATALOGUE.train(first)
+    assert job.spec["start"] == {"weights": "model.safetensors", "head": "new"}
+    assert job.functions["begin"] == "lskd.training.start:begin_with"
+    assert job.address != CATALOGUE.train(first).address
+
+
+def test_a_checkpoint_is_known_by_its_bytes_and_not_by_its_place(tmp_path):
+    def given(path, keys=None):
+        base = small.teacher()
+        checkpoint = Checkpoint(str(path), keys or {}, "keep")
+        return Run(base.data, base.model, "given", None, base.supervision, 0, checkpoint=checkpoint)
+
+    (tmp_path / "a.pt").write_bytes(b"weights")
+    (tmp_path / "b.pt").write_bytes(b"weights")
+    (tmp_path / "c.pt").write_bytes(b"others")
+    jobs = [CATALOGUE.train(given(tmp_path / name)) for name in ("a.pt", "b.pt", "c.pt")]
+    assert jobs[0].address == jobs[1].address != jobs[2].address
+    assert CATALOGUE.train(given(tmp_path / "a.pt", {"x": "y"})).address != jobs[0].address
+    assert jobs[0].functions.keys() == {"run", "model"}
+    with pytest.raises(UserError, match="start.checkpoint: found '.*none.pt', which cannot be read"):
+        CATALOGUE.train(given(tmp_path / "none.pt"))
 
 
 def test_a_student_reads_its_teachers_logits_or_the_teacher_itself():
     teacher = small.teacher(crop_padding=1)
-    cached, online = (small.student(teacher, how={"views": views}, crop_padding=1) for views in ("epochs", "online"))
+    cached, online = (small.student(teacher, how={"draws": draws}, crop_padding=1) for draws in ("epochs", "online"))
     store = CATALOGUE.teacher_logits(cached)
     assert CATALOGUE.train(cached).inputs == {"data": CATALOGUE.data(teacher.data), "teacher": store}
     assert store.inputs == {"data": CATALOGUE.data(teacher.data), "weights": CATALOGUE.train(teacher)}
@@ -106,14 +193,14 @@ def test_a_student_reads_its_teachers_logits_or_the_teacher_itself():
 
 def test_students_of_one_teacher_share_its_logits():
     teacher = small.teacher(crop_padding=1)
-    hows = [{"temperature": 1.0}, {"temperature": 3.0, "soft_weight": 0.5}, {"loss": "logit_mse", "temperature": 1.0}]
+    hows = [{"temperature": 1.0}, {"temperature": 3.0, "soft_weight": 0.5}, {"way": "logit_mse"}]
     same = [small.student(teacher, how=how, crop_padding=1) for how in hows]
     same.append(small.student(teacher, "plain_cnn", 4, lr=0.5, crop_padding=1))
     assert len({CATALOGUE.teacher_logits(run).address for run in same}) == 1
     others = [
         small.student(teacher, how={"dtype": "float16"}, crop_padding=1),
-        small.student(teacher, how={"views": 2}, crop_padding=1),
-        small.student(teacher, how={"views": 1}, crop_padding=1),
+        small.student(teacher, how={"draws": 2}, crop_padding=1),
+        small.student(teacher, how={"draws": 1}, crop_padding=1),
         small.student(teacher, crop_padding=2),
         small.student(teacher, crop_padding=1, flip=True),
         small.student(teacher, crop_padding=1, epochs=4),
@@ -124,7 +211,7 @@ def test_students_of_one_teacher_share_its_logits():
 
 
 def tiny(results="nowhere", **changes) -> Catalogue:
-    one = studyfile.parse(study(**changes))
+    one = reading.parse(study(**changes))
     return Catalogue({one.study: one}, Results(results))
 
 
@@ -211,8 +298,8 @@ def test_diffusion_reads_the_teachers_too():
 
 
 def test_snapshots_need_two_classes_and_snapshots():
-    run = next(m.run for m in runs.members(studyfile.parse(study())) if m.role == "teacher")
-    figure = studyfile.parse(study()).figures["information"]
+    run = next(m.run for m in runs.members(reading.parse(study())) if m.role == "teacher")
+    figure = reading.parse(study()).figures["information"]
     assert classes_of_snapshots("here", figure, run) == ["3", "8"]
     with pytest.raises(UserError, match="here.classes: found 1, mutual information takes 2"):
         classes_of_snapshots("here", figure.model_copy(update={"classes": ["3", "3"]}), run)
@@ -222,13 +309,13 @@ def test_snapshots_need_two_classes_and_snapshots():
 
 def test_every_paper_that_a_figures_code_names_is_declared_with_its_kind():
     """A paper's numbers are no code: they are in the spec of the figures that show them, by their digest."""
-    for kind, figure in tables.FIGURES.items():
+    for kind, figure in registry.FIGURES.items():
         source = (PAPERS.parents[0] / f"{figure.module.removeprefix('lskd.').replace('.', '/')}.py").read_text()
         assert set(re.findall(r'\b(?:paper|lookup)\(\s*"(\w+)"', source)) == set(figure.papers), kind
 
 
 def test_a_figure_of_a_paper_holds_the_digest_of_its_numbers():
-    catalogue = Catalogue(studies.read_all(studyfile.read("config.yaml"), {}, [])[1], Results("nowhere"))
+    catalogue = Catalogue(studies.read_all(reading.read("config.yaml"), {}, [])[1], Results("nowhere"))
     digest = {name: file_digest(PAPERS / f"{name}.yaml") for name in ("shen2021", "chandrasegaran2022")}
     assert catalogue.figure("shen2021", "table1").spec["papers"] == {"shen2021": digest["shen2021"]}
     assert catalogue.figure("ls_kd", "grid").spec["papers"] == {}

@@ -54,7 +54,10 @@ def test_a_second_config(results):
     added = {entry.below for entry in listing.entries(results)} - {e.below for e in listing.entries(tiny.finished())}
     assert garbage(results, OTHER) == {}
     listed = garbage(results)
-    published = {f"figures/demo/second/grid.{ending}" for ending in ("csv", "html", "md", "pdf", "png", "svg", "tex")}
+    published = {
+        f"figures/demo/second/grid.{ending}" for ending in ("csv", "html", "json", "md", "pdf", "png", "svg", "tex")
+    }
+    published.add("figures/demo/second/index.html")
     assert set(listed) == added | published
     assert set(listed.values()) == {"no study names it", "published of no study"}
     with_all = tiny.files(results)

@@ -203,7 +203,10 @@ def test_strays_are_told(results):
     (half / "history.jsonl").write_text("{}")
     lines = verify(results).failures
     named = sorted({line.partition(": ")[0] for line in lines})
-    gone = [f"results/figures/demo/tiny/other.{ending}" for ending in ("csv", "html", "md", "pdf", "png", "svg", "tex")]
+    gone = [
+        f"results/figures/demo/tiny/other.{ending}"
+        for ending in ("csv", "html", "json", "md", "pdf", "png", "svg", "tex")
+    ]
     expected = [*gone, "results/figures/readme.txt", str(folder / "notes.txt"), str(old)]
     assert named == sorted([*expected, "results/runs/digits/mlp-w8/one/ls0/seed9-0123456789"])
 

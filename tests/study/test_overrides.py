@@ -24,7 +24,10 @@ LINES = {
     "a target": (["--config", "seeds=1", "grid"], "found 'grid', no KEY=VALUE; targets stand before --config"),
     "no key": (["--config", "=x"], "found '=x'; a key is a name of the study's"),
     "a key of one letter": (["--config=a=1"], "found 'a=1'; a key is a name"),
-    "no YAML": (["--config", "data={dataset: mnist"], "--config data:.*: not valid YAML"),
+    "no YAML": (
+        ["--config", "data={dataset: mnist"],
+        "--config data: not valid YAML: .*; mend its brackets and quotes, or write it in a file",
+    ),
     "a bomb": (
         ["--config", "data={a: &a [" + "1, " * 500 + "], b: [" + "*a, " * 500 + "]}"],
         "more than 20,000 values",

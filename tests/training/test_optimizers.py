@@ -8,14 +8,15 @@ import pytest
 import torch
 
 from lskd.jobs.execute import resolve
-from lskd.study import registry as tables
-from lskd.study.config import Recipe, spec
+from lskd.study import registry
+from lskd.study.config import Recipe
+from lskd.study.options import spec
 from lskd.training.optimizers import Optimizer
 
 
-def made_of(fields, parameters) -> Optimizer:
+def built(fields, parameters) -> Optimizer:
     recipe = Recipe(**fields)
-    return resolve(tables.OPTIMIZERS[recipe.optimizer])(spec(recipe), parameters)
+    return resolve(registry.OPTIMIZERS[recipe.optimizer].entry)(spec(recipe), parameters)
 
 
 def trajectory(make, step, draws: list[torch.Tensor]) -> list[torch.Tensor]:
@@ -57,7 +58,7 @@ CASES = [
 @pytest.mark.parametrize(("fields", "theirs"), CASES)
 def test_steps_equal_torch(fields, theirs):
     draws = [torch.randn(6, generator=torch.Generator().manual_seed(seed)) for seed in range(5)]
-    ours = trajectory(lambda p: made_of(fields, p), our_step, draws)
+    ours = trajectory(lambda p: built(fields, p), our_step, draws)
     for mine, other in zip(ours, trajectory(theirs, torch_step, draws), strict=True):
         torch.testing.assert_close(mine, other, rtol=1e-6, atol=1e-7)
 
@@ -65,7 +66,7 @@ def test_steps_equal_torch(fields, theirs):
 @pytest.mark.parametrize("fields", [fields for fields, _ in CASES])
 def test_state_survives(fields):
     weight = torch.nn.Parameter(torch.ones(3))
-    one, two = made_of(fields, [weight]), made_of(fields, [weight])
+    one, two = built(fields, [weight]), built(fields, [weight])
     weight.grad = torch.full((3,), 0.5)
     one.step()
     two.load_state_dict(one.state_dict())
@@ -74,13 +75,13 @@ def test_state_survives(fields):
 
 
 def test_every_optimizer_is_tested():
-    assert {fields.get("optimizer", "sgd") for fields, _ in CASES} == set(tables.OPTIMIZERS)
+    assert {fields.get("optimizer", "sgd") for fields, _ in CASES} == set(registry.OPTIMIZERS)
 
 
 @pytest.mark.parametrize("fields", [fields for fields, _ in CASES])
 def test_a_gradient_scaler_steps_as_without_one(fields):
     one, two = (torch.nn.Parameter(torch.linspace(-1, 1, 6)) for _ in range(2))
-    plain, scaled = made_of(fields, [one]), made_of(fields, [two])
+    plain, scaled = built(fields, [one]), built(fields, [two])
     scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
     for _ in range(3):
         plain.zero_grad()
@@ -100,7 +101,8 @@ def test_a_gradient_scaler_steps_as_without_one(fields):
 def test_a_step_does_not_import_the_compiler():
     code = """
 import sys, torch
-from lskd.study.config import Recipe, spec
+from lskd.study.config import Recipe
+from lskd.study.options import spec
 from lskd.training.optimizers import adam, sgd
 for make in (adam, sgd):
     weight = torch.nn.Parameter(torch.ones(3))

@@ -1,4 +1,4 @@
-"""Learning rates against torch's own schedulers; batches and views as pure functions."""
+"""Learning rates against torch's own schedulers; batches and draws as pure functions."""
 
 import warnings
 from dataclasses import replace
@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lskd.jobs.execute import resolve
-from lskd.study import registry as tables
-from lskd.study.config import Recipe, spec
+from lskd.study import registry
+from lskd.study.config import Recipe
+from lskd.study.options import spec
 from lskd.training.schedules import epoch_batches, lr_factor, pixel_key
 from tests import small
 
@@ -31,7 +32,7 @@ def torch_rates(make, epochs: int) -> list[float]:
 
 def our_rates(**fields) -> list[float]:
     recipe = Recipe(**fields)
-    schedule = resolve(tables.SCHEDULES[recipe.schedule])
+    schedule = resolve(registry.SCHEDULES[recipe.schedule].entry)
     return [lr_factor(spec(recipe), step, STEPS, schedule) for step in range(recipe.epochs * STEPS)]
 
 
@@ -56,7 +57,7 @@ def test_rates_equal_torch(fields, make):
 
 
 def test_every_schedule_is_tested():
-    assert {fields["schedule"] for fields, _ in CASES} == set(tables.SCHEDULES)
+    assert {fields["schedule"] for fields, _ in CASES} == set(registry.SCHEDULES)
 
 
 @pytest.mark.parametrize(("fields", "make"), CASES)

@@ -4,14 +4,17 @@ import inspect
 import re
 
 import pytest
-import snakemake.cli  # noqa: F401  # first, as its modules import each other in a circle
+from snakemake import cli  # first, as its modules import each other in a circle
+from snakemake import exceptions, profiles
 from snakemake.dag import DAG
+from snakemake.exceptions import MissingRuleException
 from snakemake.workflow import Workflow
 
 from tests.workflow.conftest import ROOT
 
 RULES = "".join(path.read_text() for path in [ROOT / "Snakefile", *sorted((ROOT / "workflow/rules").glob("*.smk"))])
 USED = set(re.findall(r"\bworkflow\.(?!rst)(\w+)", RULES))
+OPTIONS = {option for action in cli.get_argument_parser()._actions for option in action.option_strings}
 KNOWN = {
     *("basedir", "config_settings", "configfiles", "dag_settings", "dryrun", "is_main_process", "output_settings"),
     "overwrite_configfiles",
@@ -29,6 +32,20 @@ def test_snakemake_has_it(name):
         or f"self.{name}" in inspect.getsource(Workflow)
         or f"{name}:" in inspect.getsource(Workflow)
     )
+
+
+def test_snakemakes_words_for_a_target_that_is_none():
+    """workflow/rules/output.smk puts them in a line of lskd's, which names the nearest."""
+    assert str(MissingRuleException("a b")).startswith("No rule to produce a b (if you use input")
+    assert "exception=ex.__class__.__name__" in inspect.getsource(exceptions.print_exception)
+    assert "Target rules may not contain wildcards" in inspect.getsource(DAG)
+
+
+def test_a_profile_may_hold_definitions():
+    """workflow/profiles/default/profile.yaml looks at the command line in one, before Snakemake reads any config."""
+    assert "yte.process_yaml(stream, require_use_yte=True)" in inspect.getsource(profiles.ProfileConfigFileParser)
+    assert 'if val == "":' in inspect.getsource(cli.parse_config)
+    assert [option for option in ("--config", "--configfile", "--mode") if option not in OPTIONS] == []
 
 
 def test_the_check_that_is_left_out_is_for_folders_and_no_rule_has_one():

@@ -31,7 +31,7 @@ STUDY = {
             "model": {"name": "mlp", "width": 32},
             "recipe": "r",
             "temperature": [1, 4],
-            "views": "online",  # the same as stored logits, in fewer jobs
+            "draws": "online",  # the same as stored logits, in fewer jobs
         }
     },
     "figures": {"verdict": {"kind": "verdict"}},
