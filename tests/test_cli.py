@@ -89,7 +89,7 @@ def test_why_of_a_file(lskd, results, monkeypatch):
     code, (line,) = lskd("why", "results/figures/demo/tiny/grid.png")
     assert line.endswith("for tiny/grid")
     change(recipes={"one": tiny.TINY["recipes"]["one"] | {"lr": 0.05, "weight_decay": 0.001}})
-    tiny.edit(monkeypatch, "lskd/training/loop.py:Training", "lskd/supervision/losses.py:kd")
+    tiny.edit(monkeypatch, "lskd/training/loop.py:Training", "lskd/supervision/kd.py:loss")
     code, lines = lskd("why", str(path))
     assert lines[0] == f"{path}: not of today's plan: {path.parent.relative_to(results)}"
     assert lines[2:] == [
@@ -99,7 +99,7 @@ def test_why_of_a_file(lskd, results, monkeypatch):
     ]
     code, lines = lskd("why", "results/figures/demo/tiny/grid.png")  # through metrics and predictions to the runs
     assert sum("spec: recipe.lr 0.1 -> 0.05" in line for line in lines) == 6
-    assert sum("lskd/supervision/losses.py:kd changed" in line for line in lines) == 4
+    assert sum("lskd/supervision/kd.py:loss changed" in line for line in lines) == 4
     change(teachers={"t": tiny.TINY["teachers"]["t"] | {"label_smoothing": [0.1]}})
     code, (line,) = lskd("why", str(path))
     assert "no study asks for digits/mlp-w8/one/ls0/seed0; nearest is digits/mlp-w8/one/ls0.1/seed0" in line
@@ -193,13 +193,13 @@ def test_watch(lskd):
         (["why", "--config", "grid"], "--config: found 'grid', key=value is needed; targets stand before --config"),
         (["why", "--config", "seeds=x"], "config: seeds"),
         (["why", "--config", "trust=me"], "trust: found 'me'"),
-        (["why", "--configfile", "none.yaml"], "none.yaml: cannot be read"),
+        (["why", "--configfile", "none.yaml"], "none.yaml: no such file"),
         (["ls", "--results", "none"], "none: no such folder of results"),
         (["verify", "config.yaml"], "config.yaml: no result lies there"),
         (["lineage", "config.yaml"], "config.yaml: equals no file of any result"),
         (["lineage"], "the following arguments are required: FILE; python -m lskd"),
         (["adopt", "--undo", "0123456789"], "0123456789: nothing was adopted for it"),
-        (["gc", "--keep", "none.yaml"], "none.yaml: cannot be read"),
+        (["gc", "--keep", "none.yaml"], "none.yaml: no such file"),
         (["lss"], "argument COMMAND: invalid choice: 'lss'"),
         ([], "the following arguments are required: COMMAND"),
     ],

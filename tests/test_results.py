@@ -7,9 +7,10 @@ import pytest
 from lskd.io.seal import checked
 from lskd.io.tables import read_table
 from lskd.jobs.execute import resolve
-from lskd.study import config, runs
 from lskd.study import reading as studyfile
 from lskd.study import registry as tables
+from lskd.study import runs
+from lskd.study.options import spec
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs/results/fashion_mnist"
@@ -28,7 +29,7 @@ def test_the_small_studys_numbers_come_from_its_metrics(name):
     figure = STUDY.figures[name]
     kind = tables.FIGURES[figure.kind]
     frames = {family: frame(name, family) for family in kind.families}
-    options = {key: value for key, value in config.spec(figure).items() if key != "kind"}
+    options = {key: value for key, value in spec(figure).items() if key != "kind"}
     named = {"study": STUDY.study, "figure": name, "scale": STUDY.scale}
     table = resolve(f"{kind.module}:table")(frames, options | named)
     text = table.to_csv(index=False, float_format="%.10g", lineterminator="\n")

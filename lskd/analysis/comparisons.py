@@ -6,7 +6,6 @@ are not corrected. Accuracies are top-1 in percent, their differences in percent
 chosen on val alone.
 """
 
-import re
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
@@ -101,25 +100,12 @@ def student_top1(accuracy: pd.DataFrame) -> pd.DataFrame:
     students = students.drop_duplicates(["run", "split"])  # a run may be in two groups
     if students.empty:
         raise UserError("accuracy: found no student; the verdict compares students, so name a group of them")
-    students = identified(students.assign(value=students["value"] * 100))
+    students = students.assign(value=students["value"] * 100)
     keys = [*SETTING, *CELL, "seed", "split"]
     alike = students[students.duplicated(keys, keep=False)].sort_values([*keys, "run"])["run"].tolist()
     if alike:
         raise UserError(f"verdict: cannot tell {alike[0]} from {alike[1]}; name in `groups` the group of one of them")
     return students.set_index(keys)["value"].unstack("split").reindex(columns=["val", "test"]).reset_index()
-
-
-def identified(rows: pd.DataFrame) -> pd.DataFrame:
-    """`rows` with the identity columns lineage and smoothing, read from titles in metrics that were stored without.
-
-    The only place where a title is taken apart: metrics of before these columns, such as docs/results', still render.
-    """
-    if {"lineage", "smoothing"} <= set(rows.columns):
-        return rows
-    titles = rows["run"].where(rows["role"] != "student", rows["teacher"])
-    lineages = [re.sub(r"[/-]ls\d[\de.-]*(-others)?/seed\d+$", "", title) for title in titles]
-    forms = ["others" if re.search(r"ls[^/]*-others/", title) else "uniform" for title in titles]
-    return rows.assign(lineage=lineages, smoothing=forms)
 
 
 def settings(numbers: pd.DataFrame) -> Iterator[tuple[Row, pd.DataFrame]]:
@@ -207,7 +193,7 @@ def _diffusion(frame: pd.DataFrame | None) -> Iterator[Row]:
     main = "mean_norm" if "mean_norm" in names else min(names)
     smoothed = frame[(frame["normalisation"] == main) & (frame["split"] == "val") & (frame["label_smoothing"] > 0)]
     smoothed = smoothed.dropna(subset=["value"]).drop_duplicates(["run", "target", "set", "t1", "t2"])
-    smoothed = identified(smoothed.sort_values(["seed", "target"], kind="stable"))  # a sum's last bit depends on it
+    smoothed = smoothed.sort_values(["seed", "target"], kind="stable")  # a sum's last bit depends on it
     keys = ["set", *SETTING, "label_smoothing", "t1", "t2"]
     for key, part in smoothed.groupby(keys, sort=True):
         setting = dict(zip(keys, key, strict=True))
@@ -224,7 +210,7 @@ def _stability(frame: pd.DataFrame | None) -> Iterator[Row]:
         return
     teachers = frame[(frame["role"] == "teacher") & (frame["split"] == "test")]
     teachers = teachers[teachers["metric"].isin(["stability_eq2", "stability_alg1"])]
-    teachers = identified(teachers.drop_duplicates(["run", "metric"]))
+    teachers = teachers.drop_duplicates(["run", "metric"])
     teachers = teachers.assign(value=1 - teachers["value"], is_other_form=teachers["smoothing"] != "uniform")
     teachers = teachers.sort_values(["is_other_form", "run"])
     keys = ["metric", "dataset", "lineage", "model", "recipe"]

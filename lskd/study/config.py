@@ -58,7 +58,9 @@ def folder_name(root: str) -> str:
 class DataFields(Section):
     """A data set and how it is split; `val` is a fixed stratified part of train, unless the data come with one."""
 
-    dataset: one_of("data set", registry.DATASETS) = "digits"  # type: ignore[valid-type]
+    dataset: one_of("data set", registry.DATASETS) = Field(  # type: ignore[valid-type]
+        "digits", description="its name; imagefolder, npz and hf_dataset are your own"
+    )
     name: Name | Literal[""] = outside("", description="folder under results/; the dataset's name unless given")
     root: Folder = outside("data", description="where the files lie; of a user's own data: the folder or file itself")
     val_fraction: float = Field(0.15, gt=0, lt=0.5, description="part of train that becomes val")
@@ -98,7 +100,7 @@ class DataFields(Section):
 class ModelFields(Section):
     """A network by name: one of lskd's own, a torchvision classifier, or timm/NAME."""
 
-    name: ModelName
+    name: ModelName = Field(description="one of lskd's own, any torchvision classifier, or timm/NAME")
 
     @model_validator(mode="before")
     @classmethod
@@ -111,10 +113,14 @@ class RecipeFields(Section):
 
     epochs: int = Field(30, ge=1, le=10000, description="passes over train")
     batch_size: int = Field(128, ge=1, le=2**20, description="samples of a step")
-    optimizer: one_of("optimizer", registry.OPTIMIZERS) = "sgd"  # type: ignore[valid-type]
+    optimizer: one_of("optimizer", registry.OPTIMIZERS) = Field(  # type: ignore[valid-type]
+        "sgd", description="how weights follow their gradients"
+    )
     lr: float = Field(0.1, gt=0, le=1e6, allow_inf_nan=False, description="learning rate after warm-up")
     weight_decay: float = Field(5e-4, ge=0, lt=1, description="L2, of every parameter")
-    schedule: one_of("schedule", registry.SCHEDULES) = "cosine"  # type: ignore[valid-type]
+    schedule: one_of("schedule", registry.SCHEDULES) = Field(  # type: ignore[valid-type]
+        "cosine", description="how lr changes after warm-up"
+    )
     warmup_epochs: int = off(0, 0, ge=0, description="epochs in which lr rises linearly")
     grad_clip: float = off(0.0, 0.0, ge=0, allow_inf_nan=False, description="largest gradient norm; 0 is off")
     loss_scale: float = off(
@@ -154,7 +160,9 @@ class RecipeFields(Section):
 class FigureFields(Section):
     """A figure or table of the study: its kind, the groups it shows (all unless given) and what it looks at."""
 
-    kind: one_of("kind", registry.FIGURES)  # type: ignore[valid-type]
+    kind: one_of("kind", registry.FIGURES) = Field(  # type: ignore[valid-type]
+        description="what is drawn; see the figure kinds"
+    )
     groups: list[Name] = Field([], description="groups whose runs are shown; all unless given")
 
 
@@ -231,9 +239,11 @@ def _check_places(path: str) -> None:
 class TrainedFields(Section):
     """A group of networks trained on labels, or given as checkpoints: one per label_smoothing and seed."""
 
-    model: Model
+    model: Model = Field(description="its network")
     recipe: Name | None = Field(None, description="a recipe's name; a checkpoint that is used as it is needs none")
-    supervision: one_of("supervision of teachers and baselines", BY_LABELS) = "labels"  # type: ignore[valid-type]
+    supervision: one_of("supervision of teachers and baselines", BY_LABELS) = Field(  # type: ignore[valid-type]
+        "labels", description="how it is taught, by a way that needs no teacher"
+    )
     data: Data | None = Field(None, description="its own data; the study's unless given")
     start: Start | None = Field(None, description="where its weights come from")
 
@@ -248,9 +258,11 @@ class DistilledFields(Section):
     """A group of students: one per run of `teacher`, and value of each option given as a list."""
 
     teacher: Name = Field(description="the group that teaches")
-    model: Model
-    recipe: Name
-    supervision: one_of("supervision of students", BY_TEACHER) = "kd"  # type: ignore[valid-type]
+    model: Model = Field(description="its network")
+    recipe: Name = Field(description="a recipe's name")
+    supervision: one_of("supervision of students", BY_TEACHER) = Field(  # type: ignore[valid-type]
+        "kd", description="how it is taught, by a way that needs a teacher"
+    )
     label_smoothing: Axis[Smoothing] | None = Field(None, description="of which teachers; all unless given")
     draws: Draws = Field(
         "epochs",
@@ -283,7 +295,7 @@ class Study(Section):
     name: str = Field("", max_length=200, description="its title in the report; free text")
     scale: Literal["demo", "small", "paper"] = Field("demo", description="which of `scales` is laid over the rest")
     seeds: Annotated[Axis[Seed], Field(max_length=1000)] = Field([0, 1, 2], description="each run is made for each")
-    data: Data = Data()
+    data: Data = Field(Data(), description="the data set, or the path of your own")
     recipes: dict[Name, Recipe] = Field(min_length=1, description="how networks are trained, by name")
     teachers: dict[Name, Trained] = Field(min_length=1, description="groups of networks that may teach, by name")
     baselines: dict[Name, Trained] = Field({}, description="groups to compare with, by name")

@@ -14,12 +14,12 @@ class Runtime(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    runs_per_gpu: int = Field(1, ge=1, le=64)
-    threads: int = Field(1, ge=1, le=1024)
-    workers: int = Field(2, ge=1, le=256)
-    channels_last: bool = False
-    compile: bool = False
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes a GPU where there is one")
+    runs_per_gpu: int = Field(1, ge=1, le=64, description="jobs that share a GPU")
+    threads: int = Field(1, ge=1, le=1024, description="of torch, in each job")
+    workers: int = Field(2, ge=1, le=256, description="threads that read and decode images, in each job")
+    channels_last: bool = Field(False, description="memory format of networks and images; often faster")
+    compile: bool = Field(False, description="torch.compile, on a GPU")
     checkpoint_minutes: float = Field(0.0, ge=0, description="0 saves at the end of each epoch")
     track: Literal["", "tensorboard", "trackio"] = Field("", description="where each epoch's numbers are logged too")
 

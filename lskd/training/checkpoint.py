@@ -75,7 +75,9 @@ class Stop:
     @property
     def words(self) -> str:
         """What happened, in the words of a log."""
-        return "interrupted (Ctrl-C)" if self.number == signal.SIGINT else "stopped by SIGTERM"
+        if self.number == signal.SIGINT:
+            return "interrupted (Ctrl-C)"
+        return "stopped by SIGTERM (a scheduler's, or kill's)"
 
     @property
     def exit_status(self) -> int:

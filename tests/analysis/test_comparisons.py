@@ -122,38 +122,6 @@ def test_direction_alone_is_not_seen():
     assert list(comparisons.judged(pd.DataFrame(rows))["verdict"]) == ["direction only", "not seen"]
 
 
-@pytest.mark.parametrize(
-    ("title", "lineage", "smoothing"),
-    [
-        ("digits/resnet8-w16/short/ls0.1/seed0", "digits/resnet8-w16/short", "uniform"),
-        ("digits/resnet8-w16/short/ls0.1-others/seed12", "digits/resnet8-w16/short", "others"),
-        ("digits/a-ls2/short/ls1e-05/seed0", "digits/a-ls2/short", "uniform"),
-        ("digits/b/short/kd-T3-from-a-long-ls0.1/seed0", "digits/b/short/kd-T3-from-a-long", "uniform"),
-        ("digits/b/short/kd-T3-from-a-ls0.1-others/seed0", "digits/b/short/kd-T3-from-a", "others"),
-        ("d/c/r/kd-T1-from-b-kd-T3-w0.5-from-a-ls0/seed3", "d/c/r/kd-T1-from-b-kd-T3-w0.5-from-a", "uniform"),
-    ],
-)
-def test_rows_that_were_stored_without_lineage_and_smoothing_get_them(title, lineage, smoothing):
-    rows = pd.DataFrame(
-        [{"run": title, "role": "teacher", "teacher": ""}, {"run": "x", "role": "student", "teacher": title}]
-    )
-    identified = comparisons.identified(rows)
-    assert identified["lineage"].tolist() == [lineage] * 2
-    assert identified["smoothing"].tolist() == [smoothing] * 2
-
-
-def test_the_columns_of_a_row_are_taken_as_they_are():
-    rows = pd.DataFrame([{"run": "a/ls0/seed0", "role": "teacher", "teacher": "", "lineage": "l", "smoothing": "s"}])
-    pd.testing.assert_frame_equal(comparisons.identified(rows), rows)
-
-
-def test_older_metrics_give_the_same_comparisons():
-    rows = synthetic.runs()
-    frames = {name: getattr(synthetic, name)(rows) for name in ("accuracy", "diffusion", "stability")}
-    older = {name: frame.drop(columns=["lineage", "smoothing"]) for name, frame in frames.items()}
-    pd.testing.assert_frame_equal(comparisons.verdict(older), comparisons.verdict(frames))
-
-
 def test_twins_of_another_recipe_are_no_twins():
     """The lineage is what pairs a smoothed teacher with its alpha = 0 twin."""
     accuracy = hurt_at_64()

@@ -182,23 +182,23 @@ def exit_of(log: Path) -> int:
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "said", "status"),
     [
-        (UserError("x: do y"), "error: x: do y"),
-        (KeyboardInterrupt(), "error: digits: interrupted; run again to go on"),
-        (MemoryError(), "error: digits: out of memory; lower its batch_size or data.image_size"),
-        (OSError(28, "No space left on device", "/disk/x"), "error: /disk/x: No space left on device"),
-        (OSError("odd"), "error: digits: odd"),
-        (ZeroDivisionError("a\nb"), "error: digits: ZeroDivisionError: a b; a mistake of lskd: please report it"),
+        (UserError("x: do y"), "error: x: do y", 1),
+        (KeyboardInterrupt(), "error: digits: interrupted (Ctrl-C); run again to go on", 130),
+        (MemoryError(), f"error: digits: out of memory; {module.MORE_MEMORY}", 1),
+        (OSError(28, "No space left on device", "/disk/x"), "error: /disk/x: No space left on device", 1),
+        (OSError("odd"), "error: digits: odd", 1),
+        (ZeroDivisionError("a\nb"), "error: digits: ZeroDivisionError: a b; a mistake of lskd: please report it", 1),
     ],
 )
-def test_every_error_is_one_line_and_the_log_has_the_rest(job, monkeypatch, capsys, error, said):
+def test_every_error_is_one_line_and_the_log_has_the_rest(job, monkeypatch, capsys, error, said, status):
     def fail(*_):
         raise error
 
     log = small.write_job(job)
     monkeypatch.setattr(module, "execute", fail)
-    assert exit_of(log) == 1
+    assert exit_of(log) == status
     assert capsys.readouterr().err == f"{said}\n"
     text = log.read_text()
     assert text.endswith(f"{said}\n")

@@ -55,8 +55,8 @@ def started(log: Path, running: Path) -> subprocess.Popen[str]:
     ("number", "to", "said"),
     [
         (signal.SIGINT, "group", r"interrupted (Ctrl-C) after step "),  # as a terminal sends it
-        (signal.SIGTERM, "group", "stopped by SIGTERM after step "),  # as a scheduler does,
-        (signal.SIGTERM, "parent", "stopped by SIGTERM after step "),  # or `kill`
+        (signal.SIGTERM, "group", "stopped by SIGTERM (a scheduler's, or kill's) after step "),  # as a scheduler does,
+        (signal.SIGTERM, "parent", "stopped by SIGTERM (a scheduler's, or kill's) after step "),  # or `kill`
         (signal.SIGKILL, "child", "killed by SIGKILL (kill -9, or a limit of memory or time)"),
     ],
 )

@@ -47,7 +47,9 @@ def test_gone_files(tmp_path, names, said):
 def test_a_changed_spec(tmp_path):
     small.place(train(tmp_path))
     assert why.reason(train(tmp_path, lr=0.2)) == "spec: recipe.lr 0.05 -> 0.2"
-    assert why.reason(train(tmp_path, flip=True)) == "spec: recipe.flip nothing -> True"
+    assert why.reason(train(tmp_path, flip=True)) == (
+        "spec: recipe.flip nothing -> True; lskd/data/augment.py:flip is new"
+    )
     assert why.reason(train(tmp_path, lr=0.2, epochs=5)) == "spec: recipe.epochs 3 -> 5; spec: recipe.lr 0.05 -> 0.2"
     many = train(tmp_path, lr=0.2, epochs=5, momentum=0.1, weight_decay=0.0, batch_size=7)
     assert why.reason(many).endswith("; and 2 more")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lskd.study import registry as tables
+from lskd.study import registry
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("Snakefile", "config.yaml", "envs", "lskd", "profiles", "workflow")
@@ -59,7 +59,7 @@ KINDS = TINY | {
     "recipes": TINY["recipes"] | {"kept": {"epochs": 1, "snapshot_epochs": [0, 1]}},
     "teachers": TINY["teachers"] | {"p": {"model": {"name": "mlp", "width": 8}, "recipe": "kept"}},
     "baselines": {"alone": {"model": {"name": "plain_cnn", "width": 2}, "recipe": "two", "label_smoothing": [0.0]}},
-    "figures": {f"the_{kind}": {"kind": kind} | LOOKS.get(kind, {}) for kind in tables.FIGURES},
+    "figures": {f"the_{kind}": {"kind": kind} | LOOKS.get(kind, {}) for kind in registry.FIGURES},
 }
 
 
@@ -163,7 +163,7 @@ def short(stage: str, title: str) -> str:
     if stage in ("metrics", "figure"):
         return " ".join([stage, *title.split("/")[2:]])
     how, seed = title.split("/")[3:5]
-    student = re.fullmatch(r"kd-(T.+?)-from-.+?-(ls[^/]+)", how)
+    student = re.fullmatch(r"(?:kd-)?(T.+?|logit_mse.*?)-from-.+?-(ls[^/]+)", how)
     name = f"{student.group(2) if student else how}/{seed.removeprefix('seed')}"
     return f"{stage} {name} {student.group(1)}" if student else f"{stage} {name}"
 

@@ -22,13 +22,12 @@ def plan(request: Request) -> list[tuple[str, str, str]]:
     from lskd.jobs.catalogue import Catalogue
     from lskd.jobs.plan import Plan
     from lskd.jobs.results import Results
-    from lskd.study import reading as studyfile
-    from lskd.study import studies
+    from lskd.study import reading, studies
 
     jobs._DEFINITIONS.clear()  # looked up once a process, which no process of Snakemake's outlives
     jobs._CODE.clear()
     overrides = request["config"]
-    config = studyfile.merge(yaml.safe_load(Path("config.yaml").read_text()), overrides)
+    config = reading.merge(yaml.safe_load(Path("config.yaml").read_text()), overrides)
     main, everything = studies.read_all(config, overrides, ["config.yaml"])
     planned = Plan(main, Catalogue(everything, Results()), overrides)
     planned.ask(request["targets"])

@@ -13,7 +13,7 @@ import xxhash
 import yaml
 
 from lskd.io.layout import ROOMS
-from lskd.study import registry as tables
+from lskd.study import registry
 from tests.workflow.conftest import KINDS, TINY, Tree, published
 from tests.workflow.edits import (
     appended,
@@ -84,9 +84,12 @@ BODIES = {
     "lskd/training/distill.py:stored": STUDENTS,
     "lskd/training/distill.py:read_table": STUDENTS,
     "lskd/training/distill.py:draws_at": STUDENTS,
-    "lskd/training/distill.py:loss_options": STUDENTS,
+    "lskd/training/distill.py:check_labels": STUDENTS,
+    "lskd/training/loop.py:loss_options": TRAINED,
     "lskd/training/distill.py:run_online": NOTHING,
     "lskd/training/distill.py:forwarded": NOTHING,
+    "lskd/training/start.py:run": NOTHING,
+    "lskd/training/start.py:begin_with": NOTHING,
     "lskd/training/optimizers.py:sgd": TRAINED,
     "lskd/training/optimizers.py:_Sgd.step": TRAINED,
     "lskd/training/optimizers.py:Optimizer.zero_grad": TRAINED,
@@ -98,16 +101,17 @@ BODIES = {
     "lskd/training/schedules.py:epoch_batches": TRAINED,
     "lskd/training/schedules.py:constant": NOTHING,
     "lskd/training/schedules.py:multistep": NOTHING,
-    "lskd/supervision/losses.py:kd": STUDENTS,
-    "lskd/supervision/losses.py:smoothed_cross_entropy": SMOOTHED,
-    "lskd/supervision/losses.py:cross_entropy": UNSMOOTHED,
-    "lskd/supervision/losses.py:_precise": TRAINED,
-    "lskd/supervision/losses.py:logit_mse": NOTHING,
+    "lskd/supervision/kd.py:loss": STUDENTS,
+    "lskd/supervision/labels.py:loss": TRAINED,
+    "lskd/supervision/precision.py:precise": TRAINED,
+    "lskd/supervision/logit_mse.py:loss": NOTHING,
     "lskd/models/mlp.py:mlp": TRAINED,
     "lskd/models/mlp.py:MLP.features": TRAINED,
     "lskd/models/plain_cnn.py:plain_cnn": STUDENTS,
     "lskd/models/resnet_cifar.py:resnet8": NOTHING,
     "lskd/models/torchvision_models.py:torchvision_model": NOTHING,
+    "lskd/models/timm_models.py:timm_model": NOTHING,
+    "lskd/models/wrapped.py:Wrapped.features": NOTHING,
     "lskd/models/network.py:new_model": TRAINED,
     "lskd/models/network.py:evaluate": TRAINED,
     "lskd/models/network.py:be_deterministic": TRAINED,
@@ -115,13 +119,27 @@ BODIES = {
     "lskd/models/network.py:all_logits": LOGITS,
     "lskd/training/device.py:device_of": TRAINED,
     "lskd/training/device.py:lease": TRAINED,
-    "lskd/data/augment.py:augment": TRAINED,
-    "lskd/data/prepared.py:load_split": TRAINED,
+    "lskd/data/augment.py:crop": TRAINED,
+    "lskd/data/augment.py:flip": NOTHING,
+    "lskd/data/augment.py:normalise": TRAINED,
+    "lskd/data/augment.py:Augmentation.single": TRAINED,
+    "lskd/data/augment.py:Draw.bits": TRAINED,
+    "lskd/data/mixup.py:mixup": NOTHING,
+    "lskd/data/sources.py:load_source": TRAINED,
+    "lskd/data/sources.py:read_sources": TRAINED,
+    "lskd/data/sources.py:Source.batches": TRAINED,
+    "lskd/data/sources.py:augmentation_of": TRAINED,
+    "lskd/data/streamed.py:streamed": NOTHING,
+    "lskd/data/decode.py:decode": NOTHING,
+    "lskd/data/encoded.py:EncodedImages.read": NOTHING,
+    "lskd/data/encoded.py:writer": ALL,
     "lskd/data/digits.py:load": ALL,
     "lskd/data/split.py:stratified_mask": ALL,
     "lskd/data/prepare.py:run": ALL,
     "lskd/data/prepare.py:prepare": ALL,
-    "lskd/data/prepare.py:channel_statistics": ALL,
+    "lskd/data/prepare.py:_statistics": ALL,
+    "lskd/data/npz.py:load": NOTHING,
+    "lskd/data/hf_dataset.py:load": NOTHING,
     "lskd/data/content.py:check_same": NOTHING,
     "lskd/data/imagefolder.py:load": NOTHING,
     "lskd/data/torchvision_sets.py:load_cifar10": NOTHING,
@@ -139,7 +157,7 @@ BODIES = {
     "lskd/inference/teacher_logits.py:store": LOGITS,
     "lskd/inference/snapshots.py:run": NOTHING,
     "lskd/io/store.py:write_logits": FORWARDED,
-    "lskd/io/store.py:LogitsFile.read_view": STUDENTS | FIGURES,
+    "lskd/io/store.py:LogitsFile.read_draw": STUDENTS | FIGURES,
     "lskd/io/store.py:quantisation_error": NOTHING,
     "lskd/metrics/measure.py:run": FIGURES,
     "lskd/metrics/inputs.py:RunData.logits": FIGURES,
@@ -161,7 +179,7 @@ BODIES = {
     "lskd/figures/rows.py:over_seeds": DRAWN,
     "lskd/figures/curves.py:draw": NOTHING,
     "lskd/io/tables.py:read_table": FIGURES,
-    "lskd/analysis/verdict.py:sentences": NOTHING,
+    "lskd/analysis/wording.py:sentences": NOTHING,
     # what plans, shows and keeps records makes nothing
     "lskd/cli.py:main": NOTHING,
     "lskd/jobs/live.py:jobs": NOTHING,
@@ -171,14 +189,19 @@ BODIES = {
     "lskd/jobs/provenance.py:record": NOTHING,
     "lskd/jobs/why.py:told": NOTHING,
     "lskd/jobs/plan.py:Plan.announcement": NOTHING,
-    "lskd/jobs/checks.py:images": NOTHING,
+    "lskd/jobs/checks.py:own_data": NOTHING,
+    "lskd/study/options.py:with_options": NOTHING,
+    "lskd/study/options.py:Option.text": NOTHING,
+    "lskd/study/naming.py:title": NOTHING,
     "lskd/fingerprint/definitions.py:reached_through": NOTHING,
     "lskd/study/reading.py:_one_line": NOTHING,
 }
 
-KD = "lskd/supervision/losses.py"
+KD, LABELS, MSE = (f"lskd/supervision/{way}.py" for way in ("kd", "labels", "logit_mse"))
 TRAIN = "lskd/training/loop.py"
 OPTIONS = "lskd/study/config.py"
+REGISTRY = "lskd/study/registry.py"
+OWN_OPTION = 'Option("mine", int, 3, "of its own")'
 CODE = {
     "a default argument": (
         replaced(
@@ -189,7 +212,7 @@ CODE = {
         STUDENTS,
     ),
     "a default argument of a loss not used": (
-        replaced(KD, "    *,\n    soft_weight: float = 1.0,", "    *,\n    soft_weight: float = 0.9,"),
+        replaced(MSE, "    *,\n    soft_weight: float = 1.0,", "    *,\n    soft_weight: float = 0.9,"),
         NOTHING,
     ),
     "a constant of the loader": (replaced("lskd/data/digits.py", "_SPLIT_SEED = 20200", "_SPLIT_SEED = 20202"), ALL),
@@ -202,7 +225,7 @@ CODE = {
     "a constant of the page": (replaced("lskd/figures/page.py", "margin: 1.5rem; }", "margin: 2rem; }"), DRAWN),
     "a constant of the look": (replaced("lskd/figures/style.py", '"font.size": 8', '"font.size": 9'), DRAWN),
     "a constant of the snapshots": (
-        replaced("lskd/jobs/catalogue.py", "PROBE_DRAWS = 600, 5", "PROBE_DRAWS = 600, 6"),
+        replaced("lskd/jobs/catalogue.py", "SNAPSHOT_DRAWS = 600, 5", "SNAPSHOT_DRAWS = 600, 6"),
         NOTHING,
     ),
     "a published digest": (replaced("lskd/data/content.py", 'DIGITS = "09', 'DIGITS = "19'), ALL),
@@ -229,13 +252,22 @@ CODE = {
     "a formula's sign": (replaced(KD, "soft = soft * temperature**2", "soft = soft / temperature**2"), STUDENTS),
     "an entry of the table": (
         replaced(
-            "lskd/study/registry.py", '"kd": "lskd.supervision.losses:kd"', '"kd": "lskd.supervision.losses:logit_mse"'
+            REGISTRY,
+            '"plain_cnn": Entry("lskd.models.plain_cnn:plain_cnn"',
+            '"plain_cnn": Entry("lskd.models.resnet_cifar:resnet8"',
+        ),
+        STUDENTS,
+    ),
+    "an option of a way of teaching that does something": (
+        each(
+            replaced(KD, '    Option("soft_weight"', f'    {OWN_OPTION},\n    Option("soft_weight"'),
+            replaced(KD, "    soft_weight: float = 1.0,", "    mine: int,\n    soft_weight: float = 1.0,"),
         ),
         STUDENTS,
     ),
     "another family shown by a figure": (
         replaced(
-            "lskd/study/registry.py",
+            REGISTRY,
             '"lskd.figures.grid", ("accuracy",)',
             '"lskd.figures.grid", ("accuracy", "calibration")',
         ),
@@ -246,22 +278,22 @@ CODE = {
         PREDICTED,
     ),
     # nothing of these can change a result
-    "a comment": (replaced(KD, "def kd(", "# a comment\ndef kd("), NOTHING),
+    "a comment": (replaced(KD, "def loss(", "# a comment\ndef loss("), NOTHING),
     "a comment within": (replaced(KD, "    if t_squared:", "    # a comment\n    if t_squared:"), NOTHING),
-    "a docstring": (replaced(KD, '"""-log softmax(z)[y], the loss of hard labels."""', '"""Other words."""'), NOTHING),
+    "a docstring": (replaced(LABELS, '"""-sum_k q_k log softmax(z)_k, with q', '"""Other words, with q'), NOTHING),
     "a module's docstring": (replaced(TRAIN, '"""The one training loop', '"""That training loop'), NOTHING),
     "a class's docstring": (replaced(TRAIN, '"""A run in training:', '"""That run in training:'), NOTHING),
     "all code reformatted": (reformatted("lskd/**/*.py"), NOTHING),
     "an annotation": (replaced(KD, "    temperature: float,", "    temperature: float | int,"), NOTHING),
     "a returned annotation": (
-        replaced("lskd/models/network.py", "split: Split) -> tuple[float, float]:", "split: Split) -> object:"),
+        replaced("lskd/models/network.py", "source: Source) -> tuple[float, float]:", "source: Source) -> object:"),
         NOTHING,
     ),
     "a local's annotation": (
-        replaced(TRAIN, "options: dict[str, Any] = {}", "options: dict[str, object] = {}"),
+        replaced("lskd/training/distill.py", "held: dict[int, torch.Tensor] = {}", "held: dict[int, object] = {}"),
         NOTHING,
     ),
-    "an error's text": (replaced(TRAIN, "; lower recipes.", "; please lower recipes."), NOTHING),
+    "an error's text": (replaced(TRAIN, "; lower its recipe's lr", "; please lower its recipe's lr"), NOTHING),
     "an error's text in the store": (
         replaced("lskd/io/store.py", "have changed since they were written", "are others now"),
         NOTHING,
@@ -274,29 +306,45 @@ CODE = {
         replaced("lskd/training/checkpoint.py", "the run starts afresh", "the run begins again"),
         NOTHING,
     ),
-    "a local's name": (renamed(KD, "kd", "soft", "part"), NOTHING),
+    "a local's name": (renamed(KD, "loss", "soft", "part"), NOTHING),
     "a local's name in a figure": (renamed("lskd/figures/grid.py", "_panel", "smoothings", "several"), NOTHING),
-    "the order of functions": (reordered(KD), NOTHING),
+    "the order of functions": (reordered("lskd/training/distill.py"), NOTHING),
     "the order of functions with constants": (reordered("lskd/training/schedules.py"), NOTHING),
     "imports in another order": (
         replaced(
             "lskd/training/distill.py",
-            "from lskd.training.device import device_of\nfrom lskd.errors import UserError, mend\n",
-            "from lskd.errors import UserError, mend\nfrom lskd.training.device import device_of\n",
+            "from lskd.jobs.work import Work\nfrom lskd.models.network import load_model\n",
+            "from lskd.models.network import load_model\nfrom lskd.jobs.work import Work\n",
         ),
         NOTHING,
     ),
-    "an unused import": (replaced(KD, "import torch\n", "import math\nimport torch\n"), NOTHING),
+    "an unused import": (replaced(KD, "from typing import TYPE", "import math\nfrom typing import TYPE"), NOTHING),
     "a new unused function": (appended(KD, "\n\ndef unused(logits_nk):\n    return logits_nk\n"), NOTHING),
     "a new unused constant": (appended("lskd/models/network.py", "\n\nUNUSED = 3\n"), NOTHING),
     "a type's alias": (
         replaced("lskd/training/schedules.py", "Recipe = dict[str, Any]", "Recipe = dict[str, object]"),
         NOTHING,
     ),
-    "a new loss": (
+    "a new way of teaching with an option of its own": (
         each(
-            appended(KD, "\n\ndef mine(a, b, c):\n    return a\n"),
-            replaced("lskd/study/registry.py", '    "kd": ', '    "mine": "lskd.supervision.losses:mine",\n    "kd": '),
+            appended(
+                "lskd/supervision/mine.py",
+                "from lskd.study.options import Option\n\nNEEDS_TEACHER = True\n"
+                f"OPTIONS = ({OWN_OPTION},)\n\n\ndef loss(logits, targets, teacher_logits, *, mine):\n    return 0\n",
+            ),
+            replaced(REGISTRY, '    "kd": ', '    "mine": "lskd.supervision.mine",\n    "kd": '),
+        ),
+        NOTHING,
+    ),
+    "a new augmentation with an option of its own": (
+        each(
+            appended("lskd/data/mine.py", "def mine(images_nchw, draw, value):\n    return images_nchw\n"),
+            replaced(
+                REGISTRY,
+                "    for augmentation in (\n",
+                "    for augmentation in (\n"
+                '        Augmentation("lskd.data.mine:mine", Option("mine", int, 0, "of its own", 0)),\n',
+            ),
         ),
         NOTHING,
     ),
@@ -304,7 +352,7 @@ CODE = {
         each(
             appended("lskd/metrics/mine.py", "def measure(runs, options):\n    return []\n"),
             replaced(
-                "lskd/study/registry.py",
+                REGISTRY,
                 '    "history": ',
                 '    "mine": Metric("lskd.metrics.mine:measure"),\n    "history": ',
             ),
@@ -317,42 +365,56 @@ CODE = {
                 "lskd/figures/mine.py", "def table(frames, options): ...\n\ndef draw(table, frames, options): ...\n"
             ),
             replaced(
-                "lskd/study/registry.py",
+                REGISTRY,
                 '    "grid": Figure',
                 '    "mine": Figure("lskd.figures.mine", ()),\n    "grid": Figure',
             ),
         ),
         NOTHING,
     ),
-    "a new model": (
+    "a new model with an option of its own": (
         each(
-            appended("lskd/models/mine.py", "def mine(num_classes, image_shape): ...\n"),
-            replaced("lskd/study/registry.py", '    "mlp": ', '    "mine": "lskd.models.mine:mine",\n    "mlp": '),
+            appended("lskd/models/mine.py", "def mine(num_classes, image_shape, mine=3): ...\n"),
+            replaced(
+                REGISTRY,
+                '    "mlp": ',
+                f'    "mine": Entry("lskd.models.mine:mine", ({OWN_OPTION},)),\n    "mlp": ',
+            ),
         ),
         NOTHING,
     ),
-    "a new schedule": (
+    "a new schedule with an option of its own": (
         each(
             appended("lskd/training/schedules.py", "\n\ndef mine(recipe, done, epoch):\n    return 1.0\n"),
-            replaced("lskd/study/registry.py", '("constant", "step"', '("constant", "mine", "step"'),
-            replaced(OPTIONS, '"cosine", "linear"]', '"cosine", "linear", "mine"]'),
+            replaced(
+                REGISTRY,
+                '    "linear": ',
+                f'    "mine": Entry("lskd.training.schedules:mine", ({OWN_OPTION},)),\n    "linear": ',
+            ),
         ),
         NOTHING,
     ),
-    "a new optimiser": (
+    "a new optimiser with an option of its own": (
         each(
             appended(
                 "lskd/training/optimizers.py", "\n\ndef mine(recipe, parameters):\n    return sgd(recipe, parameters)\n"
             ),
-            replaced("lskd/study/registry.py", '{"sgd": ', '{"mine": "lskd.training.optimizers:mine", "sgd": '),
-            replaced(OPTIONS, 'Literal["sgd", "adam"]', 'Literal["sgd", "adam", "mine"]'),
+            replaced(
+                REGISTRY,
+                '    "sgd": ',
+                f'    "mine": Entry("lskd.training.optimizers:mine", ({OWN_OPTION},)),\n    "sgd": ',
+            ),
         ),
         NOTHING,
     ),
-    "a new data set": (
+    "a new data set with an option of its own": (
         each(
             appended("lskd/data/mine.py", "def load(root, **options): ...\n"),
-            replaced("lskd/study/registry.py", '    "digits": ', '    "mine": "lskd.data.mine:load",\n    "digits": '),
+            replaced(
+                REGISTRY,
+                '    "digits": ',
+                f'    "mine": DataSet("lskd.data.mine:load", ({OWN_OPTION},)),\n    "digits": ',
+            ),
         ),
         NOTHING,
     ),
@@ -365,18 +427,32 @@ CODE = {
         NOTHING,
     ),
     "a new option of a model that is off": (
-        replaced(OPTIONS, "    dropout: float = off(", "    depth: int = off(0, 0)\n    dropout: float = off("),
+        replaced(
+            REGISTRY,
+            '"lskd.models.mlp:mlp", (WIDTH, DROPOUT)',
+            '"lskd.models.mlp:mlp", (WIDTH, DROPOUT, Option("depth", int, 0, "layers", 0))',
+        ),
         NOTHING,
     ),
     "a new option of distillation that is off": (
-        replaced(OPTIONS, "    t_squared: bool", "    margin: float = off(0.0, 0.0)\n    t_squared: bool"),
+        replaced(
+            KD, '    Option("t_squared"', '    Option("margin", float, 0.0, "of logits", 0.0),\n    Option("t_squared"'
+        ),
         NOTHING,
     ),
     "a new option of an optimiser not used": (
         replaced(
-            OPTIONS,
-            "    nesterov: bool = ",
-            '    beta2: float = used_with(0.999, {"optimizer": ["adam"]})\n    nesterov: bool = ',
+            REGISTRY,
+            '"lskd.training.optimizers:adam", (MOMENTUM,)',
+            '"lskd.training.optimizers:adam", (MOMENTUM, Option("beta2", float, 0.999, "beta 2"))',
+        ),
+        NOTHING,
+    ),
+    "a new option of a figure": (
+        replaced(
+            REGISTRY,
+            '"lskd.figures.grid", ("accuracy",)',
+            '"lskd.figures.grid", ("accuracy",), (Option("of_its_own", list[str], [], "labels", []),)',
         ),
         NOTHING,
     ),
@@ -390,8 +466,14 @@ CODE = {
         replaced(OPTIONS, "epochs: int = Field(30, ge=1, le=10000)", "epochs: int = Field(30, ge=1, le=20000)"),
         NOTHING,
     ),
-    "an option's description": (
-        replaced(OPTIONS, 'description="adam: beta 1"', 'description="adam: its beta 1"'),
+    "an option's meaning": (
+        each(
+            replaced(OPTIONS, 'description="L2, of every parameter"', 'description="L2 of every parameter"'),
+            replaced(REGISTRY, '"mirrored, half of the time"', '"mirrored, every other time"'),
+            replaced(REGISTRY, '"of SGD; Adam\'s beta 1"', '"of SGD"'),
+            replaced(KD, '"T, by which logits are divided"', '"T, a divisor of logits"'),
+            replaced(LABELS, '"alpha, the probability that is taken from the label"', '"alpha"'),
+        ),
         NOTHING,
     ),
     "a message": (replaced("lskd/errors.py", "the user can mend this", "a user can mend this"), NOTHING),
@@ -445,16 +527,19 @@ def told_otherwise(study):
 
 def with_every_default(study):
     """The same study with what it leaves out said."""
-    study["data"] = {"dataset": "digits", "val_fraction": 0.15, "test_fraction": 0.2}
+    study["data"] = {"dataset": "digits", "val_fraction": 0.15, "test_fraction": 0.2, "stream": False}
+    study["data"] |= {"image_size": 64, "mean": [], "std": []}
     recipe = {"batch_size": 128, "optimizer": "sgd", "lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4}
     recipe |= {"schedule": "cosine", "nesterov": False, "warmup_epochs": 0, "grad_clip": 0.0, "amp": "none"}
-    recipe |= {"flip": False, "select": "last", "snapshot_epochs": [], "loss_scale": 1.0, "milestones": []}
+    recipe |= {"flip": False, "select": "last", "snapshot_epochs": [], "loss_scale": 1.0, "mixup": 0.0}
+    recipe |= {"step_epochs": 30, "decay": 0.1}
     for name in study["recipes"]:
         study["recipes"][name] |= recipe
-    study["teachers"]["t"] |= {"smoothing": "uniform"}
+    study["teachers"]["t"] |= {"supervision": "labels", "smoothing": "uniform"}
     study["teachers"]["t"]["model"] |= {"dropout": 0.0}
-    variant = {"loss": "kd", "t_squared": True, "soften_student": True, "reduction": "batchmean", "views": "epochs"}
-    study["students"]["s"] |= variant | {"dtype": "float32", "soft_weight": [1.0], "label_smoothing": [0.0, 0.1]}
+    variant = {"supervision": "kd", "t_squared": True, "soften_student": True, "reduction": "batchmean"}
+    study["students"]["s"] |= variant | {"dtype": "float32", "soft_weight": [1.0], "draws": "epochs"}
+    study["students"]["s"] |= {"label_smoothing": [0.0, 0.1]}
     study["figures"]["grid"] |= {"groups": [], "classes": [], "temperatures": []}
 
 
@@ -485,8 +570,12 @@ def default(field, old, new):
     return replaced(OPTIONS, f"    {field} = {old}", f"    {field} = {new}")
 
 
-# or the check of a paper's study, which names the old defaults, would refuse the new ones
-UNCHECKED = replaced(OPTIONS, '        if self.loss == "logit_mse" and options', "        if not self.loss and options")
+def logits_matched(study):
+    """Students that learn the logits themselves, which takes no temperature."""
+    study["students"]["s"]["supervision"] = "logit_mse"
+    del study["students"]["s"]["temperature"]
+
+
 NAMED_OTHERWISE = {job.replace("ls0.1/", "ls0.1-others/") for job in SMOOTHED}
 STUDENTS_OF_BEST = at("predict", STUDENTS) | GRID
 CONFIG = {
@@ -510,6 +599,9 @@ CONFIG = {
     "amp": (put(*ONE, "amp", "bfloat16"), TRAINED),
     "crop_padding of the teachers": (put(*ONE, "crop_padding", 2), TRAINED),
     "flip": (put(*ONE, "flip", True), TRAINED),
+    "mixup": (put(*ONE, "mixup", 0.2), TRAINED),
+    "mixup of the students": (put(*TWO, "mixup", 0.2), LOGITS),
+    "mean and std": (put("data", {"dataset": "digits", "mean": [0.3], "std": [0.4]}), ALL),
     "snapshot_epochs": (put(*ONE, "snapshot_epochs", [1]), TRAINED),
     "warmup_epochs": (put(*TWO, "warmup_epochs", 1), STUDENTS),
     "lr of the students": (put(*TWO, "lr", 0.05), STUDENTS),
@@ -533,11 +625,11 @@ CONFIG = {
     "without T squared": (matched([1, 3], t_squared=False), students("T1-noT2", "T3-noT2")),
     "the student not softened": (matched([3], soften_student=False), students("T3-hardstudent")),
     "another reduction": (matched([3], reduction="mean"), students("T3-mean")),
-    "logits matched": (matched([1], loss="logit_mse"), students("T1-logit_mse")),
-    "the clean image's logits": (matched([3], views=1), students("T3-v1") | at("teacher_logits", TRAINED)),
-    "as many draws as epochs": (matched([3], views=2), students("T3-v2")),
-    "one draw more": (matched([3], views=3), students("T3-v3") | at("teacher_logits", TRAINED)),
-    "the teacher in the loop": (matched([3], views="online"), students("T3-online")),
+    "logits matched": (configured(logits_matched), students("logit_mse")),
+    "the clean image's logits": (matched([3], draws=1), students("T3-draws1") | at("teacher_logits", TRAINED)),
+    "as many draws as epochs": (matched([3], draws=2), students("T3-draws2")),
+    "one draw more": (matched([3], draws=3), students("T3-draws3") | at("teacher_logits", TRAINED)),
+    "the teacher in the loop": (matched([3], draws="online"), students("T3-online")),
     "half precision of the store": (
         matched([3], dtype="float16"),
         students("T3-float16") | at("teacher_logits", TRAINED),
@@ -567,22 +659,37 @@ CONFIG = {
     ),
     "a figure's groups": (put("figures", "stability", "groups", ["s"]), STABILITY),
     "a figure's temperatures": (put("figures", "grid", "temperatures", [1]), GRID),
-    "an option that a figure's kind does not use": (put("figures", "grid", "classes", ["3"]), NOTHING),
+    "an option at its default that a figure's kind does not take": (put("figures", "grid", "classes", []), NOTHING),
     "new networks alone": (
         put("baselines", {"b": {"model": {"name": "mlp", "width": 4}, "recipe": "one"}}),
         {"train ls0/0", "predict ls0/0"} | GRID,
     ),
     "test_fraction's default": (
-        default("test_fraction: float", "used_with(\n        0.2", "used_with(\n        0.25"),
+        replaced(
+            REGISTRY,
+            "Annotated[float, Field(gt=0, lt=0.5)],\n    0.2,",
+            "Annotated[float, Field(gt=0, lt=0.5)],\n    0.25,",
+        ),
         ALL,
     ),
     "val_fraction's default": (default("val_fraction: float", "Field(0.15", "Field(0.2"), ALL),
     "batch_size's default": (default("batch_size: int", "Field(128", "Field(64"), TRAINED),
-    "optimizer's default": (default('optimizer: Literal["sgd", "adam"]', '"sgd"', '"adam"'), TRAINED),
+    "optimizer's default": (
+        each(
+            default('optimizer: one_of("optimizer", registry.OPTIMIZERS)', '"sgd"', '"adam"'),
+            replaced(
+                REGISTRY, 'optimizers:adam", (MOMENTUM,)', 'optimizers:adam", (MOMENTUM, NESTEROV)'
+            ),  # papers have
+        ),
+        TRAINED,
+    ),
     "lr's default": (default("lr: float", "Field(0.1", "Field(0.05"), TRAINED),
-    "momentum's default": (default("momentum: float", "Field(0.9", "Field(0.8"), TRAINED),
+    "momentum's default": (replaced(REGISTRY, "Field(ge=0, lt=1)], 0.9,", "Field(ge=0, lt=1)], 0.8,"), TRAINED),
     "weight_decay's default": (default("weight_decay: float", "Field(5e-4", "Field(1e-4"), TRAINED),
-    "schedule's default": (replaced(OPTIONS, '"linear"] = "cosine"', '"linear"] = "constant"'), TRAINED),
+    "schedule's default": (
+        default('schedule: one_of("schedule", registry.SCHEDULES)', '"cosine"', '"constant"'),
+        TRAINED,
+    ),
     "warmup_epochs's default": (
         each(
             default("warmup_epochs: int", "off(0, 0", "off(0, 1"),
@@ -593,26 +700,25 @@ CONFIG = {
         ),
         TRAINED,
     ),
-    "flip's default": (default("flip: bool", "off(False, False)", "off(False, True)"), TRAINED),
-    "loss_scale's default": (default("loss_scale: float", "off(1.0, 1.0", "off(1.0, 3.0"), TRAINED),
+    "flip's default": (replaced(REGISTRY, 'Option("flip", bool, False', 'Option("flip", bool, True'), TRAINED),
+    "loss_scale's default": (default("loss_scale: float", "off(\n        1.0, 1.0", "off(\n        1.0, 3.0"), TRAINED),
     "amp's default": (
         default('amp: Literal["none", "bfloat16", "float16"]', 'off("none", "none"', 'off("none", "bfloat16"'),
         TRAINED,
     ),
     "select's default": (default('select: Literal["last", "best"]', 'outside("last"', 'outside("best"'), FORWARDED),
+    # the default goes without saying in a name
     "the reduction's default": (
-        each(
-            default('reduction: Literal["batchmean", "mean"]', 'used_with("batchmean"', 'used_with("mean"'), UNCHECKED
-        ),
-        students("T1-mean", "T3-mean"),
+        replaced(KD, '        "batchmean",\n        "KL', '        "mean",\n        "KL'),
+        STUDENTS,
     ),
-    "T squared's default": (
-        each(default("t_squared: bool", "used_with(True", "used_with(False"), UNCHECKED),
-        students("T1-noT2", "T3-noT2"),
+    "T squared's default": (replaced(KD, '"t_squared", bool, True', '"t_squared", bool, False'), STUDENTS),
+    "soft_weight's default": (
+        each(*(replaced(path, '"soft_weight", Weight, 1.0', '"soft_weight", Weight, 0.5') for path in (KD, MSE))),
+        STUDENTS,
     ),
-    "soft_weight's default": (default("soft_weight: Axis[Weight]", "[1.0]", "[0.5]"), students("T1-w0.5", "T3-w0.5")),
     "seeds' default": (
-        each(replaced(OPTIONS, "= [0, 1, 2]", "= [5]"), configured(lambda study: study.pop("seeds") and None)),
+        each(replaced(OPTIONS, "Field([0, 1, 2]", "Field([5]"), configured(lambda study: study.pop("seeds") and None)),
         seeded(5),
     ),
     # nothing of these can change a result
@@ -628,9 +734,9 @@ CONFIG = {
     "checkpoint_minutes": (put("runtime", {"device": "cpu", "checkpoint_minutes": 5}), NOTHING),
     "runs_per_gpu": (put("runtime", {"device": "cpu", "runs_per_gpu": 2}), NOTHING),
     "track": (put("runtime", {"device": "cpu", "track": "tensorboard"}), NOTHING),
-    "step_epochs under cosine": (put(*ONE, "step_epochs", 7), NOTHING),
-    "decay under cosine": (put(*ONE, "decay", 0.2), NOTHING),
-    "image_size of digits": (put("data", {"dataset": "digits", "image_size": 32}), NOTHING),
+    "step_epochs at its default under cosine": (put(*ONE, "step_epochs", 30), NOTHING),
+    "decay at its default under cosine": (put(*ONE, "decay", 0.1), NOTHING),
+    "image_size of digits at its default": (put("data", {"dataset": "digits", "image_size": 64}), NOTHING),
     "the root of digits": (put("data", {"dataset": "digits", "root": "elsewhere"}), NOTHING),
     "a recipe that no one uses": (put("recipes", "three", {"epochs": 3}), NOTHING),
     "scales that are not used": (put("scales", {"demo": {}, "paper": {"seeds": [0, 1, 2]}}), NOTHING),
@@ -648,15 +754,9 @@ CONFIG = {
     ),
     "a scalar for a list": (put("seeds", 0), NOTHING),
     "a figure less": (configured(lambda study: study["figures"].pop("grid") and None), NOTHING),
-    "step_epochs's default": (default("step_epochs: int", "used_with(30", "used_with(40"), NOTHING),
-    "decay's default": (
-        replaced(OPTIONS, "decay: float = used_with(\n        0.1", "decay: float = used_with(\n        0.2"),
-        NOTHING,
-    ),
-    "image_size's default": (
-        replaced(OPTIONS, "image_size: int = used_with(\n        64", "image_size: int = used_with(\n        32"),
-        NOTHING,
-    ),
+    "step_epochs's default": (replaced(REGISTRY, '"step_epochs", Epoch, 30', '"step_epochs", Epoch, 40'), NOTHING),
+    "decay's default": (replaced(REGISTRY, "Field(gt=0, lt=1)], 0.1,", "Field(gt=0, lt=1)], 0.2,"), NOTHING),
+    "image_size's default": (replaced(REGISTRY, "Field(ge=8, le=1024)], 64,", "Field(ge=8, le=1024)], 32,"), NOTHING),
     "epochs's default": (default("epochs: int", "Field(30", "Field(40"), NOTHING),
     "the runtime's defaults": (
         replaced("lskd/study/runtime.py", "workers: int = Field(2", "workers: int = Field(4"),
@@ -664,7 +764,7 @@ CONFIG = {
     ),
 }
 
-LOOKED_AT = {f"figure the_{kind}" for kind in tables.FIGURES}
+LOOKED_AT = {f"figure the_{kind}" for kind in registry.FIGURES}
 
 
 def shown(*kinds):
@@ -683,7 +783,7 @@ INFORMATION = {"metrics the_information information", "figure the_information"}
 OF_KINDS = {
     "the snapshots": (inserted("lskd/inference/snapshots.py", "run"), INFORMATION | {"snapshots ls0/0"}),
     "the constant of the snapshots": (
-        replaced("lskd/jobs/catalogue.py", "PROBE_DRAWS = 600, 5", "PROBE_DRAWS = 600, 6"),
+        replaced("lskd/jobs/catalogue.py", "SNAPSHOT_DRAWS = 600, 5", "SNAPSHOT_DRAWS = 600, 6"),
         INFORMATION | {"snapshots ls0/0"},
     ),
     "the count of parameters": (
@@ -717,7 +817,7 @@ OF_KINDS = {
         inserted("lskd/papers/read.py", "paper"),
         shown(*TABLES, *"calibration_table complexity diffusion grid inter_stability stability summary".split()),
     ),
-    "the words of the verdict": (inserted("lskd/analysis/verdict.py", "sentences"), shown("verdict")),
+    "the words of the verdict": (inserted("lskd/analysis/wording.py", "sentences"), shown("verdict")),
     "classes of a figure": (
         look("clusters", classes=["3", "9", "8"]),
         {"metrics the_clusters projection", "metrics the_clusters clusters", "figure the_clusters"},
@@ -737,7 +837,7 @@ OF_KINDS = {
         {"metrics the_diffusion diffusion", "figure the_diffusion"},
     ),
     "the title": (put("name", "Another title", study=KINDS), NOTHING),
-    "an option that the kind does not use": (look("curves", t1=1), NOTHING),
+    "an option at its default that the kind does not take": (look("curves", classes=[]), NOTHING),
 }
 
 STATES = {  # of the results
@@ -796,7 +896,7 @@ STATES = {  # of the results
     "linked from elsewhere": (shell("mv results ../elsewhere && ln -s ../elsewhere results"), NOTHING),
 }
 SAMPLE = {  # rows that Snakemake plans too
-    *("lskd/supervision/losses.py:cross_entropy", "lskd/models/network.py:all_logits", "lskd/jobs/execute.py:main"),
+    *("lskd/supervision/labels.py:loss", "lskd/models/network.py:all_logits", "lskd/jobs/execute.py:main"),
     *("all code reformatted", "a rule's spaces", "another family shown by a figure"),
     *("the students' best", "one more seed", "every default said", "batch_size's default"),
     *(".snakemake is gone", "everything has the time of now", "the data are of tomorrow", "all is gone"),

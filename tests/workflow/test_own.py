@@ -78,7 +78,7 @@ def is_as_saved(tree: Tree, title: str, saved: str) -> bool:
     """Whether a network says of the test images what it said where it was trained."""
     expected_nk = np.load(tree.folder / "teachers" / saved)
     for path in tree.results(f"predictions/shapes/{title}-*/test.logits.parquet"):
-        samples_n, labels_n, logits_nk = open_logits(path).read_view(0)
+        samples_n, labels_n, logits_nk = open_logits(path).read_draw(0)
         assert samples_n.tolist() == list(range(60)) and labels_n.tolist() == [0] * 20 + [1] * 20 + [2] * 20
         if np.allclose(logits_nk, expected_nk, rtol=1e-3, atol=1e-3 * np.abs(expected_nk).max()):
             return True

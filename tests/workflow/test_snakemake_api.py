@@ -4,8 +4,11 @@ import inspect
 import re
 
 import pytest
-from snakemake import cli  # first, as its modules import each other in a circle
-from snakemake import exceptions, profiles
+from snakemake import (
+    cli,  # first, as its modules import each other in a circle
+    exceptions,
+    profiles,
+)
 from snakemake.dag import DAG
 from snakemake.exceptions import MissingRuleException
 from snakemake.workflow import Workflow
