@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import yaml
 
 from lskd.errors import UserError
+from lskd.version import VERSION
 
 if TYPE_CHECKING:
     from lskd.io.seal import Record
@@ -62,13 +63,15 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     width = max(len(example) for _, example in HELP.values())
-    examples = "\n".join(f"  python -m lskd {example:<{width}}  {text}" for text, example in HELP.values())
+    called = _called()
+    examples = "\n".join(f"  {called} {example:<{width}}  {text}" for text, example in HELP.values())
     parser = _Parser(
-        prog="python -m lskd",
-        description=f"Beside `snakemake`, from the root of a checkout:\n\n{examples}",
+        prog=called,
+        description=f"Beside `snakemake`, in the folder of config.yaml and results:\n\n{examples}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         usage="%(prog)s COMMAND ...",
     )
+    parser.add_argument("--version", action="version", version=f"lskd {VERSION}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, dest="COMMAND")
     common = _common()
     adders: dict[str, Callable[[argparse.ArgumentParser], Any]] = {
@@ -81,11 +84,16 @@ def _parser() -> argparse.ArgumentParser:
         "watch": lambda _: None,
     }
     for name, (text, example) in HELP.items():
-        prog, epilog = f"python -m lskd {name}", f"example: python -m lskd {example}"
+        prog, epilog = f"{called} {name}", f"example: {called} {example}"
         part = commands.add_parser(name, prog=prog, parents=[common], description=text, epilog=epilog)
         part.set_defaults(command=globals()[f"_{name}"])
         adders[name](part)
     return parser
+
+
+def _called() -> str:
+    """How the command was called: installed as `lskd`, or from a checkout."""
+    return "lskd" if Path(sys.argv[0]).name == "lskd" else "python -m lskd"
 
 
 def _common() -> _Parser:
@@ -185,8 +193,16 @@ def _ls(options: argparse.Namespace) -> int:
 
     named = _named(options)
     listed = [entry for entry in listing.entries(listing.existing(options.results)) if _begins(entry, options.prefix)]
-    _say([*named.notes, *listing.lines(listed, {entry.below for entry in listed if named.names(entry)})])
+    notes = [] if _has_papers() else ["note: without a checkout, what only the papers' studies use counts as unused"]
+    _say([*notes, *named.notes, *listing.lines(listed, {entry.below for entry in listed if named.names(entry)})])
     return 0
+
+
+def _has_papers() -> bool:
+    """Whether this lskd lies in a checkout, beside the papers' studies."""
+    from lskd.study import studies
+
+    return (studies.TREE / "workflow" / "studies").is_dir()
 
 
 def _begins(entry: "Entry", prefix: str) -> bool:
@@ -227,6 +243,11 @@ def _gc(options: argparse.Namespace) -> int:
     from lskd.jobs import gc
     from lskd.jobs.listing import existing
 
+    if not _has_papers():
+        raise UserError(
+            "gc: lskd is installed here without the papers' studies, whose results would count as unused; run"
+            " python -m lskd gc in the checkout"
+        )
     root = existing(options.results)
     named = _named(options, options.keep)
     listed = gc.garbage(root, named)

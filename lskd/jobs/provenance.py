@@ -6,12 +6,12 @@ import sys
 import time
 from datetime import UTC, datetime
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lskd.io.seal import read_record
 from lskd.jobs.environment import merged
+from lskd.version import VERSION
 
 if TYPE_CHECKING:
     from lskd.jobs.work import Work
@@ -74,14 +74,7 @@ def versions() -> dict[str, str]:
     """Python's, lskd's, and those of the libraries that this process imported."""
     names = ("torch", "torchvision", "numpy", "scipy", "pandas", "pyarrow", "matplotlib", "safetensors", "PIL")
     loaded = {name: str(module.__version__) for name in names if (module := sys.modules.get(name))}
-    return {"python": platform.python_version(), "lskd": _version("lskd")} | loaded
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "source"
+    return {"python": platform.python_version(), "lskd": VERSION} | loaded
 
 
 @cache

@@ -14,7 +14,7 @@ PATH = Path(__file__).resolve().parents[2] / "workflow" / "schemas" / "config.sc
 SHORT = {
     "Data": "the name of a data set, or the path of your own",
     "Model": "its name",
-}  # sections that text stands for
+}  # text stands for these
 LAID_OVER = {
     "scales": {
         "type": "object",

@@ -101,7 +101,7 @@ def test_teachers_of_other_libraries_names_and_classes(own):
     for alpha in ("0", "0.1"):
         assert is_as_saved(own, f"timm-test_resnet/given/ls{alpha}/seed0", f"timm-ls{alpha}.npy")
     assert is_as_saved(own, "resnet18/given/ls0/seed0", "ls0.1.npy")  # `mapped`, whose file is of ls0.1
-    table = (own.folder / "results/figures/demo/more/accuracy.md").read_text()
+    table = (own.folder / "results/figures/demo/more/accuracy.csv").read_text()
     assert all(name in table for name in ("timm-test_resnet", "resnet18", "plain_cnn-w4"))
     (small,) = own.results("data/small-*/data.safetensors")
     assert load_file(small)["train_images"].shape[1:] == (3, 16, 16)

@@ -1,0 +1,3 @@
+"""The version, here and nowhere else: pyproject.toml and every record read it."""
+
+VERSION = "0.2.0"
