@@ -5,40 +5,41 @@ VENV := .venv/bin
 export UV_PYTHON_DOWNLOADS := never
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: study test check format bench gallery lock schema clean
+.PHONY: study test check format bench gallery docs lock clean help
 
-study: .venv/train.ok
+study: .venv/train.ok ## run the default study; ARGS="verdict --config data=PATH" for another
 	@$(VENV)/snakemake $(ARGS)
 	@$(VENV)/python workflow/report/make_report.py $(ARGS)
 
-test: .venv/dev.ok
+test: .venv/dev.ok ## run the tests; ARGS="tests/metrics -x" for some
 	$(VENV)/python -m pytest $(ARGS)
 
-check: .venv/dev.ok
+check: .venv/dev.ok ## ruff, snakefmt, snakemake --lint and mypy
 	$(VENV)/ruff check .
 	$(VENV)/ruff format --check .
 	$(VENV)/snakefmt --check Snakefile workflow
 	$(VENV)/snakemake --lint
 	$(VENV)/mypy
 
-format: .venv/dev.ok
+format: .venv/dev.ok ## lay the code out as `check` wants it
 	$(VENV)/ruff check --fix .
 	$(VENV)/ruff format .
 	$(VENV)/snakefmt Snakefile workflow
 
-bench: .venv/dev.ok
+bench: .venv/dev.ok ## measure what docs/benchmarks.md tells
 	$(VENV)/python workflow/bench/bench.py $(ARGS)
 
 # All of the papers' targets at demo scale, and their pictures and numbers for docs/gallery.md.
 PAPERS = muller2019 shen2021 yuan2020 chandrasegaran2022
-gallery: .venv/train.ok
+gallery: .venv/train.ok ## draw all of the papers' targets for docs/gallery.md
 	mkdir -p docs/gallery
 	$(VENV)/snakemake $(PAPERS)
 	for paper in $(PAPERS); do for file in results/figures/demo/$$paper/*.png results/figures/demo/$$paper/*.md; do \
 	  cp $$file docs/gallery/$$paper-$$(basename $$file); done; done
 
-schema: .venv/train.ok
+docs: .venv/train.ok ## write docs/config.md and the JSON schema from the types
 	$(VENV)/python -m lskd.study.schema
+	$(VENV)/python -m lskd.study.reference
 
 # The interpreter, then uv by its hash, then every package by its hash.
 .venv/uv.ok: envs/bootstrap.txt
@@ -53,11 +54,16 @@ schema: .venv/train.ok
 
 # After an edit of pyproject.toml's dependencies. --no-header and --no-annotate keep the lists free of local paths.
 LOCK = $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
-lock: .venv/uv.ok
+lock: .venv/uv.ok ## lock the packages after an edit of pyproject.toml
 	echo uv==0.13.8 | $(LOCK) --no-deps - --output-file envs/bootstrap.txt
 	$(LOCK) pyproject.toml --output-file envs/figures.txt
 	$(LOCK) pyproject.toml --extra train --output-file envs/train.txt
 	$(LOCK) pyproject.toml --extra train --extra dev --output-file envs/dev.txt
 
-clean:
+clean: ## remove .venv and all results
 	rm -rf .venv .snakemake results report.html
+
+help: ## list the targets
+	@echo 'make TARGET [ARGS="..."] [PYTHON=python3.12]'
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
+	  printf '  %-8s %s\n' "$$name" "$$text"; done

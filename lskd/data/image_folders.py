@@ -232,7 +232,7 @@ def _check_classes(root: Path, parts: dict[str, Path]) -> None:
 def _check_count(folder: Path, fewest: int) -> None:
     count = sum(1 for _ in islice(scan(folder), fewest))
     if count == 0:
-        raise UserError(f"{folder}: no image in this class; put .png or .jpg files there or delete the folder")
+        raise UserError(f"{folder}: no image in this class; put .png or .jpg files there, or move the folder away")
     if count < fewest:
         raise UserError(
             f"{folder}: only {count} image(s), too few to split; put at least {fewest} there (one each for train, "

@@ -1,6 +1,7 @@
 """Where results lie and what their files are called, once. Standard library only."""
 
 JOBS = ".jobs"  # where planning tells each job's process what to make, by address
+PROCESS = "lskd.jobs.execute:main"  # what every job's process runs first
 ROOMS = {  # the folder of each stage under results/
     "data": "data",
     "train": "runs",

@@ -20,6 +20,7 @@ from typing import Any
 from lskd.errors import UserError
 from lskd.fingerprint import definitions as fingerprint
 from lskd.io.atomic import sweep
+from lskd.io.layout import JOBS, PROCESS
 from lskd.io.seal import RECORD, is_sealed, read_record, seal
 from lskd.jobs.environment import gathered
 from lskd.jobs.progress import running
@@ -28,8 +29,6 @@ from lskd.jobs.work import Work
 from lskd.study.runtime import runtime
 
 MORE_MEMORY = "lower its recipe's batch_size or data.image_size, or run fewer jobs at a time (snakemake --cores 1)"
-JOBS = ".jobs"  # where planning tells each job's process what to make, by address
-
 Described = dict[str, Any]  # a job as `Job.described` tells it
 
 
@@ -143,9 +142,6 @@ def check_code(described: Described) -> None:
     if now != planned:
         changed = sorted(name for name in planned.keys() | now.keys() if planned.get(name) != now.get(name))
         raise UserError(f"{described['title']}: the code changed since this job was planned ({changed[0]}); run again")
-
-
-PROCESS = "lskd.jobs.execute:main"
 
 
 def resolve(entry: str) -> Callable[..., Any]:

@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lskd.fingerprint import definitions as fingerprint
-from lskd.io.layout import FILES, ROOMS
+from lskd.io.layout import FILES, PROCESS, ROOMS
 from lskd.io.seal import RECORD
 from lskd.study.config import canonical
 
 if TYPE_CHECKING:
     from lskd.jobs.results import Results
-
-PROCESS = "lskd.jobs.execute:main"  # what every job's process runs first
 
 
 @dataclass(eq=False)

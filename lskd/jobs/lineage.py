@@ -5,9 +5,9 @@ from typing import Any
 
 from lskd.errors import UserError
 from lskd.fingerprint import definitions as fingerprint
+from lskd.io.layout import PROCESS
 from lskd.io.seal import RECORD, read_record
 from lskd.jobs import why
-from lskd.jobs.job import PROCESS
 from lskd.jobs.listing import STAGE_OF, Entry, short
 from lskd.jobs.results import read_adopted
 

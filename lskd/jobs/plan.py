@@ -209,10 +209,6 @@ class Plan:
             "as": form,
         }
 
-    def spec(self, folder: str) -> str:
-        """A job's spec as text."""
-        return canonical(self.job(folder).spec)
-
     def heading(self, folder: str) -> str:
         """A study's title in the report; no job depends on it."""
         return self._title(folder.split("/")[1])

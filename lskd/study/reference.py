@@ -241,7 +241,7 @@ def _models() -> str:
 
 def _ways() -> str:
     """The ways of teaching and the other choices, each with its keys and what it computes."""
-    tables = {
+    tables: dict[str, Mapping[str, Any]] = {
         "supervision": SUPERVISIONS,
         "dataset": registry.DATASETS,
         "schedule": registry.SCHEDULES,

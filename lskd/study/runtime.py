@@ -20,7 +20,7 @@ class Runtime(BaseModel):
     workers: int = Field(2, ge=1, le=256, description="threads that read and decode images, in each job")
     channels_last: bool = Field(False, description="memory format of networks and images; often faster")
     compile: bool = Field(False, description="torch.compile, on a GPU")
-    checkpoint_minutes: float = Field(0.0, ge=0, description="0 saves at the end of each epoch")
+    checkpoint_minutes: float = Field(0.0, ge=0, allow_inf_nan=False, description="0 saves at the end of each epoch")
     track: Literal["", "tensorboard", "trackio"] = Field("", description="where each epoch's numbers are logged too")
 
 

@@ -400,7 +400,7 @@ def test_command_line_explains_and_imports_nothing_heavy() -> None:
     assert [line.split() for line in rest] == [[number, name] for name, number in expected.items()]
     imported = {line.rpartition("|")[2].strip() for line in printed.stderr.splitlines()}
     own = {name for name in imported if name.partition(".")[0] == "lskd" and not name.startswith("lskd.fingerprint")}
-    assert own <= {"lskd", "lskd.errors"}
+    assert own <= {"lskd", "lskd.errors", "lskd.version"}
     assert not imported & {"torch", "numpy", "pandas", "lskd.io.atomic"}
 
 

@@ -222,7 +222,10 @@ CODE = {
         replaced("lskd/training/optimizers.py", "0.999, 1e-8", "0.99, 1e-8"),
         NOTHING,
     ),
-    "a constant of the page": (replaced("lskd/figures/page.py", "margin: 1.5rem; }", "margin: 2rem; }"), DRAWN),
+    "a constant of the page": (
+        replaced("lskd/figures/page.py", "h2 { font-size: 1.1rem;", "h2 { font-size: 1.2rem;"),
+        DRAWN,
+    ),
     "a constant of the look": (replaced("lskd/figures/style.py", '"font.size": 8', '"font.size": 9'), DRAWN),
     "a constant of the snapshots": (
         replaced("lskd/jobs/catalogue.py", "SNAPSHOT_DRAWS = 600, 5", "SNAPSHOT_DRAWS = 600, 6"),
@@ -313,8 +316,8 @@ CODE = {
     "imports in another order": (
         replaced(
             "lskd/training/distill.py",
-            "from lskd.jobs.work import Work\nfrom lskd.models.network import load_model\n",
-            "from lskd.models.network import load_model\nfrom lskd.jobs.work import Work\n",
+            "from lskd.errors import UserError, mend\nfrom lskd.io.store import open_logits\n",
+            "from lskd.io.store import open_logits\nfrom lskd.errors import UserError, mend\n",
         ),
         NOTHING,
     ),
@@ -451,19 +454,19 @@ CODE = {
     "a new option of a figure": (
         replaced(
             REGISTRY,
-            '"lskd.figures.grid", ("accuracy",)',
-            '"lskd.figures.grid", ("accuracy",), (Option("of_its_own", list[str], [], "labels", []),)',
+            '"lskd.figures.grid", ("accuracy",), (TEMPERATURES,)',
+            '"lskd.figures.grid", ("accuracy",), (TEMPERATURES, Option("mine", list[str], [], "of its own", []))',
         ),
         NOTHING,
     ),
     "a new field of the runtime": (
         replaced(
-            "lskd/study/runtime.py", "    compile: bool = False", "    compile: bool = False\n    pin: bool = False"
+            "lskd/study/runtime.py", "    compile: bool = Field", "    pin: bool = False\n    compile: bool = Field"
         ),
         NOTHING,
     ),
     "another range of an option": (
-        replaced(OPTIONS, "epochs: int = Field(30, ge=1, le=10000)", "epochs: int = Field(30, ge=1, le=20000)"),
+        replaced(OPTIONS, "epochs: int = Field(30, ge=1, le=10000", "epochs: int = Field(30, ge=1, le=20000"),
         NOTHING,
     ),
     "an option's meaning": (
@@ -676,7 +679,7 @@ CONFIG = {
     "batch_size's default": (default("batch_size: int", "Field(128", "Field(64"), TRAINED),
     "optimizer's default": (
         each(
-            default('optimizer: one_of("optimizer", registry.OPTIMIZERS)', '"sgd"', '"adam"'),
+            replaced(OPTIONS, '        "sgd", description', '        "adam", description'),
             replaced(
                 REGISTRY, 'optimizers:adam", (MOMENTUM,)', 'optimizers:adam", (MOMENTUM, NESTEROV)'
             ),  # papers have
@@ -687,7 +690,7 @@ CONFIG = {
     "momentum's default": (replaced(REGISTRY, "Field(ge=0, lt=1)], 0.9,", "Field(ge=0, lt=1)], 0.8,"), TRAINED),
     "weight_decay's default": (default("weight_decay: float", "Field(5e-4", "Field(1e-4"), TRAINED),
     "schedule's default": (
-        default('schedule: one_of("schedule", registry.SCHEDULES)', '"cosine"', '"constant"'),
+        replaced(OPTIONS, '        "cosine", description', '        "constant", description'),
         TRAINED,
     ),
     "warmup_epochs's default": (

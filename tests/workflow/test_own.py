@@ -1,5 +1,6 @@
 """docs/own.md does what it says: own images in each layout, own teachers as they are saved, and the verdict on them."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ import torch
 import yaml
 from safetensors.numpy import load_file
 
+import lskd
 from lskd.io.store import open_logits
 from tests.workflow.conftest import ENVIRONMENT, ROOT, Tree
 
@@ -93,6 +95,10 @@ def test_a_verdict_on_own_teachers(own):
         assert is_as_saved(own, f"resnet18/given/ls{alpha}/seed0", f"ls{alpha}.npy")
     assert (own.folder / "results/figures/demo/mine/verdict.md").read_text().count("\n| ") > 2
     assert "nothing to do" in own.run("--configfile", "mine.yaml")
+    for path in own.results("*/**/*.*"):
+        if "figures" not in path.parts and path.suffix != ".log" and "/." not in str(path.relative_to(own.folder)):
+            record = json.loads((path.parent / "record.json").read_text())
+            assert record["versions"]["lskd"] == lskd.__version__
 
 
 def test_teachers_of_other_libraries_names_and_classes(own):

@@ -28,11 +28,6 @@ def reads(stage):
     return lambda wildcards: or_end(asked().waits_for, f"{ROOMS[stage]}/{wildcards.job}")
 
 
-def spec_of(wildcards):
-    """A figure's spec, which its caption in the report tells."""
-    return or_end(PLAN.spec, f"{ROOMS['figure']}/{wildcards.job}") if workflow.is_main_process else ""
-
-
 def or_end(function, *arguments):
     """What a function gives; a user's mistake ends everything with one line."""
     try:
