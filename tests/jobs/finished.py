@@ -17,7 +17,7 @@ from lskd.jobs import execute, job
 from lskd.jobs.catalogue import Catalogue
 from lskd.jobs.plan import Plan
 from lskd.jobs.results import Results
-from lskd.study import reading as studyfile
+from lskd.study import reading
 
 TINY: dict[str, Any] = {
     "study": "tiny",
@@ -44,7 +44,7 @@ def study(**changes: Any) -> dict[str, Any]:
 
 def planned(root: Path, raw: dict[str, Any] = TINY, *targets: str, trust: bool = False) -> Plan:
     """A plan of a study alone."""
-    parsed = studyfile.parse(raw)
+    parsed = reading.parse(raw)
     plan = Plan(parsed, Catalogue({parsed.study: parsed}, Results(root, trust)), {})
     plan.ask(targets)
     return plan

@@ -13,7 +13,7 @@ from lskd.jobs.catalogue import Catalogue
 from lskd.jobs.listing import result_of
 from lskd.jobs.plan import Plan
 from lskd.jobs.results import Results
-from lskd.study import reading as studyfile
+from lskd.study import reading
 from tests.jobs import finished as tiny
 
 EVERY_JOB = "lskd/io/seal.py:read_record"  # a definition that each process runs
@@ -25,7 +25,7 @@ def results(tmp_path):
 
 
 def proposal(root, raw=tiny.TINY, targets=()):
-    study = studyfile.parse(raw)
+    study = reading.parse(raw)
 
     def planner(records):
         return Plan(study, Catalogue({study.study: study}, Results(root, proposed=records)), {})

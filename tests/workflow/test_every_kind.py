@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from PIL import Image
 
-from lskd.study import registry as tables
+from lskd.study import registry
 from tests.workflow.conftest import ENVIRONMENT, Tree
 
 FOLDER = "results/figures/demo/kinds"
@@ -24,7 +24,7 @@ def metrics_alone(every_kind, tmp_path_factory):
     tree.close()
 
 
-@pytest.mark.parametrize("kind", tables.FIGURES)
+@pytest.mark.parametrize("kind", registry.FIGURES)
 def test_drawn_and_drawn_again_alike_in_under_three_seconds_without_torch(every_kind, metrics_alone, laptop, kind):
     name = f"the_{kind}"
     with Image.open(every_kind.folder / FOLDER / f"{name}.png") as picture:

@@ -30,7 +30,7 @@ FENCED = r":\n\n```python\n(.*?)^```$"
 FILES = re.findall(rf"^`(lskd/\w+/\w+\.py)`{FENCED}", PAGE, re.MULTILINE | re.DOTALL)
 LINES = re.findall(rf"`([A-Z]+)` of `{REGISTRY}`{FENCED}", PAGE, re.MULTILINE | re.DOTALL)
 PLACES = list(zip(FILES, LINES, strict=True))  # ((file, its text), (table, its line))
-SOURCES = {file: text for file, text in FILES}
+SOURCES = dict(FILES)
 STUDY = yaml.safe_load(re.search(r"`config\.yaml`:\n\n```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)[1])
 CSV = re.search(rf"The file, for a try{FENCED}", PAGE, re.MULTILINE | re.DOTALL)[1]
 PAPERS = ("muller2019", "shen2021", "yuan2020", "chandrasegaran2022")

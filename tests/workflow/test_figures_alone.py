@@ -44,8 +44,8 @@ def test_metrics_are_enough(finished, laptop, tmp_path, metadata):
 def test_a_pack_of_metrics_with_a_later_checkout(finished, laptop, tmp_path, said):
     """Code above the metrics changed since: all would be made anew, unless what is there is trusted."""
     copy = without_all_but_metrics(finished, tmp_path)
-    losses = tmp_path / "lskd/supervision/losses.py"
-    losses.write_text(losses.read_text().replace("temperature**2", "temperature**3"))
+    kd = tmp_path / "lskd/supervision/kd.py"
+    kd.write_text(kd.read_text().replace("temperature**2", "temperature**3"))
     arguments = ["--config", "trust=code"] if said else []
     done = subprocess.run(
         [laptop, "-m", "snakemake", "--dry-run", "--quiet", "host", *arguments],
@@ -59,7 +59,7 @@ def test_a_pack_of_metrics_with_a_later_checkout(finished, laptop, tmp_path, sai
     if said:
         assert jobs_of(done.stdout) == {"figure grid", "figure stability"}
         assert "note: trust=code: " in done.stdout
-        assert "lskd/supervision/losses.py:kd changed" in done.stdout
+        assert "lskd/supervision/kd.py:loss changed" in done.stdout
     else:
         assert {"data", "train ls0/0", "train ls0/0 T1", "figure grid"} <= jobs_of(done.stdout)
     copy.close()

@@ -55,7 +55,7 @@ def test_two_branches_with_other_losses(undisturbed, tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     a, b = (branch(tmp_path / name, undisturbed.folder, results, run=False) for name in "ab")
-    replaced("lskd/supervision/losses.py", "temperature**2", "temperature**3")(b.folder)
+    replaced("lskd/supervision/kd.py", "temperature**2", "temperature**3")(b.folder)
     assert a.planned() == set()
     assert b.planned() == STUDENT
     of_a = published(a)

@@ -18,19 +18,19 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from lskd.data.prepared import load_split
-
-from lskd.data import digits, prepare
+from lskd.data import digits, encoded, prepare
+from lskd.data.sources import Batch, Source
+from lskd.io.layout import FILES
+from lskd.io.seal import seal
 from lskd.jobs.catalogue import Catalogue, model_entry
 from lskd.jobs.execute import resolve
 from lskd.jobs.results import Results
 from lskd.jobs.work import Work
 from lskd.models.network import new_model
-from lskd.study import config, runs, studies
-from lskd.study import reading as studyfile
+from lskd.study import config, naming, reading, runs, studies
+from lskd.study.options import spec
 from lskd.study.runtime import Runtime
-from lskd.training.distill import loss_options
-from lskd.training.loop import Training
+from lskd.training.loop import BatchLoss, Training, loss_options
 from lskd.training.schedules import epoch_batches
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,56 +60,72 @@ def steps(folder: Path, device: torch.device, rounds: int) -> None:
 
     The kinds take turns, 20 steps each, so that a change of the machine's speed meets all of them.
     """
-    options = {"val_fraction": 0.15, "image_size": 64, "test_fraction": 0.2, "workers": 1}
-    tensors, metadata = prepare.prepare(digits.load, folder, **options)
-    prepare.write(folder / "data.safetensors", tensors, metadata)
-    split = load_split(folder / "data.safetensors", "train", str(device))
+    data = prepared(folder / "data-0000000000")
     recipe = {"epochs": 1000, "batch_size": 64, "lr": 0.01, "momentum": 0.9, "weight_decay": 0.0, "crop_padding": 1}
-    spec = {"model": STUDENT, "recipe": recipe, "seed": 0, "pixels": {"key": "digits", "seed": 0}}
+    values = {"model": STUDENT, "recipe": recipe, "seed": 0, "pixels": {"key": "digits", "seed": 0}}
     functions = {
         "model": builder(STUDENT),
         "optimizer": resolve("lskd.training.optimizers:sgd"),
         "schedule": resolve("lskd.training.schedules:constant"),
+        "augment 0 crop_padding": resolve("lskd.data.augment:crop"),
     }
-    work = Work("bench", "0" * 10, spec, folder, {"data": folder}, functions, Runtime())
-    kinds = {name: (Training(work, device, split, None), loss) for name, loss in objectives(split, device).items()}
-    batches = [ids_n.to(device) for ids_n in epoch_batches(0, 0, len(split.labels_n), 64)]
+    work = Work("bench", "0" * 10, values, folder, {"data": data}, functions, Runtime())
+    source = Training(work, device, no_objective).source
+    kinds = {name: (Training(work, device, no_objective), loss) for name, loss in objectives(source).items()}
+    batches = [ids_n.to(device) for ids_n in epoch_batches(0, 0, len(source), 64)][:20]
     times: dict[str, list[float]] = {name: [] for name in kinds}
     for turn in range(rounds + 1):
         for name, (training, loss) in kinds.items():
             started = time.perf_counter()
-            for ids_n in batches[:20]:
-                training._step(ids_n, turn, loss)
+            for batch in training.source.batches(batches, turn, training.augmentation):
+                training._step(batch, loss)
             if device.type == "cuda":
                 torch.cuda.synchronize()
             times[name] += [(time.perf_counter() - started) / 20 * 1e3] * (turn > 0)  # the first turn warms up
-    student = runs.model_slug(config.Model.model_validate(STUDENT))
+    student = naming.model_slug(config.Model.model_validate(STUDENT))
     print(f"Training step of {student} on digits, batch 64, ms: median (min to max) of {rounds} turns of 20 steps")
-    ratios = {
-        name: statistics.median(np.divide(found, times["labels, cross-entropy"])) for name, found in times.items()
-    }
-    for name, found in times.items():
-        middle = statistics.median(found)
-        print(f"  {name:32} {middle:7.2f} ({min(found):.2f} to {max(found):.2f})  {ratios[name]:.3f} of cross-entropy")
+    of_labels = times["labels, cross-entropy"]
+    for name, each in times.items():
+        middle, ratio = statistics.median(each), statistics.median(np.divide(each, of_labels))
+        print(f"  {name:32} {middle:7.2f} ({min(each):.2f} to {max(each):.2f})  {ratio:.3f} of cross-entropy")
 
 
-def objectives(split, device: torch.device) -> dict[str, Callable]:
+def prepared(folder: Path) -> Path:
+    """The sealed folder of the digits."""
+    folder.mkdir()
+    data = digits.load(folder, workers=1, test_fraction=0.2)
+    ready = prepare.prepare(data, folder, images=folder / encoded.FILE, val_fraction=0.15, workers=1)
+    prepare.store(folder, ready, {})
+    seal(folder, FILES["data"], {"address": folder.name[-10:]})
+    return folder
+
+
+def no_objective(epoch: int) -> tuple[int, BatchLoss]:
+    """What a training of single steps never asks for."""
+    raise NotImplementedError
+
+
+def objectives(source: Source) -> dict[str, BatchLoss]:
     """The loss of a batch by kind of supervision."""
-    how = loss_options(config.spec(config.Distill(temperature=3.0)))
-    kd, hard = resolve("lskd.supervision.losses:kd"), resolve("lskd.supervision.losses:cross_entropy")
-    stored_nk = torch.randn(len(split.labels_n), len(split.classes), device=device)
-    made = {
-        "labels, cross-entropy": lambda logits_nk, labels_n, ids_n, pixels: hard(logits_nk, labels_n),
-        "teacher's stored logits": lambda logits_nk, labels_n, ids_n, pixels: kd(
-            logits_nk, stored_nk[ids_n], labels_n, **how
-        ),
-    }
+    options = loss_options(spec(config.Supervision(way="kd", temperature=3.0, draws="epochs")))
+    kd, hard = resolve("lskd.supervision.kd:loss"), resolve("lskd.supervision.labels:loss")
+    stored_nk = torch.randn(len(source), len(source.classes), device=source.device)
+
+    def by_labels(logits_nk: torch.Tensor, batch: Batch) -> torch.Tensor:
+        return hard(logits_nk, batch.targets)
+
+    def by_stored(logits_nk: torch.Tensor, batch: Batch) -> torch.Tensor:
+        return kd(logits_nk, batch.targets, stored_nk[batch.ids_n], **options)
+
+    losses: dict[str, BatchLoss] = {"labels, cross-entropy": by_labels, "teacher's stored logits": by_stored}
     for name, model in TEACHERS.items():
-        teacher = new_model(builder(model), model, split, device).eval().requires_grad_(False)
-        made[f"teacher {name} in the loop"] = lambda logits_nk, labels_n, ids_n, pixels, teacher=teacher: kd(
-            logits_nk, teacher(pixels), labels_n, **how
-        )
-    return made
+        teacher = new_model(builder(model), model, source).eval().requires_grad_(False)
+
+        def by_teacher(logits_nk: torch.Tensor, batch: Batch, teacher: torch.nn.Module = teacher) -> torch.Tensor:
+            return kd(logits_nk, batch.targets, teacher(batch.inputs), **options)
+
+        losses[f"teacher {name} in the loop"] = by_teacher
+    return losses
 
 
 def builder(model: dict) -> Callable:
@@ -127,7 +143,7 @@ def planning(folder: Path) -> None:
     (tree / "profiles").symlink_to("workflow/profiles")
     study = large_study()
     (tree / "config.yaml").write_text(yaml.safe_dump(study))
-    count = len(runs.members(studyfile.parse(study)))
+    count = len(runs.members(reading.parse(study)))
     print(f"Dry run of a study of {count} runs and the default study's figures, every output declared, s")
     for state in ("nothing made", "everything made"):
         if state == "everything made":
