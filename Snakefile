@@ -3,6 +3,10 @@
 import gc
 import sys
 
+from snakemake.utils import min_version
+
+min_version("9.27")
+
 gc.set_threshold(5_000_000)  # a plan of thousands of jobs is no garbage; a fifth of its time went to looking
 sys.path.insert(0, workflow.basedir)
 

@@ -62,7 +62,8 @@ def run(work: Work) -> None:
         prepared = prepare(
             data, root, images=images, val_fraction=spec.get("val_fraction"), workers=work.runtime.workers
         )
-        check_same(spec["content"], spec["dataset"], str(root))
+        if spec["content"]:
+            check_same(spec["content"], spec["dataset"], str(root))
     prepared.metadata.update(_given_statistics(spec, prepared.metadata["shape"][0]))
     store(work.folder, prepared, work.origin)
     _report(prepared.tally, root)

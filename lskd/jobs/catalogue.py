@@ -64,6 +64,8 @@ class Catalogue:
         values = spec(data)
         for split in given_splits(data.dataset, Path(data.root)):
             values.pop(f"{split}_fraction", None)
+        if not registry.DATASETS[data.dataset].has_files:  # made by its code alone
+            return values | {"content": {}}
         cache = self.results.root / ".cache" / "content"
         return values | {"content": content(data.dataset, data.root, cache, self.write_cache)}
 

@@ -83,7 +83,11 @@ def commit() -> str:
     here = Path(__file__).resolve().parent
     try:
         options: dict[str, Any] = {"cwd": here, "capture_output": True, "text": True, "timeout": 10}
-        head = subprocess.run(["git", "rev-parse", "HEAD"], **options).stdout.strip()
+        top, _, head = (
+            subprocess.run(["git", "rev-parse", "--show-toplevel", "HEAD"], **options).stdout.strip().partition("\n")
+        )
+        if Path(top) != here.parents[1]:  # an installed package may lie in somebody's repository
+            return "unknown"
         edited = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", "lskd"], **options).returncode
     except (OSError, subprocess.TimeoutExpired):
         return "unknown"

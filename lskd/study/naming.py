@@ -9,7 +9,12 @@ if TYPE_CHECKING:
     from lskd.study.runs import Run
 
 GIVEN = "given"  # the recipe's name of a network that comes trained
-IN_COLUMNS = ("temperature", "soft_weight")  # options that have identity columns of their own
+IN_COLUMNS = (
+    "temperature",
+    "soft_weight",
+    "label_smoothing",
+    "smoothing",
+)  # options that have identity columns of their own
 
 
 def title(run: "Run") -> str:
@@ -63,7 +68,7 @@ def variant(supervision: Supervision) -> str:
     """What tells two ways of teaching apart beside the options with columns of their own; "" for plain KD or labels."""
     way = [] if supervision.way in ("labels", "kd") else [supervision.way]
     if not SUPERVISIONS[supervision.way].needs_teacher:
-        return "-".join(way)
+        return "-".join([*way, *_texts(supervision, without=IN_COLUMNS)])
     return "-".join([*way, *_texts(supervision, without=IN_COLUMNS), *_delivery(supervision)])
 
 

@@ -25,11 +25,12 @@ STREAM = Option(
 
 
 class DataSet(NamedTuple):
-    """A data set: its loader, its keys, and whether it is named after its place, as a user's own is."""
+    """A data set: its loader and keys, whether it is a user's own, named after its place, and whether it has files."""
 
     entry: str
     options: tuple[Option, ...] = ()
     is_own: bool = False
+    has_files: bool = True
 
 
 DATASETS = {

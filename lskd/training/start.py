@@ -1,6 +1,8 @@
 """Where a network's weights come from: another run, or a user's own file, whose names are read by a key map."""
 
+import argparse
 import json
+import math
 import pickle
 import re
 import sys
@@ -42,7 +44,7 @@ def run(work: Work) -> None:
         tensors = read_checkpoint(work.place, given["digest"])
         begin_with(network, renamed(tensors, given["keys"], network), given["head"], work.place)
         loss, top1 = evaluate(network, val)
-        _warn_of_chance(work, top1, len(val.classes))
+        _warn_of_chance(work, top1, len(val), len(val.classes))
         row = {"epoch": 0, "step": 0, "lr": 0.0, "train_loss": None, "train_top1": None}
         write(work, weights(network), row | {"val_loss": loss, "val_top1": top1})
 
@@ -54,9 +56,11 @@ def write(work: Work, tensors: Tensors, row: dict[str, Any]) -> None:
         write_tensors(work.folder / f"{name}.safetensors", content, work.origin)
 
 
-def _warn_of_chance(work: Work, top1: float, classes: int) -> None:
+def _warn_of_chance(work: Work, top1: float, samples: int, classes: int) -> None:
     """A teacher no better than chance mostly has other classes, another order of them, or another normalisation."""
-    if work.spec["checkpoint"]["head"] == "keep" and top1 < 2 / classes:
+    chance = 1 / classes
+    error = math.sqrt(chance * (1 - chance) / samples)
+    if work.spec["checkpoint"]["head"] == "keep" and top1 <= chance + 3 * error:
         print(
             f"warning: {work.place}: right on {top1:.1%} of val, about chance for {classes} classes; are its classes "
             "in the order of yours (sorted by name), and its mean and std those of the data?",
@@ -71,7 +75,8 @@ def read_checkpoint(path: Path, digest: str) -> Tensors:
             raise UserError(f"{path}: the checkpoint changed since this job was planned; run again")
         if path.suffix == ".safetensors":
             return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals([argparse.Namespace]):  # the arguments that many scripts save too
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, SafetensorError) as error:
         raise UserError(f"{path}: cannot be read ({error}); name a state dict, .safetensors or .pt") from None
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:

@@ -37,7 +37,7 @@ def test_runs_to_its_end(tree):
     (path,) = tree.results("snapshots/digits/mlp-w8/kept/ls0/seed0/snapshots-*/snapshots.parquet")
     snapshots = pq.read_table(path).to_pandas()
     assert sorted(snapshots["epoch"].unique()) == [0, 2]
-    assert sorted(snapshots["view"].unique()) == [1, 2, 3, 4, 5]
+    assert sorted(snapshots["draw"].unique()) == [1, 2, 3, 4, 5]
     assert sorted(snapshots["label"].unique()) == [3, 8]
     (path,) = tree.results("metrics/demo/tiny/size/complexity-*/metrics.parquet")
     counted = pq.read_table(path).to_pandas()
