@@ -41,8 +41,6 @@ def test_damage_is_one_line(tmp_path, damage):
     path = tmp_path / "x.safetensors"
     write_tensors(path, TENSORS, ORIGIN)
     damage(path)
-    with pytest.raises(
-        UserError, match=r"x\.safetensors: missing or damaged weights .*make it anew"
-    ) as caught:
+    with pytest.raises(UserError, match=r"x\.safetensors: missing or damaged weights .*make it anew") as caught:
         load_tensors(path)
     assert "\n" not in str(caught.value)
