@@ -321,3 +321,9 @@ def test_a_figure_of_a_paper_holds_the_digest_of_its_numbers():
     assert catalogue.figure("ls_kd", "grid").spec["papers"] == {}
     summary = next(name for name, figure in catalogue.studies["chandrasegaran2022"].figures.items())
     assert "chandrasegaran2022" in catalogue.figure("chandrasegaran2022", summary).spec["papers"]
+
+
+def test_a_data_set_that_its_code_makes_needs_no_files(monkeypatch):
+    made_by_code = registry.DATASETS["mnist"]._replace(has_files=False)
+    monkeypatch.setitem(registry.DATASETS, "mnist", made_by_code)
+    assert Catalogue({}, Results("nowhere")).data(Data(dataset="mnist", root="/none")).spec["content"] == {}
