@@ -18,3 +18,8 @@ class UserError(Exception):
 def mend(path: Path) -> str:
     """How a file, or all of a job's folder, is made anew."""
     return f"make it anew: rm -rf {shlex.quote(str(path))} && snakemake"
+
+
+def is_of_memory(error: Exception) -> bool:
+    """Whether an error is torch's word for a full memory, of a GPU or of the machine."""
+    return type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)

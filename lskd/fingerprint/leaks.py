@@ -83,7 +83,8 @@ class Leaks(Visitor):
         if name in ("isinstance", "type") and isinstance(node.args[0] if node.args else None, ast.Name):
             return
         arguments = [*node.args, *node.keywords]
-        if name in ("sys.exit", "traceback.print_exception") or self.normalise.says(node):
+        is_unfollowed = self.normalise.imports.is_unfollowed(node.func)  # such as errors.is_of_memory
+        if name in ("sys.exit", "traceback.print_exception") or self.normalise.says(node) or is_unfollowed:
             self.message(*arguments)
             return
         self.visit(node.func)

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from lskd.errors import UserError
+from lskd.errors import UserError, is_of_memory
 from lskd.fingerprint import definitions as fingerprint
 from lskd.io.atomic import sweep
 from lskd.io.layout import JOBS, PROCESS
@@ -65,17 +65,12 @@ def _guarded(folder: Path) -> int:
         print(f"error: {error.filename or name}: {error.strerror or error}", file=sys.stderr)
     except Exception as error:
         what = " ".join(str(error).split())
-        if _is_of_memory(error):
+        if is_of_memory(error):
             print(f"error: {name}: out of memory ({what[:80]}); {MORE_MEMORY}", file=sys.stderr)
             return 1
         traceback.print_exc()
         print(f"error: {name}: {type(error).__name__}: {what}; a mistake of lskd: please report it", file=sys.stderr)
     return 1
-
-
-def _is_of_memory(error: Exception) -> bool:
-    """Whether it is torch's word for a full memory, of a GPU or of the machine."""
-    return type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
 
 
 def results_of(folder: Path) -> Path:

@@ -251,6 +251,8 @@ class TrainedFields(Section):
     def _is_trained(self) -> Self:
         if self.recipe is None and (self.start is None or self.start.checkpoint is None):
             raise ValueError("recipe is missing; name one, or give start.checkpoint for a network that is trained")
+        if self.recipe is None and self.start is not None and self.start.head == "new":
+            raise ValueError("start.head: new starts the last layer afresh, so it must be trained; name a recipe")
         return self
 
 

@@ -51,7 +51,7 @@ class Option:
         if value == self.default and not self.always_named:
             return ""
         if not isinstance(self.short, str):
-            return self.short[value]
+            return self.short.get(value, f"{self.name}{value}")
         word = self.short or self.name
         if value is True:
             return word

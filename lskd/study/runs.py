@@ -231,6 +231,10 @@ def _started(
     if start is None:
         return None, "keep", None
     if start.run is not None:
+        if not by_group[start.run]:
+            raise UserError(
+                f"start.run: {start.run} has no runs, as its label_smoothing leaves none; name another group"
+            )
         return _of_seed(by_group[start.run], alpha, seed), start.head, None
     path = (start.checkpoint or "").replace("{seed}", str(seed)).replace("{label_smoothing}", f"{alpha:g}")
     checkpoint = Checkpoint(path, start.keys, start.head)

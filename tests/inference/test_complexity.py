@@ -49,27 +49,27 @@ def test_counts_are_those_of_yuan_table_3(arch):
     with torch.device("meta"):
         model = torchvision.models.get_model(arch, weights=None, **options)
     rest = norms_and_activations(model)
-    found = complexity(model, (3, 224, 224))
+    actual = complexity(model, (3, 224, 224))
     parameters, flops = TABLE_3[arch]
-    assert found["parameters"] / 1e6 == pytest.approx(parameters, abs=0.0051)
-    assert (found["flops"] + rest()) / 1e9 == pytest.approx(flops, abs=0.0051)
+    assert actual["parameters"] / 1e6 == pytest.approx(parameters, abs=0.0051)
+    assert (actual["flops"] + rest()) / 1e9 == pytest.approx(flops, abs=0.0051)
     theirs = {"mobilenet_v2": 0.07, "shufflenet_v2_x1_0": 0.04}.get(arch, 0.02)
-    assert flops * (1 - theirs) < found["flops"] / 1e9 < flops
+    assert flops * (1 - theirs) < actual["flops"] / 1e9 < flops
 
 
 @pytest.mark.parametrize("arch", ["resnet18", "convnext_tiny", "swin_t", "vit_b_32"])
 def test_counts_are_those_that_torchvision_records(arch):
     with torch.device("meta"):
-        found = complexity(torchvision_model(1000, (3, 224, 224), arch=arch), (3, 224, 224))
+        actual = complexity(torchvision_model(1000, (3, 224, 224), arch=arch), (3, 224, 224))
     recorded = torchvision.models.get_model_weights(arch).DEFAULT.meta
-    assert found["parameters"] == recorded["num_params"]
-    assert found["flops"] / 1e9 == pytest.approx(recorded["_ops"], rel=1e-3)
+    assert actual["parameters"] == recorded["num_params"]
+    assert actual["flops"] / 1e9 == pytest.approx(recorded["_ops"], rel=1e-3)
 
 
 def test_an_mlp_has_one_flop_a_weight():
-    found = complexity(mlp(7, (1, 8, 9), width=11), (1, 8, 9))
+    actual = complexity(mlp(7, (1, 8, 9), width=11), (1, 8, 9))
     weights = 72 * 11 + 11 * 11 + 11 * 7
-    assert found == {"parameters": weights + 11 + 11 + 7, "flops": weights}
+    assert actual == {"parameters": weights + 11 + 11 + 7, "flops": weights}
 
 
 def test_resnet20_by_hand():

@@ -33,13 +33,13 @@ def noise(rows, width, dtype="float32", seed=0):
 
 
 def written(path, draws=(0,), rows=7, width=3, dtype="float32"):
-    made = [(v, np.arange(rows)[::-1] + v, np.arange(rows) % width, noise(rows, width, dtype, v)) for v in draws]
-    write_logits(path, made, width, dtype, METADATA)
-    return made
+    built = [(v, np.arange(rows)[::-1] + v, np.arange(rows) % width, noise(rows, width, dtype, v)) for v in draws]
+    write_logits(path, built, width, dtype, METADATA)
+    return built
 
 
-def same_bits(found, expected):
-    return found.dtype == expected.dtype and found.shape == expected.shape and found.tobytes() == expected.tobytes()
+def same_bits(actual, expected):
+    return actual.dtype == expected.dtype and actual.shape == expected.shape and actual.tobytes() == expected.tobytes()
 
 
 def read_all(path):
@@ -65,31 +65,31 @@ def refused(read, path):
 @pytest.mark.parametrize(("rows", "width"), [(1, 1), (7, 3), (1000, 10), (3000, 100)])
 def test_a_draw_comes_back_to_the_bit(tmp_path, dtype, rows, width, monkeypatch):
     monkeypatch.delattr(store._Table, "_decode")  # all through the fast path
-    made = written(tmp_path / "l.parquet", (5, 0, 2), rows, width, dtype)
+    built = written(tmp_path / "l.parquet", (5, 0, 2), rows, width, dtype)
     file = open_logits(tmp_path / "l.parquet")
     assert (file.draws, file.num_samples, file.num_classes, file.dtype) == ((5, 0, 2), rows, width, np.dtype(dtype))
     assert file.metadata == METADATA
-    for draw, samples_n, labels_n, logits_nk in made:
-        found = file.read_draw(draw)
-        assert found[0].dtype == found[1].dtype == np.int32
-        assert (found[0] == samples_n).all() and (found[1] == labels_n).all()
-        assert same_bits(found[2], logits_nk) and found[2].flags.c_contiguous and found[2].flags.aligned
-        assert torch.from_numpy(found[2]).shape == (rows, width)
+    for draw, samples_n, labels_n, logits_nk in built:
+        actual = file.read_draw(draw)
+        assert actual[0].dtype == actual[1].dtype == np.int32
+        assert (actual[0] == samples_n).all() and (actual[1] == labels_n).all()
+        assert same_bits(actual[2], logits_nk) and actual[2].flags.c_contiguous and actual[2].flags.aligned
+        assert torch.from_numpy(actual[2]).shape == (rows, width)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_plain_pyarrow_and_pandas_read_the_same(tmp_path, dtype):
     path = tmp_path / "l.parquet"
-    made = written(path, (0, 1), 50, 4, dtype)
+    built = written(path, (0, 1), 50, 4, dtype)
     table = pq.read_table(path)
     assert table.schema.types == [pa.int32(), pa.int16(), pa.int32(), table.schema.field("logits").type]
     assert table.schema.field("logits").type.list_size == 4
     logits = table.column("logits").combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(100, 4)
-    assert same_bits(logits, np.concatenate([logits_nk for *_, logits_nk in made]))
+    assert same_bits(logits, np.concatenate([logits_nk for *_, logits_nk in built]))
     frame = pd.read_parquet(path)
     assert same_bits(np.stack(frame["logits"].to_list()), logits)
     assert frame["draw"].tolist() == [0] * 50 + [1] * 50
-    assert frame["sample"].tolist() == [n for _, samples_n, *_ in made for n in samples_n]
+    assert frame["sample"].tolist() == [n for _, samples_n, *_ in built for n in samples_n]
     assert json.loads(pq.read_metadata(path).metadata[b"lskd"]) == METADATA
     assert pq.read_table(path, filters=[("draw", "=", 1)]).num_rows == 50
 
@@ -126,8 +126,8 @@ def test_other_pages_are_decoded_by_pyarrow(tmp_path, dtype, pages, monkeypatch)
         pages = pages | {"column_encoding": {"logits.list.element": pages["column_encoding"]}}
     monkeypatch.setattr(store, "PAGES", store.PAGES | pages)
     for draw, samples_n, labels_n, logits_nk in written(tmp_path / "l.parquet", (0, 1), 200, 6, dtype):
-        found = open_logits(tmp_path / "l.parquet").read_draw(draw)
-        assert (found[0] == samples_n).all() and (found[1] == labels_n).all() and same_bits(found[2], logits_nk)
+        actual = open_logits(tmp_path / "l.parquet").read_draw(draw)
+        assert (actual[0] == samples_n).all() and (actual[1] == labels_n).all() and same_bits(actual[2], logits_nk)
     assert len(called) == 2
 
 
@@ -143,7 +143,7 @@ def test_one_changed_byte_anywhere_is_found(tmp_path):
 
 def test_a_changed_byte_is_found_in_the_view_that_holds_it(tmp_path):
     path = tmp_path / "l.parquet"
-    made = written(path, (0, 1), 500, 10)
+    built = written(path, (0, 1), 500, 10)
     middle = open_logits(path).groups[1].start + 9000
     with path.open("r+b") as file:
         file.seek(middle)
@@ -151,7 +151,7 @@ def test_a_changed_byte_is_found_in_the_view_that_holds_it(tmp_path):
         file.seek(middle)
         file.write(bytes([byte ^ 4]))
     file = open_logits(path)
-    assert same_bits(file.read_draw(0)[2], made[0][3])
+    assert same_bits(file.read_draw(0)[2], built[0][3])
     assert "have changed since they were written" in refused(lambda _: file.read_draw(1), path)
 
 
@@ -204,19 +204,19 @@ def test_a_file_replaced_after_opening_is_found(tmp_path):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("sizes", [[], [3], [8192], [20000, 1, 8192]])
 def test_features_come_back_in_batches(tmp_path, dtype, sizes):
-    path, made, first = tmp_path / "f.parquet", [], 0
+    path, built, first = tmp_path / "f.parquet", [], 0
     for size in sizes:
-        made.append((np.arange(first, first + size), np.arange(size) % 7, noise(size, 5, dtype, size)))
+        built.append((np.arange(first, first + size), np.arange(size) % 7, noise(size, 5, dtype, size)))
         first += size
-    write_features(path, iter(made), 5, dtype, METADATA)
+    write_features(path, iter(built), 5, dtype, METADATA)
     file = open_features(path)
     assert (file.num_samples, file.width, file.dtype, file.metadata) == (sum(sizes), 5, np.dtype(dtype), METADATA)
     samples_n, labels_n, features_nh = file.read()
-    assert same_bits(features_nh, np.concatenate([np.empty((0, 5), dtype), *(batch[2] for batch in made)]))
+    assert same_bits(features_nh, np.concatenate([np.empty((0, 5), dtype), *(batch[2] for batch in built)]))
     assert samples_n.tolist() == list(range(sum(sizes)))
     batches = list(file.batches())
     assert all(len(batch[0]) <= 8192 for batch in batches)
-    assert [n for _, labels_b, _ in batches for n in labels_b] == labels_n.tolist() == [n for b in made for n in b[1]]
+    assert [n for _, labels_b, _ in batches for n in labels_b] == labels_n.tolist() == [n for b in built for n in b[1]]
     assert b"".join(batch[2].tobytes() for batch in batches) == features_nh.tobytes()
 
 
@@ -284,8 +284,8 @@ def test_float16_is_refused_beyond_its_range_alone(tmp_path):
     with pytest.raises(UserError, match=r"l\.parquet: a value of size 70000 is beyond float16 .*float32"):
         write_logits(path, [(0, *rows, np.array([[1.0, -7e4], [np.inf, 2]]))], 2, "float16", {})
     write_logits(path, [(0, *rows, np.array([[np.nan, -np.inf], [65504, 0.1]]))], 2, "float16", {})
-    found = open_logits(path).read_draw(0)[2]
-    assert np.isnan(found[0, 0]) and found[0, 1] == -np.inf and found[1, 1] == np.float16(0.1)
+    actual = open_logits(path).read_draw(0)[2]
+    assert np.isnan(actual[0, 0]) and actual[0, 1] == -np.inf and actual[1, 1] == np.float16(0.1)
 
 
 def test_rows_that_do_not_fit_are_a_mistake_in_the_code(tmp_path):
@@ -305,14 +305,14 @@ def test_rows_that_do_not_fit_are_a_mistake_in_the_code(tmp_path):
     st.lists(st.sampled_from([0.5, 1.0, 3.0, 64.0]), max_size=3),
 )
 def test_quantisation_error_against_scipy_and_its_bound(logits_nk, temperatures):
-    found = quantisation_error(logits_nk, "float16", temperatures)
+    actual = quantisation_error(logits_nk, "float16", temperatures)
     stored_nk, exact_nk = logits_nk.astype(np.float16).astype(np.float64), logits_nk.astype(np.float64)
-    assert found["logit"] == np.abs(stored_nk - exact_nk).max() <= 2**-11 * 128
-    assert set(found["total_variation"]) == set(temperatures)
-    for t, distance in found["total_variation"].items():
+    assert actual["logit"] == np.abs(stored_nk - exact_nk).max() <= 2**-11 * 128
+    assert set(actual["total_variation"]) == set(temperatures)
+    for t, distance in actual["total_variation"].items():
         apart = 0.5 * np.abs(softmax(stored_nk / t, axis=1) - softmax(exact_nk / t, axis=1)).sum(axis=1).max()
         assert distance == pytest.approx(apart, abs=1e-15)
-        assert distance <= found["logit"] / (2 * t) + 1e-15
+        assert distance <= actual["logit"] / (2 * t) + 1e-15
     assert quantisation_error(logits_nk, "float32", [1.0]) == {"logit": 0.0, "total_variation": {1.0: 0.0}}
 
 

@@ -264,3 +264,15 @@ def test_two_checkpoints_of_one_name_are_refused():
     both = {name: group | {"start": {"checkpoint": f"{name}.pt"}} for name in ("c", "d")}
     with pytest.raises(UserError, match="two different runs are called digits/mlp-w8/given/ls0/seed0"):
         runs.members(study(baselines=both))
+
+
+def test_a_new_last_layer_must_be_trained():
+    given = {"model": {"name": "mlp", "width": 8}, "start": {"checkpoint": "c.pt", "head": "new"}}
+    with pytest.raises(UserError, match="start.head: new starts the last layer afresh, so it must be trained"):
+        study(baselines={"c": given})
+
+
+def test_a_start_from_a_group_without_runs_is_told():
+    empty = RAW["students"]["s"] | {"teacher": "s", "label_smoothing": [0.7]}
+    with pytest.raises(UserError, match="start.run: e has no runs"):
+        runs.members(study(students=RAW["students"] | {"e": empty}, baselines={"f": FINE | {"start": {"run": "e"}}}))

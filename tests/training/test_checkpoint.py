@@ -14,9 +14,9 @@ STATE = {"model": {"weight": torch.arange(6.0).reshape(2, 3)}, "step": 7, "histo
 
 def test_what_is_saved_comes_back(tmp_path):
     checkpoint.save(tmp_path, KEY, STATE)
-    found = checkpoint.load(tmp_path, KEY)
-    assert torch.equal(found.pop("model")["weight"], STATE["model"]["weight"])
-    assert found == {"step": 7, "history": STATE["history"]}
+    actual = checkpoint.load(tmp_path, KEY)
+    assert torch.equal(actual.pop("model")["weight"], STATE["model"]["weight"])
+    assert actual == {"step": 7, "history": STATE["history"]}
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
 
 

@@ -55,7 +55,7 @@ CONFIGS = {
 }
 
 
-def told(done: subprocess.CompletedProcess[str]) -> str:
+def message(done: subprocess.CompletedProcess[str]) -> str:
     """The one line that a failed command tells."""
     lines = [line for line in done.stdout.splitlines() if line.startswith("error:")]
     assert done.returncode not in (0, None), done.stdout
@@ -101,7 +101,7 @@ def test_config_plans_nothing(finished, tmp_path, case):
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(malformed(case)))
     before = set(finished.folder.rglob("*"))
     done = finished.snakemake("--configfile", str(tmp_path / "config.yaml"))
-    assert CONFIGS[case][2] in told(done)
+    assert CONFIGS[case][2] in message(done)
     new = {str(path) for path in set(finished.folder.rglob("*")) - before}
     assert {path for path in new if ".snakemake" not in path and "__pycache__" not in path} == set()
 
@@ -194,7 +194,7 @@ def test_pictures_that_were_spoilt_since_they_were_planned(tree, pictures, spoil
     put("data", {"dataset": "imagefolder", "root": str(pictures), "image_size": 8})(tree.folder)
     folder = tree.tell_jobs()["data"]
     spoil(pictures)
-    assert said in told(process(tree, folder))
+    assert said in message(process(tree, folder))
     assert [path.name for path in folder.iterdir()] == ["data.log"]
 
 
@@ -203,7 +203,7 @@ def test_pictures_that_cannot_be_decoded(tree, pictures, spoil, said):
     spoil(pictures)
     put("data", {"dataset": "imagefolder", "root": str(pictures), "image_size": 8})(tree.folder)
     folder = tree.tell_jobs()["data"]
-    assert said in told(process(tree, folder))
+    assert said in message(process(tree, folder))
     assert [path.name for path in folder.iterdir()] == ["data.log"]
 
 
@@ -212,7 +212,7 @@ def test_pictures_that_cannot_be_decoded(tree, pictures, spoil, said):
 )
 def test_pictures_are_looked_at_before_anything_starts(finished, pictures, spoil, said):
     spoil(pictures)
-    assert said in told(finished.snakemake("grid", "-n", "--config", f"data={pictures}"))
+    assert said in message(finished.snakemake("grid", "-n", "--config", f"data={pictures}"))
 
 
 def test_a_brace_in_a_pictures_name(finished, pictures):
@@ -236,13 +236,13 @@ def test_a_brace_in_a_pictures_name(finished, pictures):
     ],
 )
 def test_what_is_told_on_the_command_line(finished, value, said):
-    assert said in told(finished.snakemake("-n", "--config", value))
+    assert said in message(finished.snakemake("-n", "--config", value))
 
 
 def test_data_that_is_not_there(tree, tmp_path):
     put("data", {"dataset": "fashion_mnist", "root": str(tmp_path / "data")})(tree.folder)
     folder = tree.tell_jobs()["data"]
-    assert "train-images-idx3-ubyte.gz" in told(process(tree, folder))
+    assert "train-images-idx3-ubyte.gz" in message(process(tree, folder))
     assert [path.name for path in folder.iterdir()] == ["data.log"]
 
 
@@ -252,7 +252,7 @@ def test_data_that_is_damaged(tree, tmp_path):
     for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
         (raw / f"{name}-ubyte.gz").write_bytes(gzip.compress(bytes(1000))[:20])
     put("data", {"dataset": "fashion_mnist", "root": str(tmp_path / "data")})(tree.folder)
-    assert "ubyte" in told(process(tree, tree.tell_jobs()["data"]))
+    assert "ubyte" in message(process(tree, tree.tell_jobs()["data"]))
 
 
 def new_student(tree: Tree) -> Path:
@@ -275,7 +275,7 @@ def test_truncated_logits(tree, keep):
     (path,) = tree.results("teacher_logits/digits/*/*/ls0/seed0/*/logits.parquet")
     folder = new_student(tree)
     path.write_bytes(path.read_bytes()[:keep])
-    assert "logits.parquet" in told(process(tree, folder))
+    assert "logits.parquet" in message(process(tree, folder))
     assert not list(folder.glob("*.safetensors"))
 
 
@@ -283,7 +283,7 @@ def test_data_file_cut_short(tree):
     (path,) = tree.results("data/*/data.safetensors")
     folder = new_teacher(tree)
     path.write_bytes(path.read_bytes()[:5000])
-    assert "data.safetensors" in told(process(tree, folder))
+    assert "data.safetensors" in message(process(tree, folder))
 
 
 def test_a_folder_that_may_not_be_written(tree, tmp_path):
@@ -295,7 +295,7 @@ def test_a_folder_that_may_not_be_written(tree, tmp_path):
     link = folder.parents[1]
     link.symlink_to(locked)
     try:
-        line = told(process(tree, folder))
+        line = message(process(tree, folder))
     finally:
         link.unlink()
     assert "cannot be written" in line
@@ -310,11 +310,11 @@ def _small_files() -> None:
 def test_a_full_disk(tree):
     folder = new_teacher(tree)
     done = process(tree, folder, preexec_fn=_small_files)
-    assert str(folder.relative_to(tree.folder)) in told(done)
+    assert str(folder.relative_to(tree.folder)) in message(done)
     assert not list(folder.glob("*.safetensors"))
     assert not list(folder.glob(".*.tmp"))
 
 
 def test_cuda_where_there_is_none(tree):
     wanted = ENVIRONMENT | {"LSKD_RUNTIME": '{"device": "cuda"}', "CUDA_VISIBLE_DEVICES": ""}
-    assert "cuda" in told(process(tree, new_teacher(tree), env=wanted))
+    assert "cuda" in message(process(tree, new_teacher(tree), env=wanted))

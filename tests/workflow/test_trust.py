@@ -13,7 +13,7 @@ RESULTS = ROOT / "docs/results/fashion_mnist"
 
 
 @pytest.fixture(scope="module")
-def told(laptop, tmp_path_factory):
+def message(laptop, tmp_path_factory):
     """A copy of the tree with the committed metrics alone, and what a laptop's snakemake says there."""
     tree = Tree(tmp_path_factory.mktemp("trust"))
     shutil.copytree(RESULTS / "metrics", tree.folder / "results/metrics/small/ls_kd")
@@ -27,8 +27,8 @@ def told(laptop, tmp_path_factory):
     return tree, run
 
 
-def test_every_figure_of_the_committed_study_renders_on_a_laptop(told):
-    tree, run = told
+def test_every_figure_of_the_committed_study_renders_on_a_laptop(message):
+    tree, run = message
     code, text = run("--config", "scale=small", "trust=code")
     assert code == 0, text
     assert "6 jobs to do\n  6 figures: new" in text
@@ -43,16 +43,16 @@ def test_every_figure_of_the_committed_study_renders_on_a_laptop(told):
     assert answer in text
 
 
-def test_without_trust_the_same_metrics_do_not_stand(told):
-    _, run = told
+def test_without_trust_the_same_metrics_do_not_stand(message):
+    _, run = message
     code, text = run("--dry-run", "--config", "scale=small")
     assert code == 0, text
     assert "20 trainings on labels" in text or "30 trainings on labels" in text
     assert "trust=code" not in text
 
 
-def test_another_trust_is_told(told):
-    _, run = told
+def test_another_trust_is_told(message):
+    _, run = message
     code, text = run("--dry-run", "--config", "trust=all")
     assert code != 0
     assert "error: trust: found 'all'; trust=code accepts results of other code" in text

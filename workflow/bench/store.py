@@ -94,7 +94,7 @@ def measured(folder: Path, samples: int, classes: int, dtype: str, rounds: int) 
         "one file a sample": lambda: np.stack([np.load(many / f"{sample}.npy") for sample in range(FILES)]),
     }
     for read in reading.values():
-        np.testing.assert_array_equal(found := read(), logits_nk[: len(found)])
+        np.testing.assert_array_equal(actual := read(), logits_nk[: len(actual)])
     rows += timed("read", reading, logits_nk, rounds)
     sizes = {"numpy": theirs.stat().st_size / samples, "store": ours.stat().st_size / samples}
     sizes["one file a sample"] = sum(file.stat().st_size for file in many.iterdir()) / FILES
@@ -119,9 +119,9 @@ def timed(action: str, ways: Ways, logits_nk: np.ndarray, rounds: int) -> list[d
 
 def row(action: str, way: str, speeds: dict[str, list[float]]) -> dict[str, Any]:
     """Median, least and most of a way's speeds, and its ratio to NumPy."""
-    found = {"median": statistics.median(speeds[way]), "least": min(speeds[way]), "most": max(speeds[way])}
+    actual = {"median": statistics.median(speeds[way]), "least": min(speeds[way]), "most": max(speeds[way])}
     against = [ours / theirs for ours, theirs in zip(speeds[way], speeds[BASE.get(way, way)], strict=True)]
-    return {"action": action, "way": way, "mb_per_s": found, "to_numpy": statistics.median(against)}
+    return {"action": action, "way": way, "mb_per_s": actual, "to_numpy": statistics.median(against)}
 
 
 def line(row: dict[str, Any]) -> str:
