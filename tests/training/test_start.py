@@ -1,5 +1,7 @@
 """Checkpoints of a user's own: what is read, under which names, every refusal, and trainings that begin with one."""
 
+import argparse
+import datetime
 import json
 import pickle
 from pathlib import Path
@@ -418,3 +420,13 @@ def test_damaged_weights_of_a_start_are_told(tmp_path, trained):
     work = small.work(given.catalogue.train(run), tmp_path / "again", {"data": given.data, "start": start})
     with pytest.raises(UserError, match=r"model\.safetensors: damaged, .*; make it anew"):
         small.run(work, "train")
+
+
+def test_the_arguments_that_training_scripts_save_too_are_read_and_other_objects_are_not(tmp_path):
+    weights = {"head.weight": torch.ones(2, 3)}
+    torch.save({"model": weights, "args": argparse.Namespace(lr=0.1)}, tmp_path / "script.pt")
+    read = read_checkpoint(tmp_path / "script.pt", file_digest(tmp_path / "script.pt"))
+    assert torch.equal(read["head.weight"], weights["head.weight"])
+    torch.save({"model": weights, "when": datetime.date(2026, 1, 1)}, tmp_path / "object.pt")
+    with pytest.raises(UserError, match="no state dict that loads with weights_only"):
+        read_checkpoint(tmp_path / "object.pt", file_digest(tmp_path / "object.pt"))

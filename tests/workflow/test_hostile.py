@@ -34,7 +34,10 @@ COMMANDS = {
         ["--config", "data=."],
         "data: found '.', the folder that snakemake runs in; put the images",
     ),
-    "classes of other data": (["--config", "data=cifar10"], "figures.projection.classes: no class '3' in cifar10"),
+    "classes of other data": (
+        ["--config", "scale=small", "data=digits"],
+        "figures.projection.classes: no class 'T-shirt/top' in digits",
+    ),
 }
 
 

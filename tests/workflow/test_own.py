@@ -28,7 +28,7 @@ MINE = yaml.safe_load(FILES["mine.yaml"]) | CPU
 MORE = yaml.safe_load(FILES["more.yaml"]) | {key: MINE[key] for key in ("data", "recipes", "runtime")}
 CLASSES = ["disc", "frame", "square"]
 OTHERS = """
-import argparse, numpy, timm, torch
+import argparse, datetime, numpy, timm, torch
 from safetensors.torch import save_file
 from torchvision import datasets, models
 from teachers import LOOK, train
@@ -51,7 +51,7 @@ exported = {f"module.{named(name)}": tensor for name, tensor in model.state_dict
 exported |= {"module.projection.0.weight": torch.zeros(2, 2)}
 torch.save({"epoch": 3, "state_dict": exported}, "teachers/exported.pt")
 torch.save({"model": models.resnet18(num_classes=7).state_dict(), "epoch": 9}, "teachers/other.pt")
-torch.save({"state_dict": model.state_dict(), "args": argparse.Namespace(lr=0.1)}, "whole.pt")
+torch.save({"state_dict": model.state_dict(), "args": argparse.Namespace(lr=0.1), "made": datetime.date(2026, 1, 1)}, "whole.pt")
 """
 
 

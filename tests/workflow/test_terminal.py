@@ -67,12 +67,12 @@ def test_a_dry_run_writes_nothing(finished, edit):
 def test_a_failing_job_says_its_line_and_the_others_go_on(finished):
     """One of the two teachers diverges: its line stands on the terminal, and what does not need it is made."""
     with put_back(finished.folder, "config.yaml", "results"):
-        put("recipes", "one", "lr", 1e30)(finished.folder)
+        put("recipes", "one", "lr", 1e6)(finished.folder)
         done = finished.snakemake()
         assert done.returncode != 0
         lines = errors(done.stdout)
         assert len(lines) == 2  # a line for each of the two trainings
-        assert all("lower recipes.one.lr" in line for line in lines)
+        assert all("lower its recipe's lr" in line for line in lines)
         assert "Traceback" not in done.stdout
         assert len(done.stdout.splitlines()) <= 40
         assert "0 of 19 jobs done" in done.stdout
