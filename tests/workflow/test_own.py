@@ -51,7 +51,8 @@ exported = {f"module.{named(name)}": tensor for name, tensor in model.state_dict
 exported |= {"module.projection.0.weight": torch.zeros(2, 2)}
 torch.save({"epoch": 3, "state_dict": exported}, "teachers/exported.pt")
 torch.save({"model": models.resnet18(num_classes=7).state_dict(), "epoch": 9}, "teachers/other.pt")
-torch.save({"state_dict": model.state_dict(), "args": argparse.Namespace(lr=0.1), "made": datetime.date(2026, 1, 1)}, "whole.pt")
+extra = {"args": argparse.Namespace(lr=0.1), "made": datetime.date(2026, 1, 1)}
+torch.save({"state_dict": model.state_dict()} | extra, "whole.pt")
 """
 
 
