@@ -19,7 +19,7 @@ from typing import Any
 
 import xxhash
 
-from lskd.data.image_folders import image_folders, scan, unreadable
+from lskd.data.image_folders import image_folders, scan, unreadable, walk
 from lskd.data.layouts import check
 from lskd.errors import UserError
 from lskd.io.atomic import atomic
@@ -148,25 +148,13 @@ def _files(root: Path) -> Iterator[tuple[str, os.DirEntry[str] | Path]]:
     if root.is_file():
         yield root.name, root
         return
-    pending = [""]
-    while pending:
-        prefix = pending.pop()
-        try:
-            with os.scandir(root / prefix) as entries:
-                for entry in entries:
-                    if entry.name.startswith("."):
-                        continue
-                    if entry.is_dir(follow_symlinks=False):
-                        pending.append(f"{prefix}{entry.name}/")
-                    elif entry.is_dir() or not entry.is_file():
-                        raise UserError(
-                            f"{entry.path}: neither a file nor a folder of this data set (a link to a folder or to "
-                            "nothing?); put what it stands for there, or delete it"
-                        )
-                    else:
-                        yield prefix + entry.name, entry
-        except OSError as error:
-            raise unreadable(error.filename or root / prefix, error) from error
+    for name, entry in walk(root):
+        if entry.is_dir() or not entry.is_file():
+            raise UserError(
+                f"{entry.path}: neither a file nor a folder of this data set (a link to a folder or to nothing?); put "
+                "what it stands for there, or delete it"
+            )
+        yield name, entry
 
 
 def _stamps(listed: Iterable[tuple[str, os.DirEntry[str] | Path]], settled: int) -> dict[str, str]:

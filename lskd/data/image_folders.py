@@ -36,17 +36,17 @@ def scan(folder: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
     An image is a file with the suffix of one. Hidden names are left out, and linked subfolders are not entered.
     Raises UserError for a folder that cannot be read and for an image that is a broken link.
     """
-    for name, entry in _walk(folder):
+    for name, entry in walk(folder):
         if _is_image(entry):
             yield name, entry
 
 
 def skipped(folder: Path) -> Counter[str]:
     """How many files in `folder` and its subfolders are no images, by suffix; "" counts links to folders too."""
-    return Counter(_suffix(entry.name) for _, entry in _walk(folder) if not _is_image(entry))
+    return Counter(_suffix(entry.name) for _, entry in walk(folder) if not _is_image(entry))
 
 
-def _walk(folder: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
+def walk(folder: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
     """Give all in `folder` and its subfolders but hidden names and the subfolders themselves."""
     pending = [""]
     while pending:

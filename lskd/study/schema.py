@@ -31,15 +31,15 @@ LAID_OVER = {
 
 def schema() -> dict[str, Any]:
     """The JSON schema of a config file, made from the sections of lskd/study/config.py."""
-    made = Study.model_json_schema()
-    parts = {"Study": made, **made["$defs"]}
+    whole = Study.model_json_schema()
+    parts = {"Study": whole, **whole["$defs"]}
     for section in every_section(Study):
         for name, field in section.model_fields.items():
             if any(_takes_one(part) for part in (field, *field.metadata)) or _takes_one(field.annotation):
                 _allow_one(parts[section.__name__]["properties"][name])
-    made["properties"] |= LAID_OVER
-    made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    return _with_short_forms(made)
+    whole["properties"] |= LAID_OVER
+    whole["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    return _with_short_forms(whole)
 
 
 def every_section(section: type[BaseModel]) -> Iterator[type[BaseModel]]:
