@@ -112,13 +112,15 @@ def rule_sentence(rows: pd.DataFrame) -> str:
     if rows["n"].max() < FEWEST:
         return f"With {seeds(rows['n'].max())} it cannot be told {where} whether {what} is the best choice."
     better, worse = rows["verdict"].eq("better").sum(), rows["verdict"].eq("worse").sum()
-    shown = f"{seeds(rows['n'].max())} show it better than {better} and worse than {worse} of the {len(rows)} others"
+    against_others = (
+        f"{seeds(rows['n'].max())} show it better than {better} and worse than {worse} of the {len(rows)} others"
+    )
     held = "neither bears the rule out nor contradicts it"
     if worse:
         held = "contradicts the rule"
     elif runner_up["mean"] > 0:
         held = "bears the rule out" if better == len(rows) else "agrees with the rule, without proof,"
-    return f"The study {held} {where}: {what} is {_gap(runner_up, 'other')}, and {shown}."
+    return f"The study {held} {where}: {what} is {_gap(runner_up, 'other')}, and {against_others}."
 
 
 def cell_text(row: Row, prefix: str = "") -> str:

@@ -76,9 +76,11 @@ def _layout(numbers: pd.DataFrame) -> pd.DataFrame:
     Of the normalisations that are not drawn, only the mean over targets.
     """
     main = main_normalisation(numbers)
-    shown = numbers[(numbers["normalisation"] == main) | numbers["normalisation"].isna() | (numbers["target"] == MEAN)]
+    main_rows = numbers[
+        (numbers["normalisation"] == main) | numbers["normalisation"].isna() | (numbers["target"] == MEAN)
+    ]
     rows = []
-    for first, part in groups(shown, ["group", "label_smoothing", "normalisation", "dataset", "target"]):
+    for first, part in groups(main_rows, ["group", "label_smoothing", "normalisation", "dataset", "target"]):
         theirs = pd.isna(first["normalisation"])
         row = {
             "Target class": first["target"],
@@ -108,10 +110,10 @@ def _caption(numbers: pd.DataFrame, values: pd.DataFrame, options: Options) -> s
 
 def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     """A column for each split, a row for each student network; in each a line for each target class and the mean."""
-    shown = table[table["normalisation"] == main_normalisation(table)]
-    parts = list(groups(shown, ["dataset", "group", "model"]))
-    splits = list(dict.fromkeys(shown["split"]))
-    targets = list(dict.fromkeys(shown["target"]))  # the mean is the last
+    main_rows = table[table["normalisation"] == main_normalisation(table)]
+    parts = list(groups(main_rows, ["dataset", "group", "model"]))
+    splits = list(dict.fromkeys(main_rows["split"]))
+    targets = list(dict.fromkeys(main_rows["target"]))  # the mean is the last
     figure = style.figure(style.DOUBLE, (0.27 * len(targets) + 0.75) * len(parts) + 0.35, options)
     axes = figure.subplots(len(parts), len(splits), squeeze=False, sharey=True, sharex=True)
     for i, (first, part) in enumerate(parts):
@@ -121,12 +123,12 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
         axes[i, 0].set_ylabel("target class")
         axes[i, 0].invert_yaxis()
     for panel in axes[-1]:
-        t1, t2 = shown["t1"].iloc[0], shown["t2"].iloc[0]
+        t1, t2 = main_rows["t1"].iloc[0], main_rows["t2"].iloc[0]
         panel.set_xlabel(f"η (T₁ = {t1:g}, T₂ = {t2:g})")
     handles = [
         style.handle(f"{name}, {style.alpha_text(alpha)}", **_look(name, alpha), linestyle="")
         for name in LOOKS
-        for alpha in alphas(shown)
+        for alpha in alphas(main_rows)
     ]
     style.legend_below(figure, handles, 4)
     return figure
@@ -134,8 +136,8 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
 
 def main_normalisation(table: pd.DataFrame) -> str:
     """The normalisation that is drawn, where several were measured."""
-    there = sorted(table["normalisation"].dropna().unique())
-    return "mean_norm" if "mean_norm" in there else str(there[0])
+    normalisations = sorted(table["normalisation"].dropna().unique())
+    return "mean_norm" if "mean_norm" in normalisations else str(normalisations[0])
 
 
 def _look(name: str, alpha: float) -> dict[str, Any]:

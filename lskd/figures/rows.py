@@ -25,9 +25,9 @@ def pick(frames: dict[str, pd.DataFrame], family: str, **wanted: Any) -> pd.Data
         values = value if isinstance(value, list) else [value]
         rows = picked[picked[column].isin(values)]
         if rows.empty:
-            there = ", ".join(sorted({str(v) for v in picked[column].dropna()})[:10]) or "no rows"
+            known = ", ".join(sorted({str(v) for v in picked[column].dropna()})[:10]) or "no rows"
             needed = " or ".join(map(str, values))
-            raise UserError(f"{family}: no rows have {column} {needed}; there are {there}; check the figure's groups")
+            raise UserError(f"{family}: no rows have {column} {needed}; there are {known}; check the figure's groups")
         picked = rows
     if picked.empty:
         raise UserError(f"{family}: has no rows for this figure; name groups that have this metric, or leave them out")
@@ -69,12 +69,12 @@ def alphas(frame: pd.DataFrame) -> list[float]:
 
 def temperatures(frame: pd.DataFrame, options: dict[str, Any]) -> list[float]:
     """The students' temperatures that a figure shows, ascending: those of its option, else all."""
-    there = sorted(float(t) for t in frame["temperature"].dropna().unique())
-    wanted = [float(t) for t in options.get("temperatures") or there]
-    if there and not set(wanted) & set(there):
-        known = ", ".join(f"{t:g}" for t in there)
+    degrees = sorted(float(t) for t in frame["temperature"].dropna().unique())
+    wanted = [float(t) for t in options.get("temperatures") or degrees]
+    if degrees and not set(wanted) & set(degrees):
+        known = ", ".join(f"{t:g}" for t in degrees)
         raise UserError(f"temperatures: no student was taught at {_listed(wanted)}; there are {known}")
-    return [t for t in wanted if t in there]
+    return [t for t in wanted if t in degrees]
 
 
 def cell(mean: float, spread: float, n: float | None = None, digits: int = 2) -> str:

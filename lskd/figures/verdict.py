@@ -47,10 +47,10 @@ def table(frames: Frames, options: Options) -> pd.DataFrame:
     """Every comparison of the study, a row each. UserError without both kinds of teacher."""
     students = pick(frames, "accuracy", role="student")
     numbers = comparisons.verdict(frames)
-    shown = pd.DataFrame([_line(row) for row in records(numbers)])
+    lines = pd.DataFrame([_line(row) for row in records(numbers)])
     if len(list(comparisons.settings(numbers))) == 1:  # which the answer names
-        shown = shown.drop(columns=NETWORKS)
-    page = present(numbers, shown, _caption(numbers, students, options), FORMULA)
+        lines = lines.drop(columns=NETWORKS)
+    page = present(numbers, lines, _caption(numbers, students, options), FORMULA)
     page.attrs["answer"] = " ".join(wording.sentences(numbers))
     return page
 

@@ -136,8 +136,8 @@ def first_class(shown: Shown) -> None:
 def at_t_1(shown: Shown) -> None:
     """Probabilities are shown at T = 1."""
     if shown.options.get("temperatures") and 1 not in shown.options["temperatures"]:
-        found = _listed(shown.options["temperatures"])
-        raise shown.refuse(f"found {found}; probabilities are shown at 1: add it, or leave this out", "temperatures")
+        given = _listed(shown.options["temperatures"])
+        raise shown.refuse(f"found {given}; probabilities are shown at 1: add it, or leave this out", "temperatures")
 
 
 def gammas(shown: Shown) -> None:

@@ -321,9 +321,9 @@ class Study(Section):
             _known_name(f"students.{group}.teacher", student.teacher, [g for g in groups if g != group])
             _taught(f"students.{group}.label_smoothing", student, self.teachers | self.baselines)
             _mixed(group, student, self.recipes[student.recipe])
-        for figure, shown in self.figures.items():
-            for group in shown.groups:
-                _known_name(f"figures.{figure}.groups", group, groups)
+        for name, figure in self.figures.items():
+            for group in figure.groups:
+                _known_name(f"figures.{name}.groups", group, groups)
         return self
 
 

@@ -151,5 +151,5 @@ def begin_with(network: torch.nn.Module, tensors: Tensors, head: str, path: Path
 
 
 def _some(names: list[str]) -> str:
-    shown = ", ".join(names[:_SHOWN]) or "none"
-    return shown + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+    first = ", ".join(names[:_SHOWN]) or "none"
+    return first + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
