@@ -44,198 +44,198 @@ class Shown:
         return UserError(f"{self.where}{'.' if option else ''}{option}: {problem}")
 
 
-def check(shown: Shown) -> None:
+def check(drawn: Shown) -> None:
     """UserError where a figure would fail, or show nothing, after everything is trained."""
-    temperatures_are_there(shown)
-    for need in NEEDS.get(shown.kind, ()):
-        need(shown)
-    if "diffusion" in registry.FIGURES[shown.kind].families:
-        two_temperatures(shown)
+    temperatures_are_there(drawn)
+    for need in NEEDS.get(drawn.kind, ()):
+        need(drawn)
+    if "diffusion" in registry.FIGURES[drawn.kind].families:
+        two_temperatures(drawn)
 
 
-def temperatures_are_there(shown: Shown) -> None:
+def temperatures_are_there(drawn: Shown) -> None:
     """`temperatures` names one at which a student of the groups was taught."""
-    degrees = _degrees(row for row in shown.at_any_t if row["role"] == "student")
-    wanted = shown.options.get("temperatures") or []
-    if degrees and wanted and shown.kind not in SELECTING and not set(wanted) & set(degrees):
-        raise shown.refuse(f"found {_listed(wanted)}, but its students have T {_listed(degrees)}", "temperatures")
+    degrees = _degrees(row for row in drawn.at_any_t if row["role"] == "student")
+    wanted = drawn.options.get("temperatures") or []
+    if degrees and wanted and drawn.kind not in SELECTING and not set(wanted) & set(degrees):
+        raise drawn.refuse(f"found {_listed(wanted)}, but its students have T {_listed(degrees)}", "temperatures")
 
 
-def some_run(shown: Shown) -> None:
+def some_run(drawn: Shown) -> None:
     """There is a run to show."""
-    if not shown.rows:
-        raise shown.refuse("no run is left to show; name other groups, or leave temperatures out")
+    if not drawn.rows:
+        raise drawn.refuse("no run is left to show; name other groups, or leave temperatures out")
 
 
-def a_student(shown: Shown) -> None:
+def a_student(drawn: Shown) -> None:
     """There is a student to show."""
-    if not shown.students:
-        raise shown.refuse(f"found no student, and {shown.kind} shows students; name a group of them in groups")
+    if not drawn.students:
+        raise drawn.refuse(f"found no student, and {drawn.kind} shows students; name a group of them in groups")
 
 
-def hard_and_smooth(shown: Shown) -> None:
+def hard_and_smooth(drawn: Shown) -> None:
     """Students of one setting have teachers with and without label smoothing."""
-    by_setting = _by(shown.students, SETTING)
+    by_setting = _by(drawn.students, SETTING)
     if not any({row["label_smoothing"] > 0 for row in rows} == {True, False} for rows in by_setting):
-        alphas = sorted({row["label_smoothing"] for row in shown.students})
-        raise shown.refuse(
+        alphas = sorted({row["label_smoothing"] for row in drawn.students})
+        raise drawn.refuse(
             f"found students of teachers with label_smoothing {_listed(alphas) or 'no students'}; a verdict compares 0"
             " with another, of the same networks and recipes: add it to the teachers, name the students' group in"
             " groups, or leave the figure out"
         )
 
 
-def rule_and_another(shown: Shown) -> None:
+def rule_and_another(drawn: Shown) -> None:
     """Students of one setting have a smoothed teacher and T = 1, and others of it something else."""
-    with_t = [row for row in shown.students if "logit_mse" not in row["variant"]]
+    with_t = [row for row in drawn.students if "logit_mse" not in row["variant"]]
     for rows in _by(with_t, SETTING):
         of_rule = {row["label_smoothing"] > 0 and row["temperature"] == 1 for row in rows}
         if of_rule == {True, False}:
             return
-    raise shown.refuse(
-        f"found students at T {_listed(_degrees(with_t)) or 'none'}; {shown.kind} takes students of a smoothed teacher"
+    raise drawn.refuse(
+        f"found students at T {_listed(_degrees(with_t)) or 'none'}; {drawn.kind} takes students of a smoothed teacher"
         " at T = 1, and others of the same networks: add T 1 to a group's temperature"
     )
 
 
-def told_apart(shown: Shown) -> None:
+def told_apart(drawn: Shown) -> None:
     """No two students differ in nothing that a comparison tells apart."""
     titles: dict[tuple[Any, ...], str] = {}
-    for row in shown.students:
+    for row in drawn.students:
         key = tuple(row[name] for name in (*SETTING, "label_smoothing", "temperature", "seed"))
         other = titles.setdefault(key, row["run"])
         if other != row["run"]:
-            raise shown.refuse(f"cannot tell {other} from {row['run']}; name in groups the group of one of them")
+            raise drawn.refuse(f"cannot tell {other} from {row['run']}; name in groups the group of one of them")
 
 
-def three_classes(shown: Shown) -> None:
+def three_classes(drawn: Shown) -> None:
     """Three classes, of a data set that has them."""
-    names = shown.options.get("classes") or []
+    names = drawn.options.get("classes") or []
     if names and (len(names) != 3 or len(set(names)) != 3):
-        raise shown.refuse(f"found {', '.join(names)}; name three: two similar ones, then a dissimilar one", "classes")
-    _enough_classes(shown, shown.rows)
-    _known_classes(shown, shown.rows, "classes", names)
+        raise drawn.refuse(f"found {', '.join(names)}; name three: two similar ones, then a dissimilar one", "classes")
+    _enough_classes(drawn, drawn.rows)
+    _known_classes(drawn, drawn.rows, "classes", names)
 
 
-def two_classes(shown: Shown) -> None:
+def two_classes(drawn: Shown) -> None:
     """The two classes of mutual information, of a data set that has them; lskd/jobs/catalogue.py counts them."""
-    _known_classes(shown, shown.rows, "classes", shown.options.get("classes") or [])
+    _known_classes(drawn, drawn.rows, "classes", drawn.options.get("classes") or [])
 
 
-def first_class(shown: Shown) -> None:
+def first_class(drawn: Shown) -> None:
     """The class whose soft targets are shown is one of the first 100."""
-    names = (shown.options.get("classes") or [])[:1]
-    others = [row for row in shown.rows if row["role"] != "student"] or shown.rows
+    names = (drawn.options.get("classes") or [])[:1]
+    others = [row for row in drawn.rows if row["role"] != "student"] or drawn.rows
     datasets = {row["dataset"] for row in others}
-    known = [shown.classes.get(dataset) for dataset in sorted(datasets)]
+    known = [drawn.classes.get(dataset) for dataset in sorted(datasets)]
     for name in names:
         if known and all(classes is not None and name not in classes[:FIRST] for classes in known):
-            raise shown.refuse(_no_class(name, known[0] or (), " and ".join(sorted(datasets))), "classes")
+            raise drawn.refuse(_no_class(name, known[0] or (), " and ".join(sorted(datasets))), "classes")
 
 
-def at_t_1(shown: Shown) -> None:
+def at_t_1(drawn: Shown) -> None:
     """Probabilities are shown at T = 1."""
-    if shown.options.get("temperatures") and 1 not in shown.options["temperatures"]:
-        given = _listed(shown.options["temperatures"])
-        raise shown.refuse(f"found {given}; probabilities are shown at 1: add it, or leave this out", "temperatures")
+    if drawn.options.get("temperatures") and 1 not in drawn.options["temperatures"]:
+        given = _listed(drawn.options["temperatures"])
+        raise drawn.refuse(f"found {given}; probabilities are shown at 1: add it, or leave this out", "temperatures")
 
 
-def gammas(shown: Shown) -> None:
+def gammas(drawn: Shown) -> None:
     """A curve has a run, and each student's teacher is shown and softened at the student's T."""
-    students = [row for row in shown.students if row["label_smoothing"] == 0 or row["temperature"] == 1]
-    if not students and all(row["role"] == "student" for row in shown.rows):
-        raise shown.refuse("no run is on a curve: name groups of teachers, or students of a teacher without smoothing")
-    teachers = {row["run"] for row in shown.rows if row["role"] == "teacher"}
+    students = [row for row in drawn.students if row["label_smoothing"] == 0 or row["temperature"] == 1]
+    if not students and all(row["role"] == "student" for row in drawn.rows):
+        raise drawn.refuse("no run is on a curve: name groups of teachers, or students of a teacher without smoothing")
+    teachers = {row["run"] for row in drawn.rows if row["role"] == "teacher"}
     for row in students:
         if row["teacher"] not in teachers:
-            raise shown.refuse(
+            raise drawn.refuse(
                 f"the teacher {row['teacher']} is not shown, whose gamma is needed; add its group", "groups"
             )
-    softened = shown.options.get("temperatures") or SOFTENED
+    softened = drawn.options.get("temperatures") or SOFTENED
     missing = [degree for degree in _degrees(students) if degree not in softened]
     if missing:
-        needed = _listed(sorted({*_degrees(students), *(shown.options.get("temperatures") or ())}))
-        raise shown.refuse(
+        needed = _listed(sorted({*_degrees(students), *(drawn.options.get("temperatures") or ())}))
+        raise drawn.refuse(
             f"students have T {_listed(missing)}, where the teachers' gamma is not measured; write [{needed}]",
             "temperatures",
         )
 
 
-def two_temperatures(shown: Shown) -> None:
+def two_temperatures(drawn: Shown) -> None:
     """eta compares students that differ in T alone; it takes three classes, and the T that are asked for."""
-    asked = [name for name in ("t1", "t2", "targets", "similar") if shown.options.get(name)]
-    if shown.kind != "diffusion" and (not asked or not shown.students):
+    asked = [name for name in ("t1", "t2", "targets", "similar") if drawn.options.get(name)]
+    if drawn.kind != "diffusion" and (not asked or not drawn.students):
         return
-    a_student(shown)
-    degrees = _degrees(shown.students)
+    a_student(drawn)
+    degrees = _degrees(drawn.students)
     if len(degrees) < 2:
-        raise shown.refuse(
+        raise drawn.refuse(
             f"found students at T {_listed(degrees)} alone, and eta compares two; name another in temperature of"
-            f" their group{' or leave out ' + ', '.join(asked) if shown.kind != 'diffusion' else ''}"
+            f" their group{' or leave out ' + ', '.join(asked) if drawn.kind != 'diffusion' else ''}"
         )
-    _enough_classes(shown, shown.students)
-    t1, t2 = _compared(shown, degrees)
-    pairs = _by(shown.students, PAIR)
+    _enough_classes(drawn, drawn.students)
+    t1, t2 = _compared(drawn, degrees)
+    pairs = _by(drawn.students, PAIR)
     if not any({t1, t2} <= set(_degrees(rows)) for rows in pairs):
-        raise shown.refuse(f"no teacher has the same student at both T {t1:g} and T {t2:g}; name such groups")
-    _known_classes(shown, shown.students, "targets", shown.options.get("targets") or [])
-    _similar(shown)
+        raise drawn.refuse(f"no teacher has the same student at both T {t1:g} and T {t2:g}; name such groups")
+    _known_classes(drawn, drawn.students, "targets", drawn.options.get("targets") or [])
+    _similar(drawn)
 
 
-def _compared(shown: Shown, degrees: list[float]) -> tuple[float, float]:
+def _compared(drawn: Shown, degrees: list[float]) -> tuple[float, float]:
     """t1 and t2, given or the nearest to 1 and 3, as lskd/metrics/diffusion.py chooses them."""
-    options = shown.options
+    options = drawn.options
     for key in ("t1", "t2"):
         if options.get(key) and options[key] not in degrees:
-            raise shown.refuse(f"found {options[key]:g}, but its students have T {_listed(degrees)}", key)
+            raise drawn.refuse(f"found {options[key]:g}, but its students have T {_listed(degrees)}", key)
     last = options.get("t2") or max(degrees)
     t1 = options.get("t1") or min((t for t in degrees if t < last), key=lambda t: abs(t - 1), default=last)
     t2 = options.get("t2") or min((t for t in degrees if t > t1), key=lambda t: abs(t - 3), default=t1)
     if t2 <= t1:
         key = "t2" if options.get("t2") else "t1"
-        raise shown.refuse(
+        raise drawn.refuse(
             f"found t1 {t1:g} and t2 {t2:g}; t2 must be above t1: its students have T {_listed(degrees)}", key
         )
     return t1, t2
 
 
-def _similar(shown: Shown) -> None:
+def _similar(drawn: Shown) -> None:
     """Each target's similar classes: some, not all, and not itself."""
-    similar = shown.options.get("similar") or {}
-    _known_classes(shown, shown.students, "similar", similar)
+    similar = drawn.options.get("similar") or {}
+    _known_classes(drawn, drawn.students, "similar", similar)
     for target, names in similar.items():
-        _known_classes(shown, shown.students, f"similar.{target}", names)
-        counts = [len(shown.classes[row["dataset"]]) for row in shown.students if row["dataset"] in shown.classes]
+        _known_classes(drawn, drawn.students, f"similar.{target}", names)
+        counts = [len(drawn.classes[row["dataset"]]) for row in drawn.students if row["dataset"] in drawn.classes]
         is_all = any(len(set(names)) >= count - 1 for count in counts)
         if target in names or not names or is_all:
             listed = ", ".join(names) or "nothing"
-            raise shown.refuse(f"found {listed}; name one class or more, not all and not {target}", f"similar.{target}")
+            raise drawn.refuse(f"found {listed}; name one class or more, not all and not {target}", f"similar.{target}")
 
 
-def _enough_classes(shown: Shown, rows: list[Row]) -> None:
+def _enough_classes(drawn: Shown, rows: list[Row]) -> None:
     """Every data set has three classes."""
     for dataset in sorted({row["dataset"] for row in rows}):
-        names = shown.classes.get(dataset)
+        names = drawn.classes.get(dataset)
         if names is not None and len(names) < 3:
-            without = f"--config 'figures={{{shown.where.rpartition('.')[2]}: null}}'"
-            raise shown.refuse(
-                f"{dataset} has {len(names)} classes, and {shown.kind} takes 3 or more; ask for other figures by name,"
+            without = f"--config 'figures={{{drawn.where.rpartition('.')[2]}: null}}'"
+            raise drawn.refuse(
+                f"{dataset} has {len(names)} classes, and {drawn.kind} takes 3 or more; ask for other figures by name,"
                 f" or leave it out: {without}"
             )
 
 
-def _known_classes(shown: Shown, rows: list[Row], option: str, names: Iterable[str]) -> None:
+def _known_classes(drawn: Shown, rows: list[Row], option: str, names: Iterable[str]) -> None:
     """Every data set has these classes, as far as its classes are known."""
     for dataset in sorted({row["dataset"] for row in rows}):
-        known = shown.classes.get(dataset)
+        known = drawn.classes.get(dataset)
         for name in names if known is not None else ():
             if name not in (known or ()):
                 leave = (
                     f"; or leave {option} out"
-                    if option in ("classes", "targets") and shown.kind != "information"
+                    if option in ("classes", "targets") and drawn.kind != "information"
                     else ""
                 )
-                raise shown.refuse(_no_class(name, known or (), dataset) + leave, option)
+                raise drawn.refuse(_no_class(name, known or (), dataset) + leave, option)
 
 
 def _no_class(name: str, known: tuple[str, ...], dataset: str) -> str:
