@@ -62,7 +62,8 @@ class Arrays:
     the threads it may use, and the rest those of the options `image_size` (pixels), `test_fraction` (of what comes
     without a test split) and `stream` that it takes. Without `val`, a part of train is taken.
 
-    `skipped` counts, by split and class, the files of each suffix that are no images.
+    `skipped` counts, by split and class, the files of each suffix that are no images. `families` names for each class
+    the family that it is of, where that is known: classes of one family are similar.
     """
 
     train: Samples
@@ -70,3 +71,4 @@ class Arrays:
     classes: tuple[str, ...]
     val: Samples | None = None
     skipped: Mapping[tuple[str, str], Mapping[str, int]] = field(default_factory=dict)
+    families: tuple[str, ...] = ()

@@ -3,7 +3,9 @@
 import os
 from pathlib import Path
 
+from lskd.data.glyph_classes import CHARACTERS
 from lskd.data.image_folders import class_folders, split_folders
+from lskd.errors import UserError
 
 _CIFAR100 = """
     apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle
@@ -25,8 +27,29 @@ CLASS_NAMES = {  # each in the order of its labels
 }
 
 
-def class_names(dataset: str, root: Path) -> tuple[str, ...] | None:
-    """The classes of a data set by name, in the order of their labels; None where only its files tell them."""
+def subset_labels(classes: tuple[str, ...], subset: int | list[str]) -> list[int]:
+    """The labels of the classes that are named, or of so many spread evenly over all in their order.
+
+    Raises UserError for a class that is not there, or more than there are.
+    """
+    if isinstance(subset, int):
+        if subset > len(classes):
+            raise UserError(f"data.class_subset: found {subset}, the data have {len(classes)} classes; ask for fewer")
+        return [index * len(classes) // subset for index in range(subset)]
+    unknown = [name for name in subset if name not in classes]
+    if unknown:
+        near = ", ".join(classes[:9]) + ", ..." * (len(classes) > 9)
+        raise UserError(f"data.class_subset: no class {unknown[0]!r} in the data; there are {near}")
+    return [label for label, name in enumerate(classes) if name in subset]
+
+
+def class_names(dataset: str, root: Path, number: int | None = None) -> tuple[str, ...] | None:
+    """The classes of a data set by name, in the order of their labels; None where only its files tell them.
+
+    `number` is how many glyphs has.
+    """
+    if dataset == "glyphs":
+        return tuple(CHARACTERS[:number])
     if dataset in CLASS_NAMES:
         return CLASS_NAMES[dataset]
     if dataset == "imagefolder" and root.is_dir():

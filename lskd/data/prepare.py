@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from safetensors.numpy import save_file
 
-from lskd.data import encoded
+from lskd.data import derived, encoded
 from lskd.data.arrays import Arrays, Encoded, Samples
 from lskd.data.content import check_same
 from lskd.data.split import check_labels, stratified_mask
@@ -26,7 +26,7 @@ from lskd.jobs.work import Work
 
 _SPLIT_SEED = 20201
 _REPORT_SECONDS = 10.0
-_NO_OPTIONS = ("dataset", "val_fraction", "mean", "std", "content")  # keys of a data job's spec that no loader takes
+_NO_OPTIONS = ("dataset", "val_fraction", "mean", "std", "content", *derived.OPTIONS)  # which no loader takes
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,14 @@ def run(work: Work) -> None:
     options = {name: value for name, value in spec.items() if name not in _NO_OPTIONS}
     data = work.functions["load"](root, workers=work.runtime.workers, **options)
     with atomic(work.folder / encoded.FILE) as images:
+        data = derived.with_classes(data, spec.get("class_subset"))
         prepared = prepare(
-            data, root, images=images, val_fraction=spec.get("val_fraction"), workers=work.runtime.workers
+            data,
+            root,
+            images=images,
+            val_fraction=spec.get("val_fraction"),
+            workers=work.runtime.workers,
+            train=lambda samples: derived.train_of(samples, spec, len(data.classes)),
         )
         if spec["content"]:
             check_same(spec["content"], spec["dataset"], str(root))
@@ -80,14 +86,25 @@ def _given_statistics(spec: Mapping[str, Any], channels: int) -> dict[str, list[
     return given
 
 
-def prepare(data: Arrays, root: Path, *, images: Path, val_fraction: float | None, workers: int) -> Prepared:
+def prepare(
+    data: Arrays,
+    root: Path,
+    *,
+    images: Path,
+    val_fraction: float | None,
+    workers: int,
+    train: Callable[[Samples], Samples] = lambda samples: samples,
+) -> Prepared:
     """Take a fixed, stratified `val_fraction` of train as val, unless val is given, and pass once over all images.
+
+    `train` makes of what is left of train what is trained on.
 
     The val split is a function of the training labels alone. Encoded images are decoded, all of them, and written to
     `images` if they are streamed. UserError for what is no data set.
     """
     _check(data, root)
     splits = _with_val(data, val_fraction)
+    splits["train"] = train(splits["train"])
     with encoded.writer(images) as writer:
         passes = {split: _pass(split, samples, writer, workers) for split, samples in splits.items()}
     tensors = {}
@@ -97,6 +114,7 @@ def prepare(data: Arrays, root: Path, *, images: Path, val_fraction: float | Non
         tensors[f"{split}_labels"] = np.ascontiguousarray(splits[split].labels)
     mean_c, std_c = _statistics(passes["train"].counts)
     metadata = {"classes": list(data.classes), "mean": mean_c.tolist(), "std": std_c.tolist()}
+    metadata |= {"families": list(data.families)} if data.families else {}
     return Prepared(
         tensors,
         metadata | _form(data.train.images),

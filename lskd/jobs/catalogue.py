@@ -11,10 +11,11 @@ from lskd.data.content import content
 from lskd.data.layouts import given_splits
 from lskd.errors import UserError
 from lskd.io.seal import file_digest
+from lskd.jobs import looks, register
 from lskd.jobs.job import Job
 from lskd.jobs.results import Results
 from lskd.study import naming, registry, runs
-from lskd.study.config import SUPERVISIONS, Data, Figure, Model, Recipe, Study, canonical
+from lskd.study.config import SUPERVISIONS, TRANSFORMS, Data, Figure, Model, Recipe, Study, Supervision, canonical
 from lskd.study.options import Option, spec
 from lskd.study.runs import Member, Run
 
@@ -95,10 +96,10 @@ class Catalogue:
         functions = {
             "run": "lskd.training.loop:run",
             "model": model_entry(run.model),
-            "loss": SUPERVISIONS[run.supervision.way].entry,
             "schedule": registry.SCHEDULES[recipe.schedule].entry,
             "optimizer": registry.OPTIMIZERS[recipe.optimizer].entry,
         }
+        functions |= loss_entries(run.supervision)
         functions |= augmentation_entries(recipe.augmentations) | stream_entry(run.data)
         if run.start is not None:
             functions["begin"] = "lskd.training.start:begin_with"
@@ -114,6 +115,9 @@ class Catalogue:
         elif run.teacher is not None:
             functions["run"] = "lskd.training.distill:run"
             inputs["teacher"] = self.teacher_logits(run)
+            functions |= transform_entries(run.supervision)
+            if "fit" in functions:
+                inputs["teacher predict"] = self.predict(run.teacher)
         return self._job("train", run.title, values, inputs, functions)
 
     def _given(self, run: Run) -> Job:
@@ -146,8 +150,9 @@ class Catalogue:
         assert student.recipe is not None
         teacher, draws = student.teacher, runs.stored_draws(student)
         slug = naming.store_slug(student, draws)
-        if draws != [0] and _scale(student):
-            slug = f"{slug}-for-{student.data.folder}"
+        if draws != [0]:  # of pixels that the student's own seed draws
+            slug += f"-for-{student.data.folder}" if _scale(student) else ""
+            slug += f"-student{student.student}" if student.student else ""
         key = ("teacher_logits", teacher, slug)
         if key not in self._jobs:
             values: Spec = {"draws": draws[-1], "dtype": student.supervision.dtype}
@@ -203,6 +208,8 @@ class Catalogue:
             kind = registry.FIGURES[options.kind]
             values: Spec = {"kind": options.kind, "study": study, "figure": figure, "scale": scale}
             values["options"] = options_of(options, kind.own_options)
+            if kind.judges:
+                values["options"] |= looks.options(self, study, figure) | register.options(self, study, figure)
             values["papers"] = _papers(study, *kind.papers)
             inputs = {family: self.metrics(study, figure, family) for family in kind.families}
             functions = {"run": "lskd.figures.render:run", "table": f"{kind.module}:table"}
@@ -293,6 +300,19 @@ def augmentation_entries(names: Iterable[str]) -> dict[str, str]:
         role = f"mix {name}" if augmentation.mixes else f"augment {place} {name}"
         entries[role] = augmentation.entry
     return entries
+
+
+def loss_entries(supervision: Supervision) -> dict[str, str]:
+    """The loss, and what ends an epoch of one that keeps a state."""
+    way = SUPERVISIONS[supervision.way]
+    return {"loss": way.entry} | ({"end_epoch": way.end_epoch} if way.end_epoch else {})
+
+
+def transform_entries(supervision: Supervision) -> dict[str, str]:
+    """What changes the teacher's logits, and what is fitted on val for it."""
+    transform = TRANSFORMS[supervision.transform]
+    entries = {"transform": transform.entry, "fit": transform.fits}
+    return {role: entry for role, entry in entries.items() if entry}
 
 
 def stream_entry(data: Data) -> dict[str, str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lskd.data import layouts
-from lskd.data.class_names import class_names
+from lskd.data.class_names import class_names, subset_labels
 from lskd.errors import UserError
 from lskd.jobs.job import Job
 from lskd.jobs.needs import Shown, check
@@ -129,9 +129,9 @@ def _shown(plan: "Plan", study: str, figure: str) -> Shown:
 def _classes(plan: "Plan", data: Data) -> tuple[str, ...] | None:
     """The class names of a data set: published, those of its folders, or of what was prepared; None if not known."""
     if not data.is_own or data.dataset == "imagefolder":
-        names = class_names(data.dataset, Path(data.root))
+        names, subset = class_names(data.dataset, Path(data.root), data.used.get("classes")), data.class_subset
         if names is not None:
-            return names
+            return names if subset is None else tuple(names[label] for label in subset_labels(names, subset))
     return _prepared_classes(plan, data)
 
 

@@ -14,7 +14,7 @@ from lskd.study import registry
 
 Row = dict[str, Any]  # of lskd/study/identity.py
 SETTING = ("dataset", "lineage", "teacher_model", "model", "recipe", "soft_weight", "variant")  # as in analysis
-PAIR = ("dataset", "teacher", "model", "recipe", "soft_weight", "variant", "seed")  # as in metrics/diffusion
+PAIR = ("dataset", "teacher", "model", "recipe", "soft_weight", "variant", "seed", "student")  # as in metrics/diffusion
 SOFTENED = (1.0, 2.0, 3.0, 4.0, 8.0, 12.0, 16.0)  # as in metrics/smoothness
 FIRST = 100  # classes that probabilities are measured of
 SELECTING = {"gamma_curve", "probabilities", "soft_targets"}  # whose temperatures are those of softened teachers
@@ -87,7 +87,7 @@ def hard_and_smooth(drawn: Shown) -> None:
 
 def rule_and_another(drawn: Shown) -> None:
     """Students of one setting have a smoothed teacher and T = 1, and others of it something else."""
-    with_t = [row for row in drawn.students if "logit_mse" not in row["variant"]]
+    with_t = [row for row in drawn.students if row["temperature"] is not None]
     for rows in _by(with_t, SETTING):
         of_rule = {row["label_smoothing"] > 0 and row["temperature"] == 1 for row in rows}
         if of_rule == {True, False}:
@@ -102,7 +102,7 @@ def told_apart(drawn: Shown) -> None:
     """No two students differ in nothing that a comparison tells apart."""
     titles: dict[tuple[Any, ...], str] = {}
     for row in drawn.students:
-        key = tuple(row[name] for name in (*SETTING, "label_smoothing", "temperature", "seed"))
+        key = tuple(row[name] for name in (*SETTING, "label_smoothing", "temperature", "seed", "student"))
         other = titles.setdefault(key, row["run"])
         if other != row["run"]:
             raise drawn.refuse(f"cannot tell {other} from {row['run']}; name in groups the group of one of them")
@@ -142,7 +142,8 @@ def at_t_1(drawn: Shown) -> None:
 
 def gammas(drawn: Shown) -> None:
     """A curve has a run, and each student's teacher is shown and softened at the student's T."""
-    students = [row for row in drawn.students if row["label_smoothing"] == 0 or row["temperature"] == 1]
+    with_t = [row for row in drawn.students if row["temperature"] is not None]
+    students = [row for row in with_t if row["label_smoothing"] == 0 or row["temperature"] == 1]
     if not students and all(row["role"] == "student" for row in drawn.rows):
         raise drawn.refuse("no run is on a curve: name groups of teachers, or students of a teacher without smoothing")
     teachers = {row["run"] for row in drawn.rows if row["role"] == "teacher"}

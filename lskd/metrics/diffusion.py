@@ -24,7 +24,16 @@ from lskd.metrics.inputs import Array, Batch, Row, RunData
 from lskd.metrics.probabilities import class_means
 
 NORMALISATIONS = ("mean_norm", "mean_distance", "feature_norm", "none", "unit")
-SAME = ("dataset", "teacher", "model", "recipe", "soft_weight", "variant", "seed")  # of the students at T1 and T2
+SAME = (
+    "dataset",
+    "teacher",
+    "model",
+    "recipe",
+    "soft_weight",
+    "variant",
+    "seed",
+    "student",
+)  # of the students at T1 and T2
 
 
 class Centroids(NamedTuple):
@@ -96,7 +105,7 @@ def measure(runs: list[RunData], options: Row) -> list[Row]:
     no option asks for it: fewer than 3 classes, or no student at two temperatures. Raises UserError for unknown classes
     or temperatures.
     """
-    students = [run for run in runs if run.teacher is not None]
+    students = [run for run in runs if run.teacher is not None and not np.isnan(run.row["temperature"])]
     asked = {"t1", "t2", "targets", "similar"} & set(options)
     few = len({run.row["temperature"] for run in students}) < 2 or any(len(run.classes) < 3 for run in students)
     if not students or (few and not asked):
@@ -177,9 +186,22 @@ def similar_sets(run: RunData, options: Row, confusion_kk: Array, source: str) -
             raise UserError(f"{key}: found {', '.join(names)}; name 1 or more classes, not all and not {target} itself")
     similar_sets = {}
     for label in [run.class_index(name, "targets") for name in options.get("targets") or run.classes]:
-        measured = (most_confused(confusion_kk, label), source)
-        similar_sets[label] = (given[label], "given in the config") if label in given else measured
+        if label in given:
+            similar_sets[label] = (given[label], "given in the config")
+        elif run.families and not given:
+            relatives = _relatives(run.families, label)
+            if relatives:
+                similar_sets[label] = (relatives, "known: of the target's family")
+        else:
+            similar_sets[label] = (most_confused(confusion_kk, label), source)
+    if not similar_sets:
+        raise UserError("targets: none of them has a relative in the data; name others, or their similar classes")
     return similar_sets
+
+
+def _relatives(families: list[str], label: int) -> list[int]:
+    """The other classes of a class's family."""
+    return [k for k, family in enumerate(families) if family == families[label] and k != label]
 
 
 def _rows(

@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from safetensors import safe_open
 
-from lskd.data.classes import read_classes
+from lskd.data.classes import read_classes, read_families
 from lskd.errors import UserError
 from lskd.io.seal import checked
 from lskd.io.store import open_features, open_logits
@@ -72,6 +72,11 @@ class RunData:
     def classes(self) -> list[str]:
         """The names of the data set's K classes."""
         return read_classes(self._checked("data", "data.safetensors"))
+
+    @cached_property
+    def families(self) -> list[str]:
+        """The family of each class, where the data tell: classes of one family are similar."""
+        return read_families(self._checked("data", "data.safetensors"))
 
     def class_index(self, name: str, key: str) -> int:
         """The label of a class name that stands under the option `key`."""

@@ -70,6 +70,14 @@ class DataFields(Section):
     std: list[Annotated[float, Field(gt=0, le=1)]] = off(
         [], [], description="of each channel, divided by; that of train unless given"
     )
+    class_subset: Annotated[int, Field(ge=2)] | Annotated[list[str], Field(min_length=2)] | None = off(
+        None, None, description="the classes used: so many, spread over all in their order, or their names"
+    )
+    train_images: int | None = off(None, None, ge=1, description="at most so many training images of each class")
+    long_tail: float = off(
+        0.0, 0.0, ge=0, le=1e4, allow_inf_nan=False, description="largest over smallest class of train; 0 is off"
+    )
+    label_noise: float = off(0.0, 0.0, ge=0, le=0.9, description="share of train's labels that are wrong, uniformly")
 
     @model_validator(mode="before")
     @classmethod
@@ -169,6 +177,7 @@ class FigureFields(Section):
 SUPERVISIONS = registry.supervisions()
 BY_LABELS = {name: way for name, way in SUPERVISIONS.items() if not way.needs_teacher}
 BY_TEACHER = {name: way for name, way in SUPERVISIONS.items() if way.needs_teacher}
+TRANSFORMS = registry.transforms()
 Draws = Literal["epochs", "online"] | Annotated[int, Field(ge=1, le=10000)]
 
 
@@ -178,11 +187,17 @@ class SupervisionFields(Section):
     way: one_of("supervision", SUPERVISIONS) = "labels"  # type: ignore[valid-type]
     draws: Draws | None = off(None, None)
     dtype: Literal["float32", "float16"] = off("float32", "float32")
+    transform: one_of("transform", TRANSFORMS) = off("none", "none")  # type: ignore[valid-type]
 
     @property
     def options(self) -> dict[str, Any]:
         """The arguments of the loss beyond logits and targets."""
         return {option.name: getattr(self, option.name) for option in SUPERVISIONS[self.way].options}
+
+    @property
+    def transform_options(self) -> dict[str, Any]:
+        """The arguments of the transform beyond logits, labels and what is random or fitted."""
+        return {option.name: getattr(self, option.name) for option in TRANSFORMS[self.transform].options}
 
 
 if TYPE_CHECKING:  # to mypy each is what its entries share
@@ -200,7 +215,7 @@ else:
         [augmentation.option for augmentation in registry.AUGMENTATIONS.values()],
     )
     Figure = with_options(FigureFields, {"kind": registry.FIGURES})
-    Supervision = with_options(SupervisionFields, {"way": SUPERVISIONS})
+    Supervision = with_options(SupervisionFields, {"way": SUPERVISIONS, "transform": TRANSFORMS})
 
 
 class Start(Section):
@@ -266,12 +281,18 @@ class DistilledFields(Section):
         "kd", description="how it is taught, by a way that needs a teacher"
     )
     label_smoothing: Axis[Smoothing] | None = Field(None, description="of which teachers; all unless given")
+    per_teacher: int = Field(
+        1, ge=1, le=100, description="students of each teacher, each with a seed of its own; a test's unit is the seed"
+    )
     draws: Draws = Field(
         "epochs",
         description="augmentation draws of which the teacher's logits are stored: one each epoch; that many, in turn; "
         "1: the clean image; online: none, the teacher runs beside its student",
     )
     dtype: Literal["float32", "float16"] = Field("float32", description="in which logits are stored")
+    transform: one_of("transform", TRANSFORMS) = Field(  # type: ignore[valid-type]
+        "none", description="what is done to the stored logits before they teach"
+    )
     data: Data | None = Field(None, description="the teacher's data at another image_size, mean or std")
     start: Start | None = Field(None, description="where its weights come from")
 
@@ -279,6 +300,10 @@ class DistilledFields(Section):
     def _fits(self) -> Self:
         if self.draws == "online" and self.dtype != "float32":
             raise ValueError("draws online stores no logits; leave dtype out")
+        if self.draws == "online" and self.transform != "none":
+            raise ValueError(
+                f"draws online stores no logits, and transform {self.transform} is of stored ones; say epochs"
+            )
         return self
 
 
@@ -287,7 +312,7 @@ if TYPE_CHECKING:
     Distilled = DistilledFields
 else:
     Trained = with_options(TrainedFields, {"supervision": BY_LABELS}, axes=True)
-    Distilled = with_options(DistilledFields, {"supervision": BY_TEACHER}, axes=True)
+    Distilled = with_options(DistilledFields, {"supervision": BY_TEACHER, "transform": TRANSFORMS}, axes=True)
 
 
 class Study(Section):
@@ -297,6 +322,9 @@ class Study(Section):
     name: str = Field("", max_length=200, description="its title in the report; free text")
     scale: Literal["demo", "small", "paper"] = Field("demo", description="which of `scales` is laid over the rest")
     seeds: Annotated[Axis[Seed], Field(max_length=1000)] = Field([0, 1, 2], description="each run is made for each")
+    looks: Ascending[Annotated[int, Field(ge=2)]] = Field(
+        [], description="numbers of seeds at which the verdict is planned to be looked at, the last the total"
+    )
     data: Data = Field(Data(), description="the data set, or the path of your own")
     recipes: dict[Name, Recipe] = Field(min_length=1, description="how networks are trained, by name")
     teachers: dict[Name, Trained] = Field(min_length=1, description="groups of networks that may teach, by name")
@@ -337,7 +365,12 @@ def _taught(where: str, student: Distilled, trained: dict[str, Trained]) -> None
 
 
 def _mixed(group: str, student: Distilled, recipe: Recipe) -> None:
-    """Refuse the logits of clean images for blended ones."""
+    """Refuse the logits of clean images for blended ones, and for these a transform, which knows one class of each."""
+    if student.transform != "none" and recipe.mixes:
+        raise ValueError(
+            f"students.{group}.transform: found {student.transform}, which takes images of one class, but "
+            f"{student.recipe} has {recipe.mixes[0]}; name a recipe without, or leave transform out"
+        )
     if student.draws == 1 and recipe.mixes:
         raise ValueError(
             f"students.{group}.draws: found 1, the clean image, but {student.recipe} has {recipe.mixes[0]}; "

@@ -12,8 +12,9 @@ IDENTITY = (
     "lineage",  # a title without smoothing and seed: its own, or of a student its teacher's
     "label_smoothing",  # alpha of the run at the root of its teachers, or its own
     "smoothing",  # the form of that smoothing: uniform or others
-    "temperature",  # T of its distillation; missing for labels
+    "temperature",  # T of its distillation; missing for labels, and for a way of teaching without one
     "soft_weight",  # the share of the teacher in its loss; missing for labels
     "variant",  # what else differs from plain distillation; "" for nothing
-    "seed",  # that of its teachers, too
+    "seed",  # of the first of its teachers, which its own follows from; its own where it has none
+    "student",  # which of its teacher's students it is, from 0; missing for labels
 )

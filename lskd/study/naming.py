@@ -1,9 +1,11 @@
 """What runs and their files are called: the only grammar of names. Nothing reads a name back."""
 
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from lskd.study import registry
-from lskd.study.config import SUPERVISIONS, Model, Recipe, Supervision
+from lskd.study.config import SUPERVISIONS, TRANSFORMS, Model, Recipe, Supervision
+from lskd.study.options import Option
 
 if TYPE_CHECKING:
     from lskd.study.runs import Run
@@ -19,7 +21,17 @@ IN_COLUMNS = (
 
 def title(run: "Run") -> str:
     """A run's name, which reads as its provenance: glyphs/resnet8-w4/short/kd-T3-from-resnet8-w16-ls0.1/seed0."""
-    return "/".join([run.data.folder, model_slug(run.model), run.recipe_name, taught(run), f"seed{run.seed}"])
+    return "/".join([run.data.folder, model_slug(run.model), run.recipe_name, taught(run), seed_slug(run)])
+
+
+def seed_slug(run: "Run") -> str:
+    """A run's seed in its name, and which of its teacher's students it is unless the first: seed0, seed0.1."""
+    return f"seed{run.seed}" + (f".{place(run)}" if any(each.student for each in run.chain) else "")
+
+
+def place(run: "Run") -> str:
+    """Which student of its teacher a run is, and its teacher of its own, the first teacher's student first: "0.1"."""
+    return ".".join(str(each.student) for each in reversed(run.chain[:-1]))
 
 
 def taught(run: "Run") -> str:
@@ -61,26 +73,33 @@ def taught_without_root(run: "Run") -> str:
 def supervision_slug(supervision: Supervision) -> str:
     """A way of teaching in a name: ls0.1, kd-T3-w0.5-noT2, logit_mse-w0.6."""
     way = [] if supervision.way == "labels" else [supervision.way]
-    return "-".join([*way, *_texts(supervision, without=()), *_delivery(supervision)])
+    return "-".join([*way, *_ways_texts(supervision), *_delivery(supervision)])
 
 
 def variant(supervision: Supervision) -> str:
     """What tells two ways of teaching apart beside the options with columns of their own; "" for plain KD or labels."""
     way = [] if supervision.way in ("labels", "kd") else [supervision.way]
     if not SUPERVISIONS[supervision.way].needs_teacher:
-        return "-".join([*way, *_texts(supervision, without=IN_COLUMNS)])
-    return "-".join([*way, *_texts(supervision, without=IN_COLUMNS), *_delivery(supervision)])
+        return "-".join([*way, *_ways_texts(supervision, without=IN_COLUMNS)])
+    return "-".join([*way, *_ways_texts(supervision, without=IN_COLUMNS), *_delivery(supervision)])
 
 
-def _texts(supervision: Supervision, without: tuple[str, ...]) -> list[str]:
+def _ways_texts(supervision: Supervision, without: tuple[str, ...] = ()) -> list[str]:
     options = [option for option in SUPERVISIONS[supervision.way].options if option.name not in without]
-    texts = [option.text(supervision.options[option.name]) for option in options]
+    return _texts(options, supervision.options)
+
+
+def _texts(options: Iterable[Option], values: Mapping[str, Any]) -> list[str]:
+    texts = [option.text(values[option.name]) for option in options]
     return [text for text in texts if text]
 
 
 def _delivery(supervision: Supervision) -> list[str]:
-    """How the teacher's logits come, where that is not the usual way."""
+    """How the teacher's logits come and what is done to them, where that is not the usual way."""
     parts = []
+    if supervision.transform != "none":
+        options = TRANSFORMS[supervision.transform].options
+        parts += [supervision.transform, *_texts(options, supervision.transform_options)]
     if supervision.draws not in (None, "epochs"):
         parts.append("online" if supervision.draws == "online" else f"draws{supervision.draws}")
     if supervision.dtype != "float32":
@@ -91,8 +110,8 @@ def _delivery(supervision: Supervision) -> list[str]:
 def model_slug(model: Model) -> str:
     """A model's name in a path: resnet8-w16, mlp-w1200-d0.5, timm-resnet10t."""
     entry = registry.MODELS.get(model.name)
-    texts = [option.text(getattr(model, option.name)) for option in entry.options] if entry else []
-    return "-".join([model.name.replace("/", "-"), *(text for text in texts if text)])
+    texts = _texts(entry.options, dict(model)) if entry else []
+    return "-".join([model.name.replace("/", "-"), *texts])
 
 
 def store_slug(student: "Run", draws: list[int]) -> str:

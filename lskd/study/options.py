@@ -194,7 +194,7 @@ def nearest(name: str, names: Iterable[str]) -> str:
 def _sorted_unique(values: list[Any]) -> list[Any]:
     if len(set(values)) != len(values):
         raise ValueError("a value stands twice in this list; name each once")
-    return sorted(values)
+    return sorted(values, key=lambda value: (value is not None, value))
 
 
 def _as_list(value: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from lskd.errors import UserError
+from lskd.study import registry
 from lskd.study.config import Study, data_keys, folder_name, sections
 from lskd.study.options import nearest
 from lskd.study.overrides import EXPONENT, effective, listed, merge, typed_all, unwritten
@@ -106,13 +107,14 @@ def _chosen(scales: dict[str, dict[str, Any]], scale: Any, source: str) -> dict[
 
 
 def _check_root(merged: dict[str, Any], own: dict[str, Any], source: str) -> None:
-    """Refuse a place for the digits, which have none: data.root alone makes no data set of a folder."""
+    """Refuse a place for embedded data, which have none: data.root alone makes no data set of a folder."""
     data, own_data = data_keys(merged.get("data", {})), data_keys(own.get("data", {}))
     if not isinstance(data, dict) or not isinstance(own_data, dict):
         return
-    if "root" in own_data and data.get("dataset", "digits") == "digits":
+    dataset = data.get("dataset", "digits")
+    if "root" in own_data and dataset in registry.EMBEDDED:
         raise UserError(
-            f"{source}: data.root: found {own_data['root']!r}, but digits are embedded; say data={own_data['root']}"
+            f"{source}: data.root: found {own_data['root']!r}, but {dataset} are embedded; say data={own_data['root']}"
         )
 
 

@@ -6,7 +6,7 @@ line touches no finished result. No torch: planning reads this.
 """
 
 from importlib import import_module
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -19,6 +19,19 @@ TEST_FRACTION = Option(
     "part of the data that becomes test, where the data come without",
 )
 IMAGE_SIZE = Option("image_size", Annotated[int, Field(ge=8, le=1024)], 64, "pixels of the square crop")
+GLYPH_OPTIONS = (
+    Option("classes", Annotated[int, Field(ge=10, le=1000)], 64, "letters, those with the most relatives first"),
+    Option("images", Annotated[int, Field(ge=4, le=10000)], 60, "of each class, for training and val"),
+    Option("test_images", Annotated[int, Field(ge=1, le=10000)], 60, "of each class, for test"),
+    Option("pixels", Literal[16, 28], 16, "a side"),
+    Option(
+        "distortion", Annotated[float, Field(ge=0, le=2)], 1.0, "how far each is turned, sheared, blurred and so on"
+    ),
+    Option(
+        "test_faces", Annotated[int, Field(ge=0, le=8)], 0, "typefaces of 16 that test alone shows; 0: all show all"
+    ),
+    Option("data_seed", Annotated[int, Field(ge=0, lt=2**31)], 0, "of all that is drawn at random"),
+)
 STREAM = Option(
     "stream", bool, False, "images stay encoded on disk and are decoded while they are used: for large sets", off=False
 )
@@ -35,6 +48,7 @@ class DataSet(NamedTuple):
 
 DATASETS = {
     "digits": DataSet("lskd.data.digits:load", (TEST_FRACTION,)),
+    "glyphs": DataSet("lskd.data.glyphs:load", GLYPH_OPTIONS, has_files=False),
     "mnist": DataSet("lskd.data.torchvision_sets:load_mnist"),
     "fashion_mnist": DataSet("lskd.data.torchvision_sets:load_fashion_mnist"),
     "cifar10": DataSet("lskd.data.torchvision_sets:load_cifar10"),
@@ -43,6 +57,7 @@ DATASETS = {
     "npz": DataSet("lskd.data.npz:load", (TEST_FRACTION,), is_own=True),
     "hf_dataset": DataSet("lskd.data.hf_dataset:load", (TEST_FRACTION, IMAGE_SIZE, STREAM), is_own=True),
 }
+EMBEDDED = ("digits", "glyphs")  # which come with a package, and lie in no place of the user's
 
 
 class Entry(NamedTuple):
@@ -92,17 +107,27 @@ TORCHVISION_NAMES = tuple(
 
 SUPERVISIONS = {  # each file has OPTIONS, NEEDS_TEACHER and a loss
     "labels": "lskd.supervision.labels",
+    "maxsup": "lskd.supervision.maxsup",
+    "online_smoothing": "lskd.supervision.online_smoothing",
+    "squared_error": "lskd.supervision.squared_error",
     "kd": "lskd.supervision.kd",
     "logit_mse": "lskd.supervision.logit_mse",
+    "dkd": "lskd.supervision.dkd",
+    "dist": "lskd.supervision.dist",
+    "nkd": "lskd.supervision.nkd",
+    "wsld": "lskd.supervision.wsld",
+    "wttm": "lskd.supervision.wttm",
+    "standardized_kd": "lskd.supervision.standardized_kd",
 }
 
 
 class Supervision(NamedTuple):
-    """A way of teaching, as its file tells it."""
+    """A way of teaching, as its file tells it; `end_epoch` is what changes the state of a loss that keeps one."""
 
     entry: str
     options: tuple[Option, ...]
     needs_teacher: bool
+    end_epoch: str = ""
 
 
 def supervisions() -> dict[str, Supervision]:
@@ -110,8 +135,34 @@ def supervisions() -> dict[str, Supervision]:
     ways = {}
     for name, module_name in SUPERVISIONS.items():
         module: Any = import_module(module_name)
-        ways[name] = Supervision(f"{module_name}:loss", module.OPTIONS, module.NEEDS_TEACHER)
+        end_epoch = f"{module_name}:end_epoch" if hasattr(module, "end_epoch") else ""
+        ways[name] = Supervision(f"{module_name}:loss", module.OPTIONS, module.NEEDS_TEACHER, end_epoch)
     return ways
+
+
+TRANSFORMS = {  # each file has OPTIONS, a transform, and FITS where something is fitted on val
+    "erase": "lskd.transforms.erase",
+    "shuffle": "lskd.transforms.shuffle",
+    "randomize": "lskd.transforms.randomize",
+    "calibrate": "lskd.transforms.calibrate",
+}
+
+
+class Transform(NamedTuple):
+    """What is done to a teacher's stored logits, as its file tells it; `fits` is what is fitted on val for it."""
+
+    entry: str = ""
+    options: tuple[Option, ...] = ()
+    fits: str = ""
+
+
+def transforms() -> dict[str, Transform]:
+    """Every transform, by name; none is the logits as they are."""
+    known = {"none": Transform()}
+    for name, module_name in TRANSFORMS.items():
+        module: Any = import_module(module_name)
+        known[name] = Transform(f"{module_name}:transform", module.OPTIONS, getattr(module, "FITS", ""))
+    return known
 
 
 class Augmentation(NamedTuple):
@@ -190,6 +241,7 @@ class Metric(NamedTuple):
 
 METRICS = {
     "accuracy": Metric("lskd.metrics.accuracy:measure"),
+    "correct": Metric("lskd.metrics.accuracy:correct"),
     "calibration": Metric("lskd.metrics.calibration:measure"),
     "reliability": Metric("lskd.metrics.reliability:measure"),
     "stability": Metric("lskd.metrics.stability:measure"),
@@ -200,7 +252,7 @@ METRICS = {
     "probabilities": Metric("lskd.metrics.probabilities:measure", (TEMPERATURES,)),
     "information": Metric("lskd.metrics.information:measure", (CLASSES,), reads="snapshots"),
     "agreement": Metric("lskd.metrics.agreement:measure", teacher_reads="predict"),
-    "history": Metric("lskd.metrics.history:measure", reads="train"),
+    "history": Metric("lskd.metrics.history:measure", reads="train", teacher_reads="predict"),
 }
 COMPLEXITY = "complexity"  # the family that reads networks and no run
 
@@ -208,13 +260,14 @@ COMPLEXITY = "complexity"  # the family that reads networks and no run
 class Figure(NamedTuple):
     """A figure kind: its module (FORMULA, `table`, `draw`), the metric families that it shows, the keys that it uses
     itself, and the papers whose numbers it shows in every study (those of a paper's own study are beside its figures
-    anyway).
+    anyway). `judges`: it tests what a study claims, so that making it is a look and its study can be registered.
     """
 
     module: str
     families: tuple[str, ...]
     own_options: tuple[Option, ...] = ()
     papers: tuple[str, ...] = ()
+    judges: bool = False
 
     @property
     def options(self) -> tuple[Option, ...]:
@@ -244,5 +297,5 @@ FIGURES = {
     "soft_targets": Figure("lskd.figures.soft_targets", ("probabilities",), (CLASSES, TEMPERATURES)),
     "stability": Figure("lskd.figures.stability", ("stability", "accuracy")),
     "summary": Figure("lskd.figures.summary", ("accuracy", "diffusion"), papers=("chandrasegaran2022",)),
-    "verdict": Figure("lskd.figures.verdict", ("accuracy", "diffusion", "stability")),
+    "verdict": Figure("lskd.figures.verdict", ("accuracy", "diffusion", "stability"), judges=True),
 }

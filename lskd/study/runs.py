@@ -1,5 +1,6 @@
 """A study becomes runs: what is trained, on what, by whom. Pure: reads and writes no file."""
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +11,7 @@ from lskd.errors import UserError
 from lskd.study import naming, registry
 from lskd.study.config import (
     SUPERVISIONS,
+    TRANSFORMS,
     Data,
     Distilled,
     Figure,
@@ -22,8 +24,6 @@ from lskd.study.config import (
     canonical,
 )
 from lskd.study.options import spec
-
-NO_TEMPERATURE = 1.0  # the temperature column of a student whose way of teaching has none
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,8 @@ class Checkpoint:
 class Run:
     """One trained network: data, model, recipe, supervision, start and seed.
 
+    `seed` is that of the first teacher of the chain. A student's own follows from it and from `student`, which of its
+    teacher's students it is: the students that a smoothed teacher and its unsmoothed twin have at each T are alike.
     `teacher` is set where the supervision needs one; `start` is the run whose weights it begins with, and `start_head`
     whether it keeps that run's last layer. A run with a `checkpoint` is no training: it is the network in that file.
     """
@@ -50,6 +52,7 @@ class Run:
     supervision: Supervision
     seed: int
     teacher: "Run | None" = None
+    student: int = 0
     start: "Run | None" = None
     start_head: str = "keep"
     checkpoint: Checkpoint | None = None
@@ -62,17 +65,28 @@ class Run:
     @cached_property
     def spec(self) -> dict[str, Any]:
         """What this run's weights depend on beside its data, its start and its teacher's logits, as JSON values."""
+        taught, transform = spec(self.supervision), self.supervision.transform_options
         values: dict[str, Any] = {
             "model": model_spec(self.model),
-            "supervision": spec(self.supervision),
-            "pixels": {"key": self.data.dataset, "seed": self.root.seed},
-            "seed": self.seed,
+            "supervision": {key: taught[key] for key in taught if key not in ("transform", *transform)},
+            "pixels": {"key": self.data.dataset, "seed": self.own_seed},
+            "seed": self.own_seed,
         }
         if self.recipe is not None:
             values["recipe"] = spec(self.recipe)
+        if self.supervision.transform != "none":
+            values["transform"] = {"name": self.supervision.transform} | transform
         if self.start is not None:
             values["start"] = {"weights": self.start.used_file, "head": self.start_head}
         return values
+
+    @cached_property
+    def own_seed(self) -> int:
+        """What draws a run's first weights, its batches and its pixels; no student shares it with its teacher."""
+        if self.teacher is None:
+            return self.seed
+        place = f"student {naming.place(self)} of seed {self.seed}"
+        return int.from_bytes(hashlib.sha256(place.encode()).digest()[:4]) >> 1
 
     @cached_property
     def identity(self) -> str:
@@ -94,7 +108,7 @@ class Run:
 
     @property
     def root(self) -> "Run":
-        """The last of the chain; its seed draws the pixels of all below."""
+        """The last of the chain."""
         return self.chain[-1]
 
     @property
@@ -127,10 +141,11 @@ class Member:
             "lineage": naming.lineage(run),
             "smoothing": run.root.supervision.options.get("smoothing", ""),
             "label_smoothing": run.label_smoothing,
-            "temperature": options.get("temperature", NO_TEMPERATURE) if teacher else None,
+            "temperature": options.get("temperature") if teacher else None,
             "soft_weight": options.get("soft_weight", 1.0) if teacher else None,
             "variant": naming.variant(run.supervision),
             "seed": run.seed,
+            "student": run.student if teacher else None,
         }
 
 
@@ -188,7 +203,9 @@ def _trained(study: Study, group: Trained, by_group: dict[str, list[Run]]) -> It
             if recipe is None:  # used as it is
                 yield Run(data, group.model, naming.GIVEN, None, supervision, seed, checkpoint=checkpoint)
             else:
-                yield Run(data, group.model, group.recipe or "", recipe, supervision, seed, None, start, head)
+                yield Run(
+                    data, group.model, group.recipe or "", recipe, supervision, seed, start=start, start_head=head
+                )
 
 
 def _distilled(study: Study, group: Distilled, teachers: list[Run], by_group: dict[str, list[Run]]) -> Iterator[Run]:
@@ -200,16 +217,16 @@ def _distilled(study: Study, group: Distilled, teachers: list[Run], by_group: di
         if group.label_smoothing is not None and teacher.label_smoothing not in group.label_smoothing:
             continue
         data = _same_samples(group, teacher)
-        for supervision in _supervisions(group, {"draws": draws, "dtype": group.dtype}):
-            # a student keeps its teacher's seed: the pairs that a paired test over seeds compares
+        for supervision in _supervisions(group, {"draws": draws, "dtype": group.dtype, "transform": group.transform}):
             alpha, seed = teacher.label_smoothing, teacher.seed
             start, head, _ = _started(group.start, data, group.model, supervision, alpha, seed, by_group)
-            yield Run(data, group.model, group.recipe, recipe, supervision, seed, teacher, start, head)
+            for student in range(group.per_teacher):
+                yield Run(data, group.model, group.recipe, recipe, supervision, seed, teacher, student, start, head)
 
 
 def _supervisions(group: Trained | Distilled, fields: dict[str, Any]) -> Iterator[Supervision]:
     """How the runs of a group are taught: one for each value of each axis, the first axis the slowest."""
-    options = SUPERVISIONS[group.supervision].options
+    options = SUPERVISIONS[group.supervision].options + TRANSFORMS[fields.get("transform", "none")].options
     values = [getattr(group, option.name) if option.axis else [getattr(group, option.name)] for option in options]
     for chosen in product(*values):
         named = dict(zip([option.name for option in options], chosen, strict=True))

@@ -2,15 +2,25 @@
 
 from typing import TYPE_CHECKING, Literal
 
-from lskd.study.options import REQUIRED, Option, Temperature, Weight
+from lskd.study.options import Option, Temperature, Weight
 from lskd.supervision.precision import precise
+from lskd.supervision.shared import TEMPERATURE
 
 if TYPE_CHECKING:
     import torch
 
 NEEDS_TEACHER = True
 OPTIONS = (
-    Option("temperature", Temperature, REQUIRED, "T, by which logits are divided", short="T", axis=True),
+    TEMPERATURE,
+    Option(
+        "teacher_temperature",
+        Temperature | None,
+        None,
+        "T of the teacher's logits alone, while temperature is the student's; the same unless given",
+        off=None,
+        short="Tt",
+        axis=True,
+    ),
     Option("soft_weight", Weight, 1.0, "w of the teacher; 1 - w of the labels", short="w", axis=True),
     Option("t_squared", bool, True, "the soft term times T^2 (Hinton)", short={False: "noT2"}),
     Option("soften_student", bool, True, "the student's logits are divided by T too", short={False: "hardstudent"}),
@@ -30,16 +40,17 @@ def loss(
     teacher_logits_nk: "torch.Tensor",
     *,
     temperature: float,
+    teacher_temperature: float | None = None,
     soft_weight: float = 1.0,
     t_squared: bool = True,
     soften_student: bool = True,
     reduction: Literal["batchmean", "mean"] = "batchmean",
 ) -> "torch.Tensor":
-    """(1 - w) CE(y, z_s) + w s KL(softmax(z_t/T) || softmax(z_s/T')), Hinton 2015 with each published variant.
+    """(1 - w) CE(y, z_s) + w s KL(softmax(z_t/T_t) || softmax(z_s/T')), Hinton 2015 with each published variant.
 
     s = T^2 if `t_squared` (Hinton: gradients keep their size as T grows) else 1. T' = T if `soften_student` else 1
-    (Mueller 2019, A.1). reduction "batchmean" averages KL over the batch, "mean" over batch and classes (Yuan's code).
-    Another reduction raises KeyError.
+    (Mueller 2019, A.1). T_t = `teacher_temperature`, or T where that is None. reduction "batchmean" averages KL over
+    the batch, "mean" over batch and classes (Yuan's code). Another reduction raises KeyError.
     """
     import torch.nn.functional as F
 
@@ -47,7 +58,7 @@ def loss(
     terms = {"batchmean": len(student_nk), "mean": student_nk.numel()}[reduction]
     # float64: nearly uniform rows cancel; at T=64 and K=1000, float32 is off by up to 2 % (logits of size 0.1)
     log_student_nk = F.log_softmax(student_nk.double() / (temperature if soften_student else 1), dim=1)
-    log_teacher_nk = F.log_softmax(teacher_logits_nk.double() / temperature, dim=1)
+    log_teacher_nk = F.log_softmax(teacher_logits_nk.double() / (teacher_temperature or temperature), dim=1)
     soft = (F.kl_div(log_student_nk, log_teacher_nk, reduction="sum", log_target=True) / terms).to(student_nk.dtype)
     if t_squared:
         soft = soft * temperature**2

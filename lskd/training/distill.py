@@ -1,5 +1,6 @@
 """Training on a teacher's logits: the same loop as for labels, with another objective."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,11 @@ import torch
 from lskd.data.augment import CLEAN
 from lskd.data.sources import Batch, Source, augmentation_of, read_sources
 from lskd.errors import UserError, mend
-from lskd.io.store import open_logits
+from lskd.io.store import Array, open_logits
 from lskd.jobs.work import Work
 from lskd.models.network import load_model
 from lskd.training.device import device_of
-from lskd.training.loop import BatchLoss, Training, loss_options, precision
+from lskd.training.loop import BatchLoss, Training, loss_of, precision
 from lskd.training.schedules import generator, pixel_key
 
 Teach = Callable[[Batch], torch.Tensor]
@@ -22,6 +23,9 @@ Teach = Callable[[Batch], torch.Tensor]
 
 TeachAt = Callable[[int], Teach]
 """The same at an augmentation draw."""
+
+Transform = Callable[[Array, Array], Array]
+"""From the teacher's logits [N, K] and labels [N] at a draw to the logits that teach."""
 
 
 def run(work: Work) -> None:
@@ -41,22 +45,21 @@ def run_online(work: Work) -> None:
 
 def distill(work: Work, device: torch.device, teach_at: TeachAt) -> None:
     """Train on what `teach_at` gives."""
-    loss, supervision = work.functions["loss"], work.spec["supervision"]
-    options = loss_options(supervision)
+    loss, state = loss_of(work)
     is_augmented = any(role.startswith(("augment ", "mix ")) for role in work.functions)
 
     def objective(epoch: int) -> tuple[int, BatchLoss]:
         pixel_draw, logits_draw = CLEAN, CLEAN
         if is_augmented:
-            pixel_draw, logits_draw = draws_at(epoch, supervision["draws"], work.spec["seed"])
+            pixel_draw, logits_draw = draws_at(epoch, work.spec["supervision"]["draws"], work.spec["seed"])
         teach = teach_at(logits_draw)
 
         def batch_loss(logits_nk: torch.Tensor, batch: Batch) -> torch.Tensor:
-            return loss(logits_nk, batch.targets, teach(batch), **options)
+            return loss(logits_nk, batch.targets, teach(batch))
 
         return pixel_draw, batch_loss
 
-    Training(work, device, objective).run()
+    Training(work, device, objective, state).run()
 
 
 def draws_at(epoch: int, draws: int | str, seed: int) -> tuple[int, int]:
@@ -103,20 +106,50 @@ def stored(work: Work, device: torch.device) -> TeachAt:
     path = work.inputs["teacher"] / "logits.parquet"
     if open_logits(path).metadata["address"] != work.record("teacher")["address"]:
         raise UserError(f"{path}: holds the logits of another teacher; {mend(path)}")
+    transform = transform_of(work)
     held: dict[int, torch.Tensor] = {}
 
     def teach_at(draw: int) -> Teach:
         if draw not in held:
             held.clear()
-            held[draw] = read_table(path, draw, source)
+            held[draw] = read_table(path, draw, source, transform)
         table_nk = held[draw]
         return lambda batch: table_nk[batch.ids_n]
 
     return teach_at
 
 
-def read_table(path: Path, draw: int, source: Source) -> torch.Tensor:
-    """The teacher's logits float32 [N, K] at a draw, row i for sample i, on the source's device.
+def transform_of(work: Work) -> Transform | None:
+    """A job's transform, its options given; None where the logits teach as they are."""
+    if "transform" not in work.functions:
+        return None
+    options = {name: value for name, value in work.spec["transform"].items() if name != "name"}
+    if "fit" in work.functions:
+        options["fitted"] = fitted(work)
+
+    def transform(logits_nk: Array, labels_n: Array) -> Array:
+        rng = np.random.default_rng(work.spec["seed"])
+        changed: Array = work.functions["transform"](logits_nk, labels_n, rng, **options)
+        return changed
+
+    return transform
+
+
+def fitted(work: Work) -> float:
+    """What a transform has fitted on the teacher's predictions on val; UserError where nothing can be."""
+    _, labels_n, logits_nk = open_logits(work.read("teacher predict", "val.logits.parquet")).read_draw(CLEAN)
+    value = float(work.functions["fit"](labels_n, logits_nk.astype(np.float64)))
+    if math.isnan(value):
+        name = work.spec["transform"]["name"]
+        raise UserError(
+            f"{work.title}: transform {name} has nothing to fit, as the teacher makes no error on val; raise "
+            f"data.val_fraction, name another teacher, or leave transform out"
+        )
+    return value
+
+
+def read_table(path: Path, draw: int, source: Source, transform: Transform | None = None) -> torch.Tensor:
+    """The teacher's logits float32 [N, K] at a draw, row i for sample i, transformed, on the source's device.
 
     Raises UserError where the file does not hold each sample once, or holds other labels or classes.
     """
@@ -130,8 +163,10 @@ def read_table(path: Path, draw: int, source: Source) -> torch.Tensor:
     check_labels(source, labels_n[order_n], path)
     if logits_nk.shape[1] != len(source.classes):
         raise UserError(f"{path}: holds {logits_nk.shape[1]} classes, not {len(source.classes)}; {mend(path)}")
-    table_nk = torch.from_numpy(np.ascontiguousarray(logits_nk[order_n], dtype=np.float32))
-    return table_nk.to(source.device)
+    table_nk = np.ascontiguousarray(logits_nk[order_n], dtype=np.float32)
+    if transform is not None:
+        table_nk = transform(table_nk, labels_n[order_n])
+    return torch.from_numpy(table_nk).to(source.device)
 
 
 def check_labels(source: Source, labels_n: Any, path: Path) -> None:

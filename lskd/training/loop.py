@@ -5,6 +5,7 @@ import math
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -29,6 +30,9 @@ BatchLoss = Callable[[torch.Tensor, Batch], torch.Tensor]
 Objective = Callable[[int], tuple[int, BatchLoss]]
 """From an epoch (from 0) to the draw of its pixels and its loss: all that tells one kind of training from another."""
 
+LossState = dict[str, torch.Tensor]
+"""What a loss remembers of the batches that it saw, on the device."""
+
 HISTORY = "history.jsonl"
 
 
@@ -44,12 +48,21 @@ def run(work: Work) -> None:
 
 def train(work: Work, device: torch.device) -> None:
     """The same on a device."""
-    loss, options = work.functions["loss"], loss_options(work.spec["supervision"])
+    loss, state = loss_of(work)
 
     def batch_loss(logits_nk: torch.Tensor, batch: Batch) -> torch.Tensor:
-        return loss(logits_nk, batch.targets, **options)
+        return loss(logits_nk, batch.targets)
 
-    Training(work, device, lambda epoch: (epoch + 1, batch_loss)).run()
+    Training(work, device, lambda epoch: (epoch + 1, batch_loss), state).run()
+
+
+def loss_of(work: Work) -> tuple[Callable[..., torch.Tensor], LossState]:
+    """A job's loss, its options given, and the state that it keeps where it ends epochs too: empty at first."""
+    state: LossState = {}
+    options = loss_options(work.spec["supervision"])
+    if "end_epoch" in work.functions:
+        options["state"] = state
+    return partial(work.functions["loss"], **options), state
 
 
 def loss_options(supervision: dict[str, Any]) -> dict[str, Any]:
@@ -66,8 +79,8 @@ def precision(work: Work) -> str:
 class Training:
     """A run in training: all its state, how it advances, and how it is saved, resumed and written."""
 
-    def __init__(self, work: Work, device: torch.device, objective: Objective) -> None:
-        self.work, self.device, self.objective = work, device, objective
+    def __init__(self, work: Work, device: torch.device, objective: Objective, loss_state: LossState) -> None:
+        self.work, self.device, self.objective, self.loss_state = work, device, objective, loss_state
         self.recipe, self.seed = work.spec["recipe"], work.spec["seed"]
         sources = read_sources(work, ["train", "val"], device)
         self.source, self.val = sources["train"], sources["val"]
@@ -175,6 +188,8 @@ class Training:
         if val_top1 > self.best_top1:
             self.best_top1, self.best = val_top1, weights(self.model)
         self._keep_snapshot(epoch)
+        if self.loss_state:
+            self.work.functions["end_epoch"](self.loss_state)
         self.sums.zero_()
         tell.epoch(epoch, self.step, train_loss, val_top1)
 
@@ -188,6 +203,7 @@ class Training:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
+            "loss": self.loss_state,
             "step": self.step,
             "sums": self.sums,
             "history": self.history,
@@ -203,6 +219,7 @@ class Training:
         self.model.load_state_dict(saved["model"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.scaler.load_state_dict(saved["scaler"])
+        self.loss_state |= {name: tensor.to(self.device) for name, tensor in saved["loss"].items()}
         self.sums.copy_(saved["sums"])
         self.step, self.history = saved["step"], saved["history"]
         self.best_top1, self.best, self.snapshots = saved["best_top1"], saved["best"], saved["snapshots"]

@@ -75,5 +75,5 @@ def stream_seed(name: str, seed: int) -> int:
 
 
 def pixel_key(spec: dict[str, Any]) -> int:
-    """The key of a run's augmentation; a student shares its teachers', to see the pixels that their logits are of."""
+    """The key of a run's augmentation; its teacher's logits are of the pixels that this draws, not of the teacher's."""
     return data_key(spec["pixels"]["key"], spec["pixels"]["seed"])

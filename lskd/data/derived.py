@@ -1,0 +1,77 @@
+"""Other data sets made of one: some of its classes, fewer training images, a long tail, wrong labels.
+
+Each is a function of the labels and the options alone, so that all machines choose the same samples. What thins or
+corrupts touches train only: val and test stay as they are. K classes, N samples.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from lskd.data.arrays import Arrays, Samples
+from lskd.data.class_names import subset_labels
+from lskd.data.split import stratified_mask
+
+OPTIONS = ("class_subset", "train_images", "long_tail", "label_noise")  # keys of a data job's spec, of any data set
+_ORDER_SEED, _NOISE_SEED = 20202, 20203
+
+
+def with_classes(data: Arrays, subset: int | list[str] | None) -> Arrays:
+    """The classes that `subset` names, or so many spread evenly over all in their order; labels count anew from 0.
+
+    Raises UserError for a class that is not there, or more than there are.
+    """
+    if subset is None:
+        return data
+    kept = subset_labels(data.classes, subset)
+    new_label_k = np.full(len(data.classes), -1, dtype=np.int64)
+    new_label_k[kept] = np.arange(len(kept))
+
+    def of(samples: Samples) -> Samples:
+        chosen = samples.where(new_label_k[samples.labels] >= 0)
+        return Samples(chosen.images, new_label_k[chosen.labels], chosen.names)
+
+    return Arrays(
+        of(data.train),
+        of(data.test),
+        tuple(data.classes[k] for k in kept),
+        None if data.val is None else of(data.val),
+        {key: counts for key, counts in data.skipped.items() if key[1] in {data.classes[k] for k in kept}},
+        tuple(data.families[k] for k in kept) if data.families else (),
+    )
+
+
+def train_of(samples: Samples, spec: dict[str, Any], classes: int) -> Samples:
+    """The training samples as the spec's `train_images`, `long_tail` and `label_noise` leave them, in that order."""
+    counts_k = np.bincount(samples.labels, minlength=classes)
+    wanted_k = counts_k if spec.get("train_images") is None else np.minimum(counts_k, spec["train_images"])
+    if spec.get("long_tail"):
+        wanted_k = np.minimum(wanted_k, tail(int(wanted_k.max()), spec["long_tail"], classes))
+    if (wanted_k < counts_k).any():
+        samples = samples.where(_first_of_each(samples.labels, wanted_k))
+    if spec.get("label_noise"):
+        samples = Samples(samples.images, noisy(samples.labels, spec["label_noise"], classes), samples.names)
+    return samples
+
+
+def tail(largest: int, ratio: float, classes: int) -> np.ndarray:
+    """Images of each class [K] in a long tail: largest * ratio^(-k / (K - 1)), at least 1 (Cui 2019, section 5.1)."""
+    k = np.arange(classes)
+    return np.maximum(1, np.floor(largest * float(ratio) ** (-k / (classes - 1)) + 1e-9)).astype(np.int64)
+
+
+def _first_of_each(labels_n: np.ndarray, wanted_k: np.ndarray) -> np.ndarray:
+    """True [N] at the first `wanted_k` of each class in a fixed random order."""
+    chosen = np.zeros(len(labels_n), dtype=bool)
+    for label, wanted in enumerate(wanted_k.tolist()):
+        members = np.flatnonzero(labels_n == label)
+        order = np.random.RandomState([_ORDER_SEED, label]).permutation(len(members))
+        chosen[members[order[:wanted]]] = True
+    return chosen
+
+
+def noisy(labels_n: np.ndarray, share: float, classes: int) -> np.ndarray:
+    """Labels [N] of which a stratified `share` of each class is another class's, each as likely (symmetric noise)."""
+    wrong_n = stratified_mask(labels_n, share, _NOISE_SEED)
+    steps_n = np.random.RandomState(_NOISE_SEED).randint(1, classes, len(labels_n))
+    return np.where(wrong_n, (labels_n + steps_n) % classes, labels_n)
