@@ -30,6 +30,7 @@ HELP = {  # command -> what it does, an example
     "verify": ("compare every file of every result with its seal", "verify"),
     "adopt": ("accept results of other code for today's code, with a record", "adopt verdict --yes"),
     "gc": ("list what no study names at any scale; --delete removes it", "gc --delete"),
+    "register": ("write down what a study will claim, before its test numbers exist", "register --config scale=small"),
     "lineage": ("every job behind a file, down to the data", "lineage results/figures/demo/ls_kd/grid.png"),
     "watch": ("which jobs run and how far they are", "watch"),
 }
@@ -80,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
         "verify": _add_verify,
         "adopt": _add_adopt,
         "gc": _add_gc,
+        "register": lambda _: None,
         "lineage": _add_lineage,
         "watch": lambda _: None,
     }
@@ -257,6 +259,15 @@ def _gc(options: argparse.Namespace) -> int:
         _say(["removed"])
     elif listed:
         _say(["remove them: python -m lskd gc --delete; other checkouts may share this folder and need them"])
+    return 0
+
+
+def _register(options: argparse.Namespace) -> int:
+    from lskd.jobs import register
+
+    plan = _plan(options)
+    plan.ask(register.judging(plan.main))  # what cannot be judged is refused here
+    _say([register.register(plan.catalogue, plan.main.study)])
     return 0
 
 

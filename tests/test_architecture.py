@@ -16,7 +16,7 @@ ROOMS = {
 }
 LIBRARY = {"torch", "torchvision", "timm"}
 FOR_ALL = ("errors", "version")
-TORCHLESS = ("study", "jobs", "metrics", "analysis", "figures", "papers", "fingerprint")
+TORCHLESS = ("study", "jobs", "metrics", "analysis", "figures", "papers", "transforms", "fingerprint")
 # what points upwards, as the page says; nothing may be added here
 FOR_STAGES = {"lskd.jobs.work", "lskd.jobs.environment", "lskd.jobs.progress"}
 UPWARDS = dict.fromkeys(("data", "figures", "inference", "metrics", "training"), FOR_STAGES)

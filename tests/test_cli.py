@@ -173,6 +173,24 @@ def test_gc(lskd, results):
     assert tiny.files(results) == before
 
 
+def test_register(lskd):
+    change(seeds=[1, 2, 3], figures={"verdict": {"kind": "verdict"}})
+    code, (line,) = lskd("register", "--config", "looks=[3, 5]")
+    path = "registrations/demo/tiny.json"
+    words = "verdict (4 choices of alpha and T in 1 setting, 3 seeds, looks at 3, 5, code "
+    assert code == 0
+    assert line.startswith(f"{path}: registered {words}") and line.endswith("; commit that file")
+    assert lskd("register", "--config", "looks=[3, 5]")[1][0].endswith(" as it is today")
+    assert lskd("register")[0].startswith(f"error: {path}: another registration stands there")
+    change(seeds=[0, 1], study="seen", figures={"verdict": {"kind": "verdict"}})  # seed 0 has test numbers
+    code, lines = lskd("register")
+    assert lines == []
+    assert code.startswith("error: results/predictions/digits/mlp-w4/") and "too late to register" in code
+    change(teachers={"t": tiny.TINY["teachers"]["t"] | {"label_smoothing": [0.1]}}, figures={"v": {"kind": "verdict"}})
+    assert lskd("register")[0].startswith("error: ")  # no verdict without an unsmoothed teacher
+    assert not Path("registrations/demo/seen.json").exists()
+
+
 def test_lineage(lskd):
     code, lines = lskd("lineage", "results/figures/demo/tiny/grid.png")
     assert lines[0].startswith("figure demo/tiny/grid ")
@@ -200,6 +218,8 @@ def test_watch(lskd):
         (["lineage"], "the following arguments are required: FILE; python -m lskd"),
         (["adopt", "--undo", "0123456789"], "0123456789: nothing was adopted for it"),
         (["gc", "--keep", "none.yaml"], "none.yaml: no such file"),
+        (["register"], "figures: tiny has none of kind "),
+        (["register", "--config", "looks=[5, 3]"], "config: looks: found [5, 3]: these must ascend, each once"),
         (["lss"], "argument COMMAND: invalid choice: 'lss'"),
         ([], "the following arguments are required: COMMAND"),
     ],

@@ -9,7 +9,19 @@ from matplotlib.figure import Figure
 from lskd.figures import style
 from lskd.figures.beside import beside, published, warning
 from lskd.figures.dots import dots
-from lskd.figures.rows import SETTING, alphas, cell, groups, measured, number, over_seeds, pick, present, records
+from lskd.figures.rows import (
+    SETTING,
+    alphas,
+    cell,
+    groups,
+    measured,
+    named,
+    number,
+    over_seeds,
+    pick,
+    present,
+    records,
+)
 
 Frames = dict[str, pd.DataFrame]
 Options = dict[str, Any]
@@ -21,51 +33,60 @@ ROLES = {"teacher": 0, "baseline": 1, "student": 2}
 
 
 def table(frames: Frames, options: Options) -> pd.DataFrame:
-    """Top-1 and top-k test accuracy in percent by setting."""
-    values = pick(frames, "accuracy", split="test", metric=["top1", "top5"])
+    """Top-1 and top-k accuracy in percent by setting: on test, and on val where the paper's is on val."""
+    values = pick(frames, "accuracy", split=["val", "test"], metric=["top1", "top5"])
     numbers = settings(values.assign(value=values["value"] * 100), options)
     k = values.loc[values["metric"] == "top5", "k"]
     what = "Test accuracy in %" + ("" if k.empty else f", top-1 and top-{int(k.max())}")
-    caption = f"{what} (number of runs in brackets). {measured(values, options)}{warning(numbers)}"
+    caption = f"{what} (number of seeds in brackets). {measured(values, options)}{warning(numbers)}"
     return present(numbers, layout(numbers), caption, FORMULA)
 
 
 def settings(percent: pd.DataFrame, options: Options) -> pd.DataFrame:
-    """One row for each setting, metric and number of the paper's that it meets."""
+    """One row for each setting, metric and number of the paper's that it meets; those of val alone where it meets one.
+
+    Raises UserError where nothing was measured on test.
+    """
+    pick({"accuracy": percent}, "accuracy", split="test")
     if options.get("temperatures"):
         shown = percent["temperature"].isin(options["temperatures"])
         percent = percent[percent["temperature"].isna() | shown]
-    ours = over_seeds(percent, [*SETTING, "metric", "k"]).rename(columns={"mean": "ours"}).assign(unit="%")
-    numbers = beside(ours, published(options), options)
+    ours = over_seeds(percent, [*SETTING, "split", "metric", "k"]).rename(columns={"mean": "ours"}).assign(unit="%")
+    numbers = beside(named(ours), published(options), options)
     numbers["rank"] = numbers["role"].map(ROLES)
-    keys = ["dataset", "rank", "model", "group", "soft_weight", "temperature", "label_smoothing", "metric"]
+    keys = ["dataset", "rank", "model", "network", "soft_weight", "temperature", "label_smoothing", "metric", "split"]
     return numbers.sort_values(keys, kind="stable").drop(columns="rank")
 
 
 def layout(numbers: pd.DataFrame) -> pd.DataFrame:
-    """A row for each setting; with a paper, one for each of its data sets: ours, paper, difference."""
-    keys = [*SETTING, "paper_dataset", "paper_model"]
+    """A row for each setting; with a paper, one for each of its data sets: ours on test, ours on its split, its own."""
     rows = []
-    for first, part in groups(numbers, keys):
+    for first, part in groups(numbers, SETTING):
         row = {
             "Data": first["dataset"],
-            "Network": style.network_text(first),
+            "Network": first["network"],
             "T": style.temperature_text(first["temperature"]),
-            "Soft weight": number(first["soft_weight"], 1),
             "α": f"{first['label_smoothing']:g}",
         }
-        if first["paper_dataset"]:
-            row["Paper's"] = f"{first['paper_model']}, {first['paper_dataset']}"
-        for one in records(part):
-            name = metric_text(one["metric"], one["k"])
-            row[name] = cell(one["ours"], one["spread"], one["n"])
-            if not math.isnan(one["paper"]):
-                row[f"paper {name}"] = number(one["paper"])
-                row[f"difference {name}"] = number(one["difference"], sign=True)
-        rows.append(row)
-    shown = pd.DataFrame(rows).fillna("—")
-    one_weight = numbers["soft_weight"].dropna().nunique() < 2
-    return shown.drop(columns="Soft weight") if one_weight else shown
+        for one in records(part[part["split"] == "test"].drop_duplicates("metric")):
+            row[metric_text(one["metric"], one["k"])] = cell(one["ours"], one["spread"], one["n"])
+        printed = [_printed(both) for _, both in groups(part[part["paper"].notna()], ["paper_dataset"])]
+        rows += [row | cells for cells in printed or [{}]]
+    return pd.DataFrame(rows).fillna("—")
+
+
+def _printed(part: pd.DataFrame) -> dict[str, str]:
+    """The paper's numbers on one data set, with ours of val where they are of val."""
+    cells = {}
+    for row in records(part):
+        name = metric_text(row["metric"], row["k"])
+        cells["Paper's"] = f"{row['paper_model']}, {row['paper_dataset']}"
+        if row["split"] == "val":
+            cells[f"val {name}"] = cell(row["ours"], row["spread"], row["n"])
+        cells[f"paper {name}"] = number(row["paper"])
+        if not math.isnan(row["difference"]):
+            cells[f"difference {name}"] = number(row["difference"], sign=True)
+    return cells
 
 
 def metric_text(metric: str, k: float) -> str:
@@ -77,7 +98,7 @@ def metric_text(metric: str, k: float) -> str:
 
 def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     """A row for each setting, a panel for each metric; colour tells alpha and the marker T."""
-    ours = table.drop_duplicates([*SETTING, "metric"])
+    ours = table[table["split"] == "test"].drop_duplicates([*SETTING, "metric"])
     metrics = list(dict.fromkeys(sorted(ours["metric"])))
     lines = []
     for first, part in groups(ours, SETTING):
@@ -97,11 +118,5 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
 
 
 def _label(row: dict[str, Any], ours: pd.DataFrame) -> str:
-    parts = [style.network_text(row)]
-    if ours["dataset"].nunique() > 1:
-        parts.insert(0, f"{row['dataset']}:")
-    if row["role"] == "student":
-        parts.append(f"T = {row['temperature']:g}")
-    if ours["soft_weight"].dropna().nunique() > 1 and not math.isnan(row["soft_weight"]):
-        parts.append(f"soft {row['soft_weight']:g}")
-    return " ".join(parts)
+    data = f"{row['dataset']}: " if ours["dataset"].nunique() > 1 else ""
+    return data + row["network"] + style.degree_text(row)

@@ -9,6 +9,7 @@ import pandas as pd
 from lskd.figures.rows import records
 from lskd.papers.read import PAPERS, paper
 
+NONE: dict[str, Any] = {"paper": math.nan, "difference": math.nan, "paper_dataset": "", "paper_model": ""}
 _NAMES = {"alexnetcifar": "alexnet", "wideresnet502": "wideresnet50", "shufflenetv2x10": "shufflenetv2"}
 
 
@@ -24,26 +25,30 @@ def published(options: dict[str, Any]) -> pd.DataFrame | None:
 
 
 def beside(ours: pd.DataFrame, theirs: pd.DataFrame | None, options: dict[str, Any]) -> pd.DataFrame:
-    """`ours` (columns role, dataset, model, teacher_model, label_smoothing, temperature, soft_weight, metric, ours)
-    with the columns paper, difference, paper_dataset, paper_model and scale.
+    """`ours` (columns role, dataset, model, teacher_model, label_smoothing, temperature, soft_weight, metric, ours, and
+    perhaps split) with the columns paper, difference, paper_dataset, paper_model and scale.
 
-    A row of ours meets the paper's numbers of the same metric, supervision, smoothing, T and soft weight: those of the
-    same network and data set where the paper has them, else the first network printed for each of its data sets. So a
-    row may come several times, once for each of the paper's data sets.
+    A row of ours meets the paper's numbers of the same metric, split, supervision, smoothing, T and soft weight: those
+    of the same network and data set where the paper has them, else the first network printed for each of its data sets.
+    So a row may come several times, once for each of the paper's data sets. Rows of val that meet none are left out.
     """
     rows = []
     for row in records(ours):
         fitting = None if theirs is None else _fitting(row, theirs)
-        if fitting is None or fitting.empty:
-            rows.append(row | {"paper": math.nan, "paper_dataset": "", "paper_model": ""})
-            continue
-        for them in records(fitting):
-            named = {"paper_dataset": them["dataset"], "paper_model": them["model"]}
-            rows.append(row | {"paper": them["value"]} | named)
-    table = pd.DataFrame(rows)
-    table["difference"] = table["ours"] - table["paper"]
-    table["scale"] = options.get("scale", "")
-    return table
+        if fitting is not None and len(fitting):
+            rows += [row | theirs_of(row, them) for them in records(fitting)]
+        elif row.get("split") != "val":
+            rows.append(row | NONE)
+    return pd.DataFrame(rows).assign(scale=options.get("scale", ""))
+
+
+def theirs_of(row: dict[str, Any], them: dict[str, Any]) -> dict[str, Any]:
+    """The columns of a number of theirs beside ours; a difference alone where data and networks are the same."""
+    pairs = [("dataset", "dataset"), ("model", "model"), ("teacher_model", "teacher")]
+    is_same = all(same_name(row[own], them[other]) for own, other in pairs)
+    difference = row["ours"] - them["value"] if is_same else math.nan
+    about = {"paper_dataset": them["dataset"], "paper_model": them["model"]}
+    return about | {"paper": them["value"], "difference": difference}
 
 
 def same_name(ours: str, theirs: str) -> bool:
@@ -53,13 +58,23 @@ def same_name(ours: str, theirs: str) -> bool:
 
 
 def warning(table: pd.DataFrame) -> str:
-    """What a caption must say of the paper's numbers."""
-    if table["paper"].isna().all():
+    """What a caption must say of the paper's numbers: on which data and split they are, and what can be compared."""
+    shown = table[table["paper"].notna()]
+    if shown.empty:
         return ""
-    data = ", ".join(sorted(set(table["paper_dataset"]) - {""}))
-    return (
-        f" The paper's numbers are on {data}: where data, network or scale differ, compare the order, not the values."
-    )
+    data = ", ".join(sorted(set(shown["paper_dataset"])))
+    others = shown[shown["difference"].isna()]
+    alike = " Data or network are not the paper's own: compare the order, not the values." if len(others) else ""
+    return f" The paper's numbers are on {data}, beside ours{_splits(shown)}.{alike}"
+
+
+def _splits(shown: pd.DataFrame) -> str:
+    """Which of our splits stands beside which of theirs."""
+    of_val = sorted(set(shown.loc[shown["split"] == "val", "paper_dataset"])) if "split" in shown else []
+    if not of_val:
+        return " on test"
+    rest = ", others on test" if len(of_val) < shown["paper_dataset"].nunique() else ""
+    return f" on val for {', '.join(of_val)}, where theirs are on val too{rest}"
 
 
 def _fitting(row: dict[str, Any], theirs: pd.DataFrame) -> pd.DataFrame:
@@ -79,7 +94,10 @@ def _fitting(row: dict[str, Any], theirs: pd.DataFrame) -> pd.DataFrame:
         fitting, pd.Series([same_name(row["dataset"], d) for d in fitting["dataset"]], fitting.index, dtype=bool)
     )
     named = pd.Series([same_name(row["model"], m) for m in fitting["model"]], fitting.index, dtype=bool)
-    return _prefer(fitting, named).drop_duplicates("dataset")
+    fitting = _prefer(fitting, named)
+    if "split" in row:  # theirs is val where it is a part of the training images
+        fitting = fitting[fitting["split"].eq("val") == (row["split"] == "val")]
+    return fitting.drop_duplicates("dataset")
 
 
 def _prefer(fitting: pd.DataFrame, better: pd.Series) -> pd.DataFrame:

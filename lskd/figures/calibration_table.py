@@ -7,98 +7,133 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lskd.figures import style
-from lskd.figures.beside import published, same_name, warning
+from lskd.figures.beside import NONE, published, same_name, theirs_of, warning
 from lskd.figures.dots import dots
-from lskd.figures.rows import SETTING, cell, measured, number, over_seeds, pick, present, records
+from lskd.figures.rows import SETTING, cell, groups, measured, named, number, over_seeds, pick, present, records
 
 Frames = dict[str, pd.DataFrame]
 Options = dict[str, Any]
 FORMULA = (
     "ECE = sum over bins b of (n_b/n) |accuracy_b − confidence_b|, 15 bins of equal width, before and after "
-    "temperature scaling fitted on val (Müller 2019, table 3)."
+    "temperature scaling fitted on val (Müller 2019, table 3); class-wise ECE, the mean over classes of the same of "
+    "each class's probability (Kull 2019); Brier score, the mean of |p − onehot(y)|²; AURC, the mean over coverages of "
+    "the error of the most confident images, and E-AURC, AURC − that of the best ranking (Geifman 2019)."
 )
+SHOWN = {"ece": "ECE", "ece_classwise": "class-wise ECE", "brier": "Brier", "aurc": "AURC", "e_aurc": "E-AURC"}
 METHODS = ("baseline", "temperature scaling", "label smoothing")
 
 
 def table(frames: Frames, options: Options) -> pd.DataFrame:
-    """ECE and fitted temperature on test by network and method, beside the paper's."""
-    values = pick(frames, "calibration", split="test", metric=["ece", "ece_scaled", "temperature"])
-    numbers = over_seeds(values, [*SETTING, "metric"])
+    """Calibration on test by network and method, and on val where the paper's is on val, beside the paper's."""
+    wanted = ["temperature", *SHOWN, *(f"{name}_scaled" for name in SHOWN)]
+    values = pick(frames, "calibration", split=["val", "test"], metric=wanted)
+    numbers = named(over_seeds(values, [*SETTING, "split", "metric"])).rename(columns={"mean": "ours"})
     numbers["method"] = [_method(row) for row in records(numbers)]
-    numbers = numbers[(numbers["label_smoothing"] == 0) | (numbers["metric"] == "ece")]
-    numbers["metric"] = numbers["metric"].replace("ece_scaled", "ece")
-    numbers = numbers.rename(columns={"mean": "ours"})
+    is_scaling = numbers["metric"].str.endswith("_scaled") | numbers["metric"].eq("temperature")
+    numbers = numbers[(numbers["label_smoothing"] == 0) | ~is_scaling]
+    numbers["metric"] = numbers["metric"].str.removesuffix("_scaled")
     numbers["rank"] = numbers["method"].map(METHODS.index)
-    numbers = numbers.sort_values([*SETTING[:6], "temperature", "rank", "label_smoothing", "metric"], kind="stable")
-    numbers = _beside(numbers.drop(columns="rank"), options)
+    keys = ["dataset", "role", "model", "network", "temperature", "rank", "label_smoothing", "metric", "split"]
+    numbers = numbers.sort_values(keys, kind="stable").drop(columns="rank")
+    numbers = _beside(numbers, options)
     return present(numbers, _layout(numbers), _caption(numbers, values, options), FORMULA)
 
 
 def _method(row: dict[str, Any]) -> str:
     if row["label_smoothing"]:
         return "label smoothing"
-    return "baseline" if row["metric"] == "ece" else "temperature scaling"
+    is_scaling = row["metric"] == "temperature" or row["metric"].endswith("_scaled")
+    return "temperature scaling" if is_scaling else "baseline"
 
 
 def _beside(numbers: pd.DataFrame, options: Options) -> pd.DataFrame:
-    """The paper's numbers of the same method, a row for each of its data sets unless it has ours."""
+    """The paper's numbers of the same method and split, a row for each of its data sets unless it has ours.
+
+    `paper_label_smoothing` is the paper's own alpha; a difference takes the same one.
+    """
     theirs = published(options)
     rows = []
     for row in records(numbers):
-        none = {"paper": math.nan, "paper_dataset": "", "paper_model": ""}
         printed = [] if theirs is None or row["role"] == "student" else _same(row, theirs)
-        known = [{"paper": f["value"], "paper_dataset": f["dataset"], "paper_model": f["model"]} for f in printed]
-        rows += [row | them for them in known or [none]]
-    table = pd.DataFrame(rows)
-    table["difference"] = table["ours"] - table["paper"]
-    return table.assign(scale=options.get("scale", ""))
+        for them in printed:
+            own = theirs_of(row, them)
+            if not math.isclose(row["label_smoothing"], them["label_smoothing"]):
+                own["difference"] = math.nan
+            rows.append(row | own | {"paper_label_smoothing": them["label_smoothing"]})
+        if not printed and row["split"] == "test":
+            rows.append(row | NONE | {"paper_label_smoothing": math.nan})
+    return pd.DataFrame(rows).assign(scale=options.get("scale", ""))
 
 
 def _same(row: dict[str, Any], theirs: pd.DataFrame) -> list[dict[str, Any]]:
     printed = theirs[(theirs["metric"] == row["metric"]) & (theirs["method"] == row["method"])]
     printed = printed[~printed["dataset"].str.startswith("WMT")]  # next-token predictions; ours are of images
-    all_data = records(printed)
-    return [f for f in all_data if same_name(row["dataset"], f["dataset"])] or all_data
+    of_split = records(printed[printed["split"].eq("val") == (row["split"] == "val")])
+    own_data = any(same_name(row["dataset"], name) for name in printed["dataset"])
+    return [them for them in of_split if not own_data or same_name(row["dataset"], them["dataset"])]
 
 
 def _layout(numbers: pd.DataFrame) -> pd.DataFrame:
-    """The paper's: ECE; ECE / T; ECE / alpha."""
+    """Ours on test; then as the paper ECE, ECE / T or ECE / alpha, beside ours on its split."""
     rows = []
-    errors = numbers[numbers["metric"] == "ece"]
-    fitted = {_key(row): row for row in records(numbers[numbers["metric"] == "temperature"])}
-    for row in records(errors):
-        t = fitted.get(_key(row)) if row["method"] == "temperature scaling" else None
-        shown = {
-            "Network": f"{row['dataset']}: {style.network_text(row)}",
-            "Method": row["method"],
-            "T": "1" if t is None else cell(t["ours"], t["spread"]),
-            "α": f"{row['label_smoothing']:g}",
-            "ECE": cell(row["ours"], row["spread"], row["n"], 4),
+    for first, part in groups(numbers[numbers["metric"] != "temperature"], [*SETTING, "method"]):
+        fitted = _fitted(numbers, first)
+        row = {
+            "Network": f"{first['dataset']}: {first['network']}{style.degree_text(first)}",
+            "Method": first["method"],
+            "T": "1" if fitted.empty else cell(fitted["ours"].iloc[0], fitted["spread"].iloc[0]),
+            "α": f"{first['label_smoothing']:g}",
         }
-        if not math.isnan(row["paper"]):
-            degree = f" / T = {t['paper']:g}" if t is not None and not math.isnan(t["paper"]) else ""
-            shown["paper"] = f"{number(row['paper'], 3)}{degree} ({row['paper_model']}, {row['paper_dataset']})"
-            shown["difference"] = number(row["difference"], 4, sign=True)
-        rows.append(shown)
+        ours = {one["metric"]: one for one in records(part[part["split"] == "test"])}
+        for metric, name in SHOWN.items():
+            if metric in ours:
+                row[name] = cell(ours[metric]["ours"], ours[metric]["spread"], ours[metric]["n"], 4)
+        printed = records(part[part["paper"].notna()])
+        rows += [row | cells for cells in [_printed(one, fitted) for one in printed] or [{}]]
     return pd.DataFrame(rows).fillna("—")
 
 
-def _key(row: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(str(row[column]) for column in [*SETTING, "paper_dataset"])  # text, as NaN does not equal itself
+def _fitted(numbers: pd.DataFrame, first: dict[str, Any]) -> pd.DataFrame:
+    """Of a setting's temperature scaling, the rows of its temperature."""
+    same = numbers["metric"].eq("temperature") & (numbers["method"] == first["method"])
+    for column in SETTING:
+        same &= numbers[column].isin([first[column]])  # of which NaN is one
+    return numbers[same]
+
+
+def _printed(row: dict[str, Any], fitted: pd.DataFrame) -> dict[str, str]:
+    """The paper's ECE with the T or alpha that it is for, and ours of val where it is of val."""
+    degrees = fitted.loc[fitted["paper_dataset"] == row["paper_dataset"], "paper"].dropna()
+    at = f" / T = {degrees.iloc[0]:g}" if len(degrees) else ""
+    if row["paper_label_smoothing"]:
+        at = f" / α = {row['paper_label_smoothing']:g}"
+    cells = {}
+    if row["split"] == "val":
+        cells["ECE on val"] = cell(row["ours"], row["spread"], row["n"], 4)
+    cells["paper's ECE"] = f"{number(row['paper'], 3)}{at} ({row['paper_model']}, {row['paper_dataset']})"
+    if not math.isnan(row["difference"]):
+        cells["difference"] = number(row["difference"], 4, sign=True)
+    return cells
 
 
 def _caption(numbers: pd.DataFrame, values: pd.DataFrame, options: Options) -> str:
-    what = "Expected calibration error on test, 15 bins of equal width (number of runs in brackets)"
-    fit = "The scaling temperature is fitted on val by NLL."
-    return f"{what}. {fit} {measured(values, options)}{warning(numbers)}"
+    what = "Calibration on test, 15 bins of equal width (number of seeds in brackets)"
+    fit = "The scaling temperature is fitted on val by NLL, so that after scaling val is not held out."
+    alphas = numbers.loc[numbers["method"].eq("label smoothing") & numbers["paper"].notna(), "paper_label_smoothing"]
+    own = f" Its ECE with label smoothing is for its own α ({_listed(alphas)})." if len(alphas) else ""
+    return f"{what}. {fit} {measured(values, options)}{warning(numbers[numbers['metric'] == 'ece'])}{own}"
+
+
+def _listed(values: "pd.Series[float]") -> str:
+    return ", ".join(f"{value:g}" for value in sorted(values.unique()))
 
 
 def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     """A row for each network and method, a dot at its ECE."""
-    errors = table[table["metric"] == "ece"].drop_duplicates([*SETTING, "method"])
+    errors = table[(table["metric"] == "ece") & (table["split"] == "test")].drop_duplicates([*SETTING, "method"])
     lines = [
         {
-            "label": f"{style.network_text(row)}{style.degree_text(row)}: {row['method']}",
+            "label": f"{row['network']}{style.degree_text(row)}: {row['method']}",
             "colour": style.alpha_colour(row["label_smoothing"]),
             "marker": "x" if row["method"] == "temperature scaling" else "o",
             "values": [(row["ours"], row["spread"], cell(row["ours"], row["spread"], row["n"], 3))],

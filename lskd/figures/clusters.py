@@ -1,6 +1,5 @@
 """The projection with the clusters' distances D1, D2 and Dc drawn and as numbers (Shen 2021, figure 1)."""
 
-import math
 from typing import Any
 
 import pandas as pd
@@ -9,7 +8,19 @@ from matplotlib.figure import Figure
 
 from lskd.figures import style
 from lskd.figures.projection import class_handles, order_of, points_of, scatter, square
-from lskd.figures.rows import SETTING, alphas, cell, first_seed, groups, measured, over_seeds, pick, present, records
+from lskd.figures.rows import (
+    SETTING,
+    alphas,
+    cell,
+    first_seed,
+    groups,
+    measured,
+    named,
+    over_seeds,
+    pick,
+    present,
+    records,
+)
 
 Frames = dict[str, pd.DataFrame]
 Options = dict[str, Any]
@@ -26,7 +37,7 @@ PLANE = "_plane"  # the same between the projections; without it in feature spac
 def table(frames: Frames, options: Options) -> pd.DataFrame:
     """Distances and within-class spreads by network, alpha and split over seeds."""
     values = pick(frames, "clusters")
-    numbers = over_seeds(values, [*SETTING, "classes", "split", "metric"])
+    numbers = named(over_seeds(values, [*SETTING, "classes", "split", "metric"]))
     return present(numbers, _layout(numbers), _caption(numbers, values, frames, options), FORMULA)
 
 
@@ -37,7 +48,7 @@ def _layout(numbers: pd.DataFrame) -> pd.DataFrame:
     for first, part in groups(numbers, [*SETTING, "classes", "split"]):
         own = {row["metric"]: cell(row["mean"], row["spread"], row["n"], 3) for row in records(part)}
         row = {
-            "Network": f"{first['dataset']}: {style.network_text(first)}",
+            "Network": f"{first['dataset']}: {first['network']}",
             "T": style.temperature_text(first["temperature"]),
             "α": f"{first['label_smoothing']:g}",
             "Split": first["split"],
@@ -58,26 +69,26 @@ def _caption(numbers: pd.DataFrame, values: pd.DataFrame, frames: Frames, option
     where = "in feature space and in the plane through the templates"
     seed = first_seed(frames["projection"])
     points = f"The points drawn are those of seed {seed}."
-    return f"{what}; {where} (number of runs in brackets). {measured(values, options)} {points}"
+    return f"{what}; {where} (number of seeds in brackets). {measured(values, options)} {points}"
 
 
 def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
-    """A panel for each alpha, a row for each network: train points, and lines between the clusters' centres."""
+    """A panel for each alpha, a row for each network on the same axes: train points, lines between their centres."""
     points = points_of(frames, "muller")
     points = points[points["split"].isin(["train", "template"])]
-    rows = list(groups(points, ["group", "role", "dataset", "model", "temperature"]))
+    rows = list(groups(points, ["dataset", "network", "temperature"]))
     smoothings = alphas(points)
     figure = style.figure(style.DOUBLE, 3.1 * len(rows) + 0.4, options)
     axes = figure.subplots(len(rows), len(smoothings), squeeze=False)
     for i, (first, part) in enumerate(rows):
-        own = table[(table["group"] == first["group"]) & (table["split"] == "train")]
-        own = own[own["temperature"].eq(first["temperature"]) | math.isnan(first["temperature"])]
+        own = table[(table["network"] == first["network"]) & (table["dataset"] == first["dataset"])]
+        own = own[own["split"].eq("train") & own["temperature"].isin([first["temperature"]])]
         for panel, alpha in zip(axes[i], smoothings, strict=True):
             shown = part[part["label_smoothing"] == alpha]
             scatter(panel, shown[shown["split"] == "train"], order_of(points, options))
-            square(panel, shown[shown["split"] == "train"])
+            square(panel, part[part["split"] == "train"])
             _distances(panel, shown, own[own["label_smoothing"] == alpha])
-            panel.set_title(f"{first['dataset']}: {first['model']}, {style.alpha_text(alpha)}")
+            panel.set_title(f"{first['dataset']}: {first['network']}, {style.alpha_text(alpha)}")
     style.legend_below(figure, class_handles(points[points["split"] == "train"], options), 4)
     style.settle(figure)
     return figure

@@ -17,6 +17,7 @@ FORMULA = (
     "classes)."
 )
 UNITS = {"parameters": 1e6, "flops": 1e9}
+PAPERS_IMAGE = "3x224x224"
 
 
 def table(frames: Frames, options: Options) -> pd.DataFrame:
@@ -35,7 +36,7 @@ def table(frames: Frames, options: Options) -> pd.DataFrame:
             if row["model"] not in named and row["metric"] in UNITS:
                 rows.append({"model": "", "metric": row["metric"], "paper": row["value"], "paper_model": row["model"]})
     numbers = pd.DataFrame(rows)
-    numbers["difference"] = numbers["ours"] - numbers["paper"]
+    numbers["difference"] = (numbers["ours"] - numbers["paper"]).where(numbers["image"] == PAPERS_IMAGE)
     numbers["scale"] = options.get("scale", "")
     columns = ["model", "image", "metric", "ours", "paper", "difference", "n", "spread", "scale", "paper_model"]
     return present(numbers.assign(spread=math.nan)[columns], _layout(numbers), _caption(numbers, options), FORMULA)
@@ -74,7 +75,7 @@ def _layout(numbers: pd.DataFrame) -> pd.DataFrame:
 def _caption(numbers: pd.DataFrame, options: Options) -> str:
     images = ", ".join(sorted(map(str, numbers["image"].dropna().unique())))
     what = f"Learnable parameters, and FLOPs of one image of {images} (one multiply-add is one FLOP, as in the paper)"
-    return f"{what}. Counted, not measured: n = 1, no spread. The paper's are at 3x224x224."
+    return f"{what}. Counted, not measured: n = 1, no spread. The paper's are at {PAPERS_IMAGE}."
 
 
 def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:

@@ -10,7 +10,20 @@ from matplotlib.figure import Figure
 from lskd.errors import UserError
 from lskd.figures import style
 from lskd.figures.beside import published
-from lskd.figures.rows import SETTING, alphas, cell, groups, measured, number, order, over_seeds, pick, present, records
+from lskd.figures.rows import (
+    SETTING,
+    alphas,
+    cell,
+    groups,
+    measured,
+    named,
+    number,
+    order,
+    over_seeds,
+    pick,
+    present,
+    records,
+)
 
 Frames = dict[str, pd.DataFrame]
 Options = dict[str, Any]
@@ -43,7 +56,7 @@ def table(frames: Frames, options: Options) -> pd.DataFrame:
         .reset_index()
     )
     numbers = pd.concat([over_seeds(values, [*by, "target"]), over_seeds(means.assign(target=MEAN), [*by, "target"])])
-    numbers = numbers.rename(columns={"mean": "ours"}).assign(paper=math.nan, scale=options.get("scale", ""))
+    numbers = named(numbers.rename(columns={"mean": "ours"})).assign(scale=options.get("scale", ""))
     numbers["held_out"] = numbers["split"] != "train"
     numbers["place"] = numbers["target"].map([*order(values, "target"), MEAN].index)
     by = [*SETTING, "normalisation", "place", "held_out", "set"]
@@ -53,21 +66,25 @@ def table(frames: Frames, options: Options) -> pd.DataFrame:
 
 
 def _beside(numbers: pd.DataFrame, options: Options) -> pd.DataFrame:
-    """The paper's number where it has our target class with LS, then rows for its other classes, without ours."""
+    """The paper's number where it has our target class with LS, then rows for its other classes, without ours.
+
+    No difference of the two: the paper's unit is not said.
+    """
     theirs = published(options)
     known = {}
     if theirs is not None and theirs["class_set"].ne("").any():
         known = {(r["target_class"], r["class_set"], r["split"]): r for r in records(theirs)}
     rows = []
     for row in records(numbers):
-        key = (row["target"], row["set"], row["split"].replace("test", "val"))
-        smoothed = row["label_smoothing"] > 0  # the paper prints eta with an LS teacher alone
-        rows.append(row | {"paper": known.pop(key)["value"]} if smoothed and key in known else row)
+        them = known.get((row["target"], row["set"], row["split"].replace("test", "val")))
+        is_smoothed = row["label_smoothing"] > 0  # the paper prints eta with an LS teacher alone
+        rows.append(row | {"paper": them["value"] if them and is_smoothed else math.nan})
+    beside_ours = {row["target"] for row in rows if not math.isnan(row["paper"])}
     for (target, name, split), them in known.items():
-        about = {"dataset": them["dataset"], "model": them["model"], "t1": 1.0, "t2": 3.0}
-        rows.append(about | {"target": target, "set": name, "split": split, "paper": them["value"]})
-    both = pd.DataFrame(rows)
-    return both.assign(difference=both["ours"] - both["paper"])
+        if target not in beside_ours:
+            about = {"dataset": them["dataset"], "network": them["model"], "t1": 1.0, "t2": 3.0}
+            rows.append(about | {"target": target, "set": name, "split": split, "paper": them["value"]})
+    return pd.DataFrame(rows)
 
 
 def _layout(numbers: pd.DataFrame) -> pd.DataFrame:
@@ -80,11 +97,11 @@ def _layout(numbers: pd.DataFrame) -> pd.DataFrame:
         (numbers["normalisation"] == main) | numbers["normalisation"].isna() | (numbers["target"] == MEAN)
     ]
     rows = []
-    for first, part in groups(main_rows, ["group", "label_smoothing", "normalisation", "dataset", "target"]):
+    for first, part in groups(main_rows, ["network", "label_smoothing", "normalisation", "dataset", "target"]):
         theirs = pd.isna(first["normalisation"])
         row = {
             "Target class": first["target"],
-            "Student": f"{first['dataset']}: {first['model']}",
+            "Student": f"{first['dataset']}: {first['network']}",
             "α": "w/ LS" if theirs else f"{first['label_smoothing']:g}",
             "Normalisation": "the paper's" if theirs else first["normalisation"],
         }
@@ -100,18 +117,21 @@ def _layout(numbers: pd.DataFrame) -> pd.DataFrame:
 def _caption(numbers: pd.DataFrame, values: pd.DataFrame, options: Options) -> str:
     t1, t2 = numbers["t1"].iloc[0], numbers["t2"].iloc[0]
     what = f"Diffusion index η (T₁ = {t1:g}, T₂ = {t2:g}) of students towards similar classes S1 and the others S2"
-    how = f"distances normalised by {main_normalisation(numbers)}; number of runs in brackets"
+    how = f"distances normalised by {main_normalisation(numbers)}; number of seeds in brackets"
     source = f" S1: {'; '.join(sorted(map(str, values['source'].unique())))}." if "source" in values else ""
     paper = ""
     if numbers["paper"].notna().any():
-        paper = " The paper's normalisation and unit are not said (its η goes below −1): compare the signs."
+        paper = (
+            " The paper's are on ImageNet-1K; its val is ImageNet's validation set, ours a part of the training images"
+            " held out. Its normalisation and unit are not said (its η goes below −1): compare the signs."
+        )
     return f"{what}; {how}.{source} {measured(values, options)}{paper}"
 
 
 def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     """A column for each split, a row for each student network; in each a line for each target class and the mean."""
     main_rows = table[table["normalisation"] == main_normalisation(table)]
-    parts = list(groups(main_rows, ["dataset", "group", "model"]))
+    parts = list(groups(main_rows, ["dataset", "network"]))
     splits = list(dict.fromkeys(main_rows["split"]))
     targets = list(dict.fromkeys(main_rows["target"]))  # the mean is the last
     figure = style.figure(style.DOUBLE, (0.27 * len(targets) + 0.75) * len(parts) + 0.35, options)
@@ -119,7 +139,7 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     for i, (first, part) in enumerate(parts):
         for panel, split in zip(axes[i], splits, strict=True):
             _panel(panel, part[part["split"] == split], targets)
-            panel.set_title(f"{first['dataset']}: {first['model']}, {split}")
+            panel.set_title(f"{first['dataset']}: {first['network']}, {split}")
         axes[i, 0].set_ylabel("target class")
         axes[i, 0].invert_yaxis()
     for panel in axes[-1]:

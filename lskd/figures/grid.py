@@ -1,5 +1,6 @@
 """Student accuracy over T and alpha, with the teacher's and the lone student's (Chandrasegaran 2022, grids A and B)."""
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -14,6 +15,7 @@ from lskd.figures.rows import (
     cell,
     groups,
     measured,
+    named,
     number,
     over_seeds,
     pick,
@@ -40,9 +42,9 @@ def table(frames: Frames, options: Options) -> pd.DataFrame:
     runs = runs[runs["temperature"].isna() | runs["temperature"].isin(shown)]
     ours = over_seeds(runs.assign(value=runs["value"] * 100), [*SETTING, "metric", "k"])
     ours = ours.rename(columns={"mean": "ours"}).assign(unit="%")
-    numbers = beside(ours, published(options), options)
+    numbers = beside(named(ours), published(options), options)
     order = numbers["role"].map(ROLES)
-    keys = ["dataset", "order", "model", "teacher_model", "group", "temperature", "label_smoothing", "metric"]
+    keys = ["dataset", "order", "model", "network", "temperature", "label_smoothing", "metric"]
     numbers = numbers.assign(order=order).sort_values(keys, kind="stable").drop(columns="order")
     return present(numbers, _grid(numbers), _caption(numbers, runs, options), FORMULA)
 
@@ -51,8 +53,8 @@ def _grid(numbers: pd.DataFrame) -> pd.DataFrame:
     """The paper's layout: the teacher's row, then a row for each T; a column for each alpha."""
     rows = []
     several = numbers["dataset"].nunique() > 1
-    for first, part in groups(numbers, ["dataset", "role", "model", "teacher_model", "group", "temperature"]):
-        row = {"Network": style.network_text(first), "T": style.temperature_text(first["temperature"])}
+    for first, part in groups(numbers, ["dataset", "network", "temperature"]):
+        row = {"Network": first["network"], "T": style.temperature_text(first["temperature"])}
         row |= {"Data": first["dataset"]} if several else {}
         for alpha in alphas(numbers):
             row[f"α = {alpha:g}"] = _both(part[part["label_smoothing"] == alpha])
@@ -77,7 +79,8 @@ def _paper(part: pd.DataFrame, shown: list[float]) -> dict[str, str]:
         printed = first[(first["label_smoothing"] == alpha) & first["paper"].notna()]
         for row in records(printed):
             cells[f"{row['paper_dataset']}, α = {alpha:g}"] = number(row["paper"])
-            cells[f"difference, α = {alpha:g}"] = number(row["difference"], sign=True)
+            if not math.isnan(row["difference"]):
+                cells[f"difference, α = {alpha:g}"] = number(row["difference"], sign=True)
     return cells
 
 
@@ -85,14 +88,14 @@ def _caption(numbers: pd.DataFrame, runs: pd.DataFrame, options: Options) -> str
     k = int(numbers.loc[numbers["metric"] == "top5", "k"].max()) if numbers["metric"].eq("top5").any() else 0
     shown = f"top-1 / top-{k}" if k else "top-1"
     what = f"Test accuracy in % ({shown}) of students distilled at temperature T from a teacher of label smoothing α"
-    return f"{what} (number of runs in brackets). {measured(runs, options)}{warning(numbers)}"
+    return f"{what} (number of seeds in brackets). {measured(runs, options)}{warning(numbers)}"
 
 
 def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     """A panel for each student network: top-1 over T, a colour for each alpha; lines for teacher and lone student."""
     first = table[table["metric"] == "top1"].drop_duplicates([*SETTING])
     students = first[first["role"] == "student"]
-    panels = list(groups(students, ["dataset", "model", "teacher_model", "group"]))
+    panels = list(groups(students, ["dataset", "network"]))
     columns = min(len(panels), 2)
     rows = -(-len(panels) // columns)
     figure = style.figure(style.COLUMN if columns == 1 else style.DOUBLE, 2.5 * rows + 0.3, options)
@@ -108,28 +111,29 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
 
 def _panel(panel: Axes, students: pd.DataFrame, others: pd.DataFrame) -> None:
     row = students.iloc[0]
-    shown = sorted(students["temperature"].unique())
+    students = students.assign(degree=students["temperature"].fillna(math.inf))  # at the right of all T
+    shown = sorted(students["degree"].unique())
     smoothings = alphas(students)
     for i, alpha in enumerate(smoothings):
-        part = students[students["label_smoothing"] == alpha].sort_values("temperature")
-        at = [shown.index(t) + 0.12 * (i - (len(smoothings) - 1) / 2) for t in part["temperature"]]
+        part = students[students["label_smoothing"] == alpha].sort_values("degree")
+        at = [shown.index(t) + 0.12 * (i - (len(smoothings) - 1) / 2) for t in part["degree"]]
         colour = style.alpha_colour(alpha)
         panel.errorbar(at, part["ours"], part["spread"].fillna(0), color=colour, capsize=2, elinewidth=1, zorder=3)
         for x, y, t in zip(at, part["ours"], part["temperature"], strict=True):
             panel.plot(x, y, marker=style.marker(t), color=colour, zorder=4)
     for other in records(others):
-        fits = other["model"] == (row["teacher_model"] if other["role"] == "teacher" else row["model"])
-        if fits:
+        shared = "lineage" if other["role"] == "teacher" else "model"
+        if other[shared] == row[shared]:
             line = "--" if other["role"] == "teacher" else ":"
             panel.axhline(
                 other["ours"], color=style.alpha_colour(other["label_smoothing"]), linestyle=line, linewidth=1
             )
-    panel.set_xticks(range(len(shown)), [f"{t:g}" for t in shown])
+    panel.set_xticks(range(len(shown)), ["none" if math.isinf(t) else f"{t:g}" for t in shown])
     panel.set_xlim(-0.4, len(shown) - 0.6)
     panel.grid(axis="x", visible=False)
     style.few_ticks(panel, y=5)
     panel.set_xlabel("temperature T")
-    panel.set_title(f"{row['dataset']}: {row['model']} ← {row['teacher_model']}")
+    panel.set_title(f"{row['dataset']}: {row['network']}")
 
 
 def _handles(first: pd.DataFrame) -> list[Any]:

@@ -7,20 +7,21 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lskd.figures import style
-from lskd.figures.rows import SETTING, alphas, cell, groups, measured, over_seeds, pick, present
+from lskd.figures.rows import SETTING, alphas, cell, groups, measured, named, over_seeds, pick, present
 
 Frames = dict[str, pd.DataFrame]
 Options = dict[str, Any]
 FORMULA = (
     "I(X; Y) = E[log p(y|x) − log p(y)] of the index x of a training image and the difference y of two logits, "
-    "with p(y|x) a Gaussian over augmentation draws (Müller 2019, section 4 and A.2)."
+    "with p(y|x) a Gaussian around the mean of an image's augmentation draws, the one at hand left out, so that few "
+    "draws add nothing (Müller 2019, section 4 and A.2)."
 )
 
 
 def table(frames: Frames, options: Options) -> pd.DataFrame:
     """Mutual information in nats by network, alpha and epoch."""
     values = pick(frames, "information", metric="mutual_information")
-    numbers = over_seeds(values, [*SETTING, "epoch", "samples"])
+    numbers = named(over_seeds(values, [*SETTING, "epoch", "samples"]))
     return present(numbers, _layout(numbers), _caption(numbers, values, options), FORMULA)
 
 
@@ -31,7 +32,7 @@ def _layout(numbers: pd.DataFrame) -> pd.DataFrame:
         last, top = part.iloc[-1], part.nlargest(1, "mean").iloc[0]
         rows.append(
             {
-                "Network": f"{first['dataset']}: {style.network_text(first)}",
+                "Network": f"{first['dataset']}: {first['network']}",
                 "α": f"{first['label_smoothing']:g}",
                 "largest": cell(top["mean"], top["spread"], top["n"], 3),
                 "at epoch": f"{top['epoch']:g}",
@@ -53,7 +54,7 @@ def _caption(numbers: pd.DataFrame, values: pd.DataFrame, options: Options) -> s
 
 def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     """A curve for each alpha with a band of one spread; lines at log N and log 2."""
-    data = list(groups(table, ["dataset", "group", "model"]))
+    data = list(groups(table, ["dataset", "network"]))
     figure = style.figure(style.COLUMN * 1.2 if len(data) == 1 else style.DOUBLE, 2.7, options)
     axes = figure.subplots(1, len(data), squeeze=False, sharey=True)[0]
     for panel, (first, part) in zip(axes, data, strict=True):
@@ -66,7 +67,7 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
         for name, value in limits.items():
             panel.axhline(value, color=style.GREY, linestyle="--", linewidth=0.8)
             panel.text(0.99, value, name, transform=panel.get_yaxis_transform(), ha="right", va="bottom", fontsize=7)
-        panel.set_title(f"{first['dataset']}: {first['model']}")
+        panel.set_title(f"{first['dataset']}: {first['network']}")
         panel.set_xlabel("epoch of the teacher's training")
         panel.set_ylim(bottom=0)
     axes[0].set_ylabel("mutual information (nats)")

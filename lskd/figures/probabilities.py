@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lskd.figures import style
-from lskd.figures.rows import SETTING, alphas, cell, groups, measured, order, over_seeds, pick, present, records
+from lskd.figures.rows import SETTING, alphas, cell, groups, measured, named, order, over_seeds, pick, present, records
 
 Frames = dict[str, pd.DataFrame]
 Options = dict[str, Any]
@@ -21,7 +21,7 @@ FORMULA = (
 def table(frames: Frames, options: Options) -> pd.DataFrame:
     """The class-mean probability that class `predicted` gets on train images of `class`, at T = 1."""
     values = pick(frames, "probabilities", split="train", temperature_at=1)
-    numbers = over_seeds(values, [*SETTING, "class", "predicted"])
+    numbers = named(over_seeds(values, [*SETTING, "class", "predicted"]))
     return present(numbers, _layout(numbers, values), _caption(values, options), FORMULA)
 
 
@@ -35,11 +35,11 @@ def _layout(numbers: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
     }
     shown = pd.DataFrame(
         {
-            "Network": f"{row['dataset']}: {style.network_text(row)}",
+            "Network": f"{row['dataset']}: {row['network']}",
             "T": style.temperature_text(row["temperature"]),
             "α": f"{row['label_smoothing']:g}",
         }
-        for row in records(parts["right class"])
+        for row in records(named(parts["right class"]))
     )
     for name, part in parts.items():
         shown[name] = [cell(r["mean"], r["spread"], r["n"], 4) for r in records(part)]
@@ -47,17 +47,17 @@ def _layout(numbers: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
 
 
 def _mean(values: pd.DataFrame, how: str) -> pd.DataFrame:
-    return values.groupby([*SETTING, "seed"], dropna=False)["value"].agg(how).reset_index()
+    return values.groupby([*SETTING, "seed", "run"], dropna=False)["value"].agg(how).reset_index()
 
 
 def _caption(values: pd.DataFrame, options: Options) -> str:
     what = "Mean softmax output (T = 1) over the train images of each class; minor: the probabilities of wrong classes"
-    return f"{what} (number of runs in brackets). {measured(values, options)}"
+    return f"{what} (number of seeds in brackets). {measured(values, options)}"
 
 
 def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     """By network: the right class's probability for each class, then the minor ones for each alpha on one scale."""
-    networks = list(groups(table, ["group", "dataset", "model", "temperature"]))
+    networks = list(groups(table, ["dataset", "network", "temperature"]))
     smoothings = alphas(table)
     classes = order(frames["probabilities"], "class")
     rows = (1 + len(smoothings)) * len(networks)
@@ -66,7 +66,7 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     for i, (first, part) in enumerate(networks):
         own = axes[i * (1 + len(smoothings)) : (i + 1) * (1 + len(smoothings))]
         _right(own[0], part, classes)
-        own[0].set_title(f"{first['dataset']}: {style.network_text(first)}{style.degree_text(first)}")
+        own[0].set_title(f"{first['dataset']}: {first['network']}{style.degree_text(first)}")
         highest = part.loc[part["class"] != part["predicted"], "mean"].max()
         for panel, alpha in zip(own[1:], smoothings, strict=True):
             _minor(panel, part[part["label_smoothing"] == alpha], classes, alpha)

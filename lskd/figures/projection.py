@@ -6,20 +6,22 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from lskd.figures import style
-from lskd.figures.rows import alphas, first_seed, groups, number, pick, present, temperatures
+from lskd.figures.rows import alphas, first_seed, groups, named, number, of_first_seed, pick, present, temperatures
 
 Frames = dict[str, pd.DataFrame]
 Options = dict[str, Any]
 FORMULA = (
     "x′ = Qᵀx, with Q from the QR decomposition of the last-layer templates [w, b] of three classes; then PCA "
-    "from 3 to 2 dimensions, fitted on train and used again on val (Chandrasegaran 2022, Algorithm 1)."
+    "from 3 to 2 dimensions, fitted on train and used again on val (Chandrasegaran 2022, Algorithm 1). The plane is "
+    "turned so that the first class lies left of the second on train, and the third above."
 )
 METHOD = "chandrasegaran"
 RANK = {"teacher": 0, "baseline": 1, "student": 2}
 BAND = 3  # networks side by side
-KEYS = ["group", "role", "model", "teacher_model", "label_smoothing", "temperature", "split", "class"]
+KEYS = ["dataset", "network", "label_smoothing", "temperature", "split", "class"]
 
 
 def table(frames: Frames, options: Options) -> pd.DataFrame:
@@ -33,18 +35,18 @@ def table(frames: Frames, options: Options) -> pd.DataFrame:
 
 
 def points_of(frames: Frames, method: str) -> pd.DataFrame:
-    """The points of one method, of the smallest seed, on train and val (test where there is no val)."""
+    """The points of one method, of one network for each setting, on train and val (test where there is no val)."""
     points = pick(frames, "projection", method=method)
     held_out = "val" if (points["split"] == "val").any() else "test"
     points = pick({"projection": points}, "projection", split=["train", held_out, "template"])
-    points = points[points["seed"] == first_seed(points)]
+    points = named(of_first_seed(points))
     points = points.assign(rank=points["role"].map(RANK))  # the teacher first
     return points.sort_values(["rank", *KEYS, "sample"], kind="stable").drop(columns="rank")
 
 
 def caption(what: str, points: pd.DataFrame, options: Options) -> str:
     """What is drawn, of which classes, seed, data and scale."""
-    classes = ", ".join(dict.fromkeys(points["class"]))
+    classes = ", ".join(order_of(points, options))
     scale = f" at {options['scale']} scale" if options.get("scale") else ""
     data = ", ".join(sorted(points["dataset"].unique()))
     return f"{what}; classes {classes} of {data}{scale}. One network each is shown: seed {first_seed(points)} (n = 1)."
@@ -58,7 +60,7 @@ def centres(points: pd.DataFrame) -> pd.DataFrame:
         width = math.sqrt(((part["x"] - x) ** 2 + (part["y"] - y) ** 2).mean())
         rows.append(
             {
-                "Network": style.network_text(first),
+                "Network": first["network"],
                 "T": style.temperature_text(first["temperature"]),
                 "α": f"{first['label_smoothing']:g}",
                 "Split": first["split"],
@@ -72,7 +74,10 @@ def centres(points: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
-    """Rows w/o and w/ LS; for each network a train and a val panel; further networks in bands below."""
+    """Rows w/o and w/ LS; for each network a train and a val panel; further networks in bands below.
+
+    The panels of a row have the same axes.
+    """
     networks = _networks(table)
     smoothings, splits = alphas(table), splits_of(table)
     bands = [networks[i : i + BAND] for i in range(0, len(networks), BAND)]
@@ -83,11 +88,12 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
         for i, alpha in enumerate(smoothings):
             row = grid[b * len(smoothings) + i]
             row[0].set_ylabel(style.alpha_text(alpha).replace(" (", "\n("))
-            for j, (label, part) in enumerate(band):
+            shown = [part[part["label_smoothing"] == alpha] for _, part in band]
+            for j, (label, _) in enumerate(band):
                 pair = row[j * len(splits) : (j + 1) * len(splits)]
-                network(pair, part[part["label_smoothing"] == alpha], splits, order_of(table, options))
+                network(pair, shown[j], splits, order_of(table, options), pd.concat(shown))
                 for panel in pair:
-                    panel.set_yticks([])  # x says the scale, which is y's too
+                    panel.tick_params(labelleft=panel is row[0])
                 if i == 0:
                     for panel, split in zip(pair, splits, strict=True):
                         panel.set_title(f"{label}\n{split}")
@@ -97,11 +103,11 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     return figure
 
 
-def network(panels: Any, part: pd.DataFrame, splits: list[str], classes: list[str]) -> None:
-    """One network's panels, all on the same axes."""
+def network(panels: Any, part: pd.DataFrame, splits: list[str], classes: list[str], around: pd.DataFrame) -> None:
+    """One network's panels, on axes around all points of the row, `around`."""
     for panel, split in zip(panels, splits, strict=True):
         scatter(panel, part[part["split"].isin([split, "template"])], classes)
-        square(panel, part)
+        square(panel, around)
 
 
 def scatter(panel: Axes, points: pd.DataFrame, classes: list[str]) -> None:
@@ -121,7 +127,8 @@ def square(panel: Axes, points: pd.DataFrame) -> None:
     panel.set_xlim(x - half, x + half)
     panel.set_ylim(y - half, y + half)
     panel.set_aspect("equal", adjustable="box")
-    style.few_ticks(panel, 3, 3)
+    for axis in (panel.xaxis, panel.yaxis):  # the same steps
+        axis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
 
 
 def order_of(points: pd.DataFrame, options: Options) -> list[str]:
@@ -150,6 +157,10 @@ def splits_of(table: pd.DataFrame) -> list[str]:
 def _networks(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """Teacher first, then students by T; a label and the points of each."""
     ordered = table.assign(rank=table["role"].map(RANK))
-    ordered = ordered.sort_values(["rank", "model", "group", "temperature"], kind="stable")
-    keys = ["group", "role", "model", "temperature"]
-    return [(f"{first['role']}{style.degree_text(first)}", part) for first, part in groups(ordered, keys)]
+    ordered = ordered.sort_values(["rank", "model", "network", "temperature"], kind="stable")
+    several = ordered.groupby("role")["network"].nunique() > 1
+    networks = []
+    for first, part in groups(ordered, ["dataset", "network", "temperature"]):
+        name = first["group"] if several[first["role"]] else first["role"]
+        networks.append((f"{name}{style.degree_text(first)}", part))
+    return networks

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lskd.figures import style
-from lskd.figures.rows import SETTING, cell, groups, measured, number, over_seeds, pick, present
+from lskd.figures.rows import SETTING, cell, groups, measured, named, number, over_seeds, pick, present
 
 Frames = dict[str, pd.DataFrame]
 Options = dict[str, Any]
@@ -15,7 +15,7 @@ FORMULA = (
     "ECE = sum over bins b of (n_b/n) |accuracy_b − confidence_b|, 15 bins of equal width. Temperature scaling: "
     "the T that minimises the NLL of softmax(z/T) on val, measured on test."
 )
-PANEL = ["dataset", "role", "model", "teacher_model", "group", "temperature"]
+PANEL = ["dataset", "network", "temperature"]
 
 
 def table(frames: Frames, options: Options) -> pd.DataFrame:
@@ -33,7 +33,7 @@ def table(frames: Frames, options: Options) -> pd.DataFrame:
         pooled["count"].where(pooled["count"] > 0), axis=0
     )
     pooled["share"] = pooled["count"] / pooled.groupby(setting, dropna=False)["count"].transform("sum")
-    pooled = pooled.merge(_errors(frames), on=setting, how="left")
+    pooled = named(pooled.merge(_errors(frames), on=setting, how="left"))
     return present(pooled, _layout(pooled), _caption(bins, options), FORMULA)
 
 
@@ -52,7 +52,7 @@ def _layout(pooled: pd.DataFrame) -> pd.DataFrame:
         filled = part[part["count"] > 0]
         gap = (filled["confidence"] - filled["accuracy"]).mul(filled["share"]).sum()
         row = {
-            "Network": style.network_text(first),
+            "Network": first["network"],
             "T": style.temperature_text(first["temperature"]),
             "Curve": _label(first["label_smoothing"], first["scaled"]),
             "ECE": cell(first["ece_mean"], first["ece_spread"], first["n"], 4),
@@ -64,7 +64,7 @@ def _layout(pooled: pd.DataFrame) -> pd.DataFrame:
 
 
 def _caption(bins: pd.DataFrame, options: Options) -> str:
-    what = "Reliability diagram, 15 bins of equal width, test images of all seeds pooled; ECE with its number of runs"
+    what = "Reliability diagram, 15 bins of equal width, test images of all seeds pooled; ECE with its number of seeds"
     return f"{what}. The scaling temperature is fitted on val by NLL. {measured(bins, options)}"
 
 
@@ -85,7 +85,7 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     axes = figure.subplots(2 * bands, columns, squeeze=False, gridspec_kw={"height_ratios": ratios}, sharex=True)
     for i, (first, part) in enumerate(panels):
         upper, lower = axes[i // columns * 2, i % columns], axes[i // columns * 2 + 1, i % columns]
-        upper.set_title(f"{first['dataset']}: {style.network_text(first)}{style.degree_text(first)}")
+        upper.set_title(f"{first['dataset']}: {first['network']}{style.degree_text(first)}")
         _panel(upper, lower, part)
     for i in range(len(panels), bands * columns):
         axes[i // columns * 2, i % columns].remove()

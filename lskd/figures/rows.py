@@ -1,18 +1,25 @@
 """From a metric family's rows to a figure's numbers: choose, average over seeds, write as text."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pandas as pd
 
 from lskd.errors import UserError
+from lskd.figures import style
 from lskd.study.identity import IDENTITY
 
-OF_ONE_RUN = ("run", "teacher", "seed")
-OF_TWINS = ("lineage", "smoothing")  # what the group says, too
-# what tells two settings apart; the runs of one setting differ in their seed alone
-SETTING = [name for name in IDENTITY if name not in OF_ONE_RUN + OF_TWINS]
+OF_ONE_RUN = ("run", "teacher", "seed", "student")
+FORM = "smoothing"  # of a group's smoothed labels; the unsmoothed have none, and are of the same setting otherwise
+# what tells two settings apart; the runs of one differ in their seed, and in which student of their teacher they are
+SETTING = [name for name in IDENTITY if name not in (*OF_ONE_RUN, FORM)]
+APART: dict[str, Callable[[Any], str]] = {
+    "group": lambda name: f", {name}",
+    "lineage": lambda title: f", {'/'.join(title.split('/')[2:])}",  # data and network stand before it
+    "variant": lambda text: f", {text}" if text else "",
+    "soft_weight": lambda weight: "" if pd.isna(weight) else f", soft weight {weight:g}",
+}
 
 
 def pick(frames: dict[str, pd.DataFrame], family: str, **wanted: Any) -> pd.DataFrame:
@@ -35,9 +42,13 @@ def pick(frames: dict[str, pd.DataFrame], family: str, **wanted: Any) -> pd.Data
 
 
 def over_seeds(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """A row for each combination of `by`: mean, spread (sample standard deviation; NaN for n = 1), low, high and n."""
-    ordered = frame.sort_values("seed", kind="stable")  # a sum's last bit depends on the order
-    grouped = ordered.groupby(list(by), dropna=False, sort=True)["value"]
+    """A row for each combination of `by`: mean, spread (sample standard deviation; NaN for n = 1), low, high and n.
+
+    They are of seeds: a seed's value is the mean over the students of its teacher.
+    """
+    ordered = frame.sort_values(["seed", "value"], kind="stable")  # a sum's last bit depends on the order
+    of_seeds = ordered.groupby([*by, "seed"], dropna=False, sort=True)["value"].mean().reset_index()
+    grouped = of_seeds.groupby(list(by), dropna=False, sort=True)["value"]
     return grouped.agg(mean="mean", spread="std", low="min", high="max", n="count").reset_index()
 
 
@@ -57,9 +68,32 @@ def order(frame: pd.DataFrame, column: str) -> list[str]:
     return list(dict.fromkeys(frame[column]))
 
 
+def of_first_seed(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows that pictures of single networks show: of the smallest seed, and of a teacher's students the first."""
+    is_first = frame["seed"] == frame["seed"].min()
+    if "student" in frame:
+        is_first &= frame["student"].fillna(0) == 0
+    return frame[is_first]
+
+
 def first_seed(frame: pd.DataFrame) -> int:
-    """The smallest seed, which pictures of single networks show."""
+    """The smallest seed."""
     return int(frame["seed"].min())
+
+
+def named(frame: pd.DataFrame) -> pd.DataFrame:
+    """`frame` with a column `network` that tells its settings apart, but for data, label smoothing and T.
+
+    It has the model and what that learned from; where settings of one smoothing and T share these, also what they
+    differ in.
+    """
+    shown = frame.assign(network=[style.network_text(row) for row in records(frame)])
+    for column, text in APART.items():
+        alike = shown.groupby(["dataset", "network", "label_smoothing", "temperature"], dropna=False)[column]
+        several = shown.assign(several=alike.transform("nunique", dropna=False) > 1)
+        differ = several.groupby(["dataset", "network"], dropna=False)["several"].transform("any")
+        shown["network"] += [text(value) if apart else "" for value, apart in zip(shown[column], differ, strict=True)]
+    return shown
 
 
 def alphas(frame: pd.DataFrame) -> list[float]:
@@ -78,7 +112,7 @@ def temperatures(frame: pd.DataFrame, options: dict[str, Any]) -> list[float]:
 
 
 def cell(mean: float, spread: float, n: float | None = None, digits: int = 2) -> str:
-    """ "71.43 ± 0.04 (3)": mean, sample standard deviation and number of runs; "—" where nothing was measured."""
+    """ "71.43 ± 0.04 (3)": mean, sample standard deviation and number of seeds; "—" where nothing was measured."""
     if math.isnan(mean):
         return "—"
     text = number(mean, digits) + ("" if math.isnan(spread) else f" ± {spread:.{digits}f}")
@@ -105,12 +139,14 @@ def present(table: pd.DataFrame, shown: pd.DataFrame, caption: str, formula: str
 
 
 def measured(frame: pd.DataFrame, options: dict[str, Any]) -> str:
-    """A caption's last words: on which data, at which scale, over how many seeds."""
+    """A caption's last words: on which data, at which scale, over how many seeds and students."""
     data = ", ".join(sorted(frame["dataset"].unique()))
     seeds = frame["seed"].nunique()
+    students = frame["student"].nunique() if "student" in frame else 0
     scale = f" at {options['scale']} scale" if options.get("scale") else ""
     over = "1 seed, so no spread" if seeds == 1 else f"mean ± sample standard deviation over {seeds} seeds"
-    return f"Measured on {data}{scale}; {over}."
+    each = f", each the mean of up to {students} students" if students > 1 else ""
+    return f"Measured on {data}{scale}; {over}{each}."
 
 
 def _listed(values: list[float]) -> str:

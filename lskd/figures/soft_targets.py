@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lskd.figures import style
-from lskd.figures.rows import SETTING, alphas, cell, groups, measured, order, over_seeds, pick, present
+from lskd.figures.rows import SETTING, alphas, cell, groups, measured, named, order, over_seeds, pick, present
 
 Frames = dict[str, pd.DataFrame]
 Options = dict[str, Any]
@@ -26,7 +26,7 @@ def table(frames: Frames, options: Options) -> pd.DataFrame:
     if options.get("temperatures"):
         wanted = [float(t) for t in options["temperatures"]]
         values = pick({"probabilities": values}, "probabilities", temperature_at=wanted)
-    numbers = over_seeds(values, [*SETTING, "class", "temperature_at", "predicted"])
+    numbers = named(over_seeds(values, [*SETTING, "class", "temperature_at", "predicted"]))
     numbers["uniform"] = 1 / numbers["predicted"].nunique()
     return present(numbers, _layout(numbers, values), _caption(numbers, values, options), FORMULA)
 
@@ -39,7 +39,7 @@ def _layout(numbers: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
         other = part[part["predicted"] != part["class"]].nlargest(1, "mean").iloc[0]
         rows.append(
             {
-                "Network": f"{first['dataset']}: {style.network_text(first)}",
+                "Network": f"{first['dataset']}: {first['network']}",
                 "α": f"{first['label_smoothing']:g}",
                 "T": f"{first['temperature_at']:g}",
                 "right class": cell(right["mean"], right["spread"], right["n"], 4),
@@ -55,12 +55,12 @@ def _caption(numbers: pd.DataFrame, values: pd.DataFrame, options: Options) -> s
     what = (
         f"Mean soft targets of the train images of class {name} at several T, and the uniform distribution u(k) = 1/K"
     )
-    return f"{what} (number of runs in brackets; the distance is the total variation). {measured(values, options)}"
+    return f"{what} (number of seeds in brackets; the distance is the total variation). {measured(values, options)}"
 
 
 def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     """A row for each network, a panel for each T: a bar for each class and a dashed line at 1/K."""
-    rows = list(groups(table, ["group", "dataset", "model", "label_smoothing"]))
+    rows = list(groups(table, ["dataset", "network", "label_smoothing"]))
     degrees = sorted(table["temperature_at"].unique())
     classes = order(frames["probabilities"], "predicted")
     columns = min(len(degrees), 5)

@@ -1,5 +1,6 @@
 """Accuracy and intra-class variance 1 - S, by Shen's eq. 2 and by his Algorithm 1 (Shen 2021, table 1)."""
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -8,7 +9,19 @@ from matplotlib.figure import Figure
 from lskd.figures import style
 from lskd.figures.beside import beside, published, warning
 from lskd.figures.dots import dots
-from lskd.figures.rows import SETTING, alphas, cell, groups, measured, number, over_seeds, pick, present, records
+from lskd.figures.rows import (
+    SETTING,
+    alphas,
+    cell,
+    groups,
+    measured,
+    named,
+    number,
+    over_seeds,
+    pick,
+    present,
+    records,
+)
 
 Frames = dict[str, pd.DataFrame]
 Options = dict[str, Any]
@@ -40,9 +53,9 @@ def stability(frames: Frames, options: Options, metrics: list[str], formula: str
     runs = pick(frames, "accuracy", split="test", metric="top1")
     both = pd.concat([runs.assign(value=runs["value"] * 100), stabilities.assign(value=1 - stabilities["value"])])
     numbers = over_seeds(both, [*SETTING, "metric"]).rename(columns={"mean": "ours"})
-    numbers = beside(numbers, _printed(published(options)), options)
+    numbers = beside(named(numbers), _printed(published(options)), options)
     numbers["rank"] = numbers["metric"].map(list(SHOWN).index)
-    keys = ["dataset", "role", "model", "group", "temperature", "label_smoothing", "rank"]
+    keys = ["dataset", "role", "model", "network", "temperature", "label_smoothing", "rank"]
     numbers = numbers.sort_values(keys, kind="stable").drop(columns="rank")
     return present(numbers, _layout(numbers), _caption(numbers, stabilities, options), formula)
 
@@ -60,7 +73,7 @@ def _layout(numbers: pd.DataFrame) -> pd.DataFrame:
     setting = [key for key in SETTING if key != "label_smoothing"]
     for first, part in groups(numbers, [*setting, "metric", "paper_dataset"]):
         digits = 2 if first["metric"] == "top1" else 4
-        row = {"Network": f"{first['dataset']}: {style.network_text(first)}{style.degree_text(first)}"}
+        row = {"Network": f"{first['dataset']}: {first['network']}{style.degree_text(first)}"}
         row["Quantity"] = SHOWN[first["metric"]]
         hard = part.loc[part["label_smoothing"] == 0, "ours"]
         for one in records(part):
@@ -72,7 +85,8 @@ def _layout(numbers: pd.DataFrame) -> pd.DataFrame:
             alpha = f"α = {one['label_smoothing']:g}"
             row["paper's"] = f"{one['paper_model']}, {one['paper_dataset']}"
             row[f"paper, {alpha}"] = number(one["paper"], digits)
-            row[f"difference, {alpha}"] = number(one["difference"], digits, sign=True)
+            if not math.isnan(one["difference"]):
+                row[f"difference, {alpha}"] = number(one["difference"], digits, sign=True)
         rows.append(row)
     return pd.DataFrame(rows).fillna("—")
 
@@ -87,7 +101,7 @@ def _caption(numbers: pd.DataFrame, stabilities: pd.DataFrame, options: Options)
     unclear = ""
     if numbers["paper"].notna().any():
         unclear = f" The paper does not say by which of the two its number is; {doubt}."
-    both = f"{what} (standard deviation), which are not the same number (number of runs in brackets)"
+    both = f"{what} (standard deviation), which are not the same number (number of seeds in brackets)"
     return f"{both}. {measured(stabilities, options)}{unclear}{warning(numbers)}"
 
 
@@ -103,8 +117,8 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
         values = [_value(by[metric], 2 if metric == "top1" else 3) for metric in metrics]
         colour = style.alpha_colour(first["label_smoothing"])
         data = f"{first['dataset']}: " if ours["dataset"].nunique() > 1 else ""
-        named = first["model"] if (ours["role"] == "teacher").all() else style.network_text(first)
-        label = data + named + style.degree_text(first)
+        network = first["network"].replace(" (teacher)", "") if (ours["role"] == "teacher").all() else first["network"]
+        label = data + network + style.degree_text(first)
         lines.append({"label": label, "colour": colour, "marker": style.marker(first["temperature"]), "values": values})
     figure = dots(lines, [SHOWN[metric] for metric in metrics], options)
     handles = [

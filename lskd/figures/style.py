@@ -90,12 +90,12 @@ def alpha_text(alpha: float) -> str:
 
 
 def marker(temperature: float) -> str:
-    """The marker of a temperature; a network without a teacher has the same as T = 1."""
+    """The marker of a temperature; a network without one has the same as T = 1."""
     return "o" if math.isnan(temperature) else MARKERS.get(temperature, "d")
 
 
 def temperature_text(temperature: float) -> str:
-    """The label of a temperature; "-" where there is no teacher, as the papers print it."""
+    """The label of a temperature; "-" where there is none, as the papers print it."""
     return "-" if math.isnan(temperature) else f"T = {temperature:g}"
 
 
@@ -105,9 +105,10 @@ def degree_text(row: Any) -> str:
 
 
 def network_text(row: Any) -> str:
-    """A network's label: its model, and what it learned from."""
+    """A network's label: its model and what it learned from; how, where that has no temperature."""
     if row["role"] == "student":
-        return f"{row['model']} ← {row['teacher_model']}"
+        way = f", {row['variant']}" if math.isnan(row["temperature"]) else ""
+        return f"{row['model']} ← {row['teacher_model']}{way}"
     return f"{row['model']} ({row['role']})"
 
 

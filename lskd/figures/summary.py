@@ -6,8 +6,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lskd.analysis import comparisons, wording
-from lskd.analysis.statistics import LEVEL
+from lskd.analysis import comparisons, predictions, protocol, wording
+from lskd.analysis.family import CANNOT_TELL
 from lskd.figures import style
 from lskd.figures.rows import alphas, measured, number, pick, present, records
 from lskd.figures.verdict import chance, label_lines, network, span, wrapped
@@ -16,8 +16,9 @@ from lskd.papers.read import paper
 Frames = dict[str, pd.DataFrame]
 Options = dict[str, Any]
 FORMULA = (
-    "d_s = accuracy with a smoothed teacher at T = 1 − accuracy with another choice, of the students of seed s; t"
-    " = mean(d) / (std(d)/√n), p corrected by Holm (1979) over all rows (the rule: Chandrasegaran 2022)."
+    "d_s = accuracy with a smoothed teacher at T = 1 − accuracy with another choice, of the students of the teachers of"
+    " seed s; t = mean(d) / (std(d)/√n); p times the number m of claims, intervals that hold together, no difference"
+    " within a margin: as in the verdict (docs/statistics.md; the rule: Chandrasegaran 2022)."
 )
 GRIDS = {"gridA": ("x", -0.18), "gridB": ("+", 0.18)}  # marker, shift; BLEU has another unit and is not drawn
 
@@ -29,9 +30,10 @@ def table(frames: Frames, options: Options) -> pd.DataFrame:
     smoothed teacher has T = 1.
     """
     students = pick(frames, "accuracy", role="student")
-    ours = comparisons.rule(frames).assign(source="ours")
+    numbers = comparisons.rule(frames, options)
+    ours = numbers[numbers["question"] == "rule"].assign(source="ours")
     both = pd.concat([ours, pd.DataFrame(_theirs())], ignore_index=True)
-    return present(both, _layout(both), _caption(both, frames, students, options), FORMULA)
+    return present(both, _layout(both), _caption(numbers, students, options), FORMULA)
 
 
 def _theirs() -> list[dict[str, Any]]:
@@ -62,9 +64,10 @@ def _layout(both: pd.DataFrame) -> pd.DataFrame:
             "The rule, accuracy (%)": f"{wording.cell_text(row)}: {number(row['this'])}",
             "The other choice, accuracy (%)": f"{wording.cell_text(row, 'other_')}: {number(row['other'])}",
             "Rule − other (points)": number(row["mean"], sign=True) + spread,
-            "95 % interval": span(row),
+            "Interval": span(row),
             "Seeds (n)": f"{row['n']:.0f}",
-            "p (Holm)": chance(row["p_holm"]),
+            "p (all claims)": chance(row["p_adj"]),
+            "p (no difference)": chance(row["p_equivalence"]),
             "Verdict: the rule is": row["verdict"],
         }
         for them in records(theirs[_alike(theirs, row)]):
@@ -80,40 +83,32 @@ def _alike(theirs: pd.DataFrame, row: dict[str, Any]) -> "pd.Series[bool]":
     return smoothed & (theirs["other_temperature"] == row["other_temperature"])
 
 
-def _caption(both: pd.DataFrame, frames: Frames, students: pd.DataFrame, options: Options) -> str:
+def _caption(numbers: pd.DataFrame, students: pd.DataFrame, options: Options) -> str:
     rule = "The rule: as a rule of thumb, use an LS-trained teacher with a low-temperature transfer, T = 1"
-    answers = " ".join(_answers(both))
-    unit = "Differences of test top-1 in points, paired by seed; p corrected by Holm over all rows"
+    answers = " ".join(_answers(numbers))
+    how = protocol.protocol(numbers, students["seed"].nunique(), options)
     return (
-        f"{rule} (Chandrasegaran 2022). {answers}{_diffusion(frames)} {unit}."
-        f" {measured(students, options)} The paper prints one number for each choice, without spread."
+        f"{rule} (Chandrasegaran 2022). {answers}{_diffusion(numbers)} Differences of test top-1 in points, paired by"
+        f" the teachers' seed. {how} {measured(students, options)} The paper prints one number for each choice, without"
+        " spread."
     )
 
 
-def _answers(both: pd.DataFrame) -> list[str]:
-    ours = both[both["source"] == "ours"]
-    return [wording.rule_sentence(part) for _, part in comparisons.settings(ours)]
+def _answers(numbers: pd.DataFrame) -> list[str]:
+    return [wording.rule_sentence(part) for _, part in comparisons.settings(numbers)]
 
 
-def _diffusion(frames: Frames) -> str:
+def _diffusion(numbers: pd.DataFrame) -> str:
     """The paper's reason for the rule: what eta was seen to be."""
-    eta = comparisons.eta(frames)
-    if eta.empty:
-        return ""
-    parts = []
-    for row in records(eta):
-        name, expected = row["what"].removeprefix("eta_"), "below" if row["sign"] < 0 else "above"
-        size = f"{number(row['mean'], 3)}, {wording.seeds(row['n'])}"
-        parts.append(f"η {expected} 0 on {name} of {row['dataset']} ({row['model']}): {row['verdict']} ({size})")
-    t1, t2 = eta["t1"].iloc[0], eta["t2"].iloc[0]
-    return f" Its reason, systematic diffusion from T = {t1:g} to {t2:g}: {'; '.join(parts)}."
+    parts = [wording.eta_sentence(*each) for each in predictions.agreement(numbers)]
+    return f" Its reason, systematic diffusion: {'; '.join(parts)}." if parts else ""
 
 
 def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     """A line for each other choice: how far the rule is ahead, ours with its interval, the paper's at the right."""
     ours, theirs = table[table["source"] == "ours"], table[table["source"] == "paper"]
     parts = [part for _, part in comparisons.settings(ours)]
-    texts = [wrapped(text) for text in _answers(table)]
+    texts = [wrapped(text) for text in _answers(ours)]
     heights = [0.19 * len(part) + 0.14 * text.count("\n") + 0.75 for part, text in zip(parts, texts, strict=True)]
     figure = style.figure(style.DOUBLE, sum(heights) + 0.55, options)
     boxes = figure.subfigures(len(parts), 1, squeeze=False, height_ratios=heights)[:, 0]
@@ -135,7 +130,7 @@ def _ours(panel: Axes, lines: list[dict[str, Any]]) -> None:
     for y, row in enumerate(lines):
         half = 0 if pd.isna(row["low"]) else (row["high"] - row["low"]) / 2
         colour = style.alpha_colour(row["other_label_smoothing"])
-        face = colour if row["p_holm"] < LEVEL else "white"
+        face = "white" if row["verdict"] == CANNOT_TELL else colour
         look: dict[str, Any] = {"marker": style.marker(row["other_temperature"]), "markerfacecolor": face}
         panel.errorbar([row["mean"]], [y], xerr=[half], color=colour, capsize=2, elinewidth=1, linestyle="", **look)
     panel.axvline(0, color=style.BLACK, linewidth=0.8)
@@ -163,4 +158,4 @@ def _handles(ours: pd.DataFrame, theirs: pd.DataFrame) -> list[Any]:
     for row in records(grids):
         look: dict[str, Any] = {"marker": GRIDS[row["grid"]][0], "color": style.GREY, "linestyle": ""}
         handles.append(style.handle(f"paper, {row['dataset']}", **look))
-    return [*handles, style.handle("filled: p < 0.05 (Holm)", color=style.GREY, marker="o", linestyle="")]
+    return [*handles, style.handle("filled: told", color=style.GREY, marker="o", linestyle="")]

@@ -55,10 +55,12 @@ def check(drawn: Shown) -> None:
 
 def temperatures_are_there(drawn: Shown) -> None:
     """`temperatures` names one at which a student of the groups was taught."""
-    degrees = _degrees(row for row in drawn.at_any_t if row["role"] == "student")
+    students = [row for row in drawn.at_any_t if row["role"] == "student"]
+    degrees = _degrees(students)
     wanted = drawn.options.get("temperatures") or []
-    if degrees and wanted and drawn.kind not in SELECTING and not set(wanted) & set(degrees):
-        raise drawn.refuse(f"found {_listed(wanted)}, but its students have T {_listed(degrees)}", "temperatures")
+    if students and wanted and drawn.kind not in SELECTING and not set(wanted) & set(degrees):
+        known = _listed(degrees) or "none; leave it out"
+        raise drawn.refuse(f"found {_listed(wanted)}, but its students have T {known}", "temperatures")
 
 
 def some_run(drawn: Shown) -> None:

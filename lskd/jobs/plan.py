@@ -10,7 +10,7 @@ from lskd.figures import study_page
 from lskd.io.atomic import atomic, sweep, write_text
 from lskd.io.layout import FILES, JOBS, ROOMS
 from lskd.io.seal import checked, read_record, sealed
-from lskd.jobs import checks, why
+from lskd.jobs import checks, looks, why
 from lskd.jobs.catalogue import Catalogue, ancestors
 from lskd.jobs.job import Job
 from lskd.study.config import Study, canonical
@@ -100,15 +100,18 @@ class Plan:
     def publish(self) -> None:
         """Put what people open by name in place: the figures asked for, as far as made, and their study's page.
 
-        A published file that is of another address is published anew. Raises UserError, after all the others are
-        published, for what is damaged or cannot be written.
+        A published file that is of another address is published anew. The look at a verdict is recorded first. Raises
+        UserError, after all the others are published, for what is damaged or cannot be written.
         """
         errors = []
-        for study, figure in self.wanted:
+        by_path = [(job.spec["study"], job.spec["figure"]) for job in self.by_path if job.stage == "figure"]
+        for study, figure in dict.fromkeys([*self.wanted, *by_path]):
             job = self.catalogue.figure(study, figure)
             if all(path.exists() for path in job.paths):
                 try:
-                    self._publish(job, self.published(study, figure))
+                    looks.record(self.catalogue, study, figure)
+                    if (study, figure) in self.wanted:
+                        self._publish(job, self.published(study, figure))
                 except UserError as error:
                     errors.append(str(error))
         if errors:

@@ -19,6 +19,7 @@ from lskd.io.layout import FILES, JOBS, ROOMS
 from lskd.io.seal import RECORD, Record, file_digest, is_sealed, read_record
 from lskd.jobs import live
 from lskd.jobs.listing import PUBLISHED, Entry, bytes_of, entries, holding
+from lskd.jobs.looks import LOOKS, read_look
 from lskd.jobs.progress import duration, on_terminal
 from lskd.jobs.results import ADOPTED, read_adopted_file
 from lskd.study.config import canonical
@@ -61,6 +62,7 @@ def verify(root: Path, paths: Iterable[Path] = ()) -> Report:
     if not paths:
         report.failures += [line for path in _json_files(root / ADOPTED) for line in _adopted(root, path)]
         report.failures += [line for path in _json_files(root / JOBS) for line in _job_file(path)]
+        report.failures += [line for path in _json_files(root / LOOKS) for line in _look(path)]
         report.failures += [
             f"{path}: left by a process that was killed; rm -f {shlex.quote(str(path))}" for path in left_behind(root)
         ]
@@ -311,6 +313,14 @@ def _job_file(path: Path) -> Iterator[str]:
         is_own = False
     if not is_own:
         yield f"{path}: damaged, it is not what planning wrote; rm -f {shlex.quote(str(path))} && snakemake"
+
+
+def _look(path: Path) -> Iterator[str]:
+    """What is wrong with the record of a look."""
+    try:
+        read_look(path)
+    except UserError as error:
+        yield str(error)
 
 
 def left_behind(root: Path) -> Iterator[Path]:

@@ -17,6 +17,11 @@ def top_k_accuracy(labels_n: Array, logits_nk: Array, k: int) -> float:
     return float((ahead_n < k).mean())
 
 
+def hits(labels_n: Array, logits_nk: Array) -> Array:
+    """Whether each label [N] is the argmax of its logits [N, K], as bool [N]."""
+    return logits_nk.argmax(1) == labels_n
+
+
 def nll(labels_n: Array, logits_nk: Array) -> float:
     """Mean negative log-likelihood of the labels in nats: mean_n(log sum_k exp(z_nk) - z_n,y). Shapes [N], [N, K]."""
     own_n = np.take_along_axis(logits_nk, labels_n[:, None], 1)[:, 0]
@@ -36,4 +41,18 @@ def measure(runs: list[RunData], options: Row) -> list[Row]:
                 ("nll", 0, nll(labels_n, logits_nk)),
             ]
             rows += [run.row | {"split": split, "metric": name, "k": k, "value": value} for name, k, value in values]
+    return rows
+
+
+def correct(runs: list[RunData], options: Row) -> list[Row]:
+    """A row (split, images, correct) a run: which test images it classifies right, for paired tests over images.
+
+    `correct` is in hexadecimal what np.packbits makes of the hits, in the order of the samples; `images` is their
+    number, as the last byte is filled up with zeros.
+    """
+    rows = []
+    for run in runs:
+        hit_n = hits(*run.logits("test"))
+        packed = np.packbits(hit_n).tobytes().hex()
+        rows.append(run.row | {"split": "test", "images": len(hit_n), "correct": packed})
     return rows

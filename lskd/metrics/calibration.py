@@ -1,4 +1,4 @@
-"""Expected calibration error and temperature scaling (Guo et al. 2017; Mueller 2019, section 3 and table 3)."""
+"""Calibration and selective classification, before and after temperature scaling (Guo et al. 2017; Mueller 2019)."""
 
 import math
 from typing import NamedTuple
@@ -9,9 +9,11 @@ from scipy.special import softmax
 
 from lskd.metrics.accuracy import nll
 from lskd.metrics.inputs import Array, Batch, Row, RunData
+from lskd.metrics.selective import aurc, excess_aurc
 
 BINS = 15  # Mueller 2019, figure 2
 LOWEST, HIGHEST = 0.01, 100.0  # temperatures
+SCORES = ("ece", "ece_mass", "ece_classwise", "brier", "nll", "aurc", "e_aurc")
 
 
 class Bins(NamedTuple):
@@ -68,6 +70,23 @@ def ece_mass(confidence_n: Array, correct_n: Array) -> float:
     return expected_error(binned(confidence_n, correct_n, mass_edges(confidence_n)))
 
 
+def ece_classwise(labels_n: Array, probabilities_nk: Array) -> float:
+    """Class-wise calibration error (0..1): the mean over classes k of sum_b n_kb / N |share of k in bin b - mean p_k|.
+
+    15 bins of equal width of each class's own probabilities, over all samples (Kull 2019, section 2; Nixon 2019, SCE).
+    Labels [N], probabilities [N, K].
+    """
+    edges = width_edges(probabilities_nk)
+    errors = [expected_error(binned(p_n, labels_n == k, edges)) for k, p_n in enumerate(probabilities_nk.T)]
+    return float(np.mean(errors))
+
+
+def brier(labels_n: Array, probabilities_nk: Array) -> float:
+    """Brier score (0..2): mean over samples of sum_k (p_k - y_k)^2 (Brier 1950); labels [N], probabilities [N, K]."""
+    own_n = np.take_along_axis(probabilities_nk, labels_n[:, None], 1)[:, 0]
+    return float(((probabilities_nk**2).sum(1) - 2 * own_n + 1).mean())
+
+
 def fit_temperature(labels_n: Array, logits_nk: Array) -> float:
     """The T in 0.01..100 that minimises the NLL of softmax(logits / T) (Guo et al. 2017, section 4.2).
 
@@ -85,25 +104,32 @@ def fit_temperature(labels_n: Array, logits_nk: Array) -> float:
 
 
 def scores(labels_n: Array, logits_nk: Array, temperature: float) -> dict[str, float]:
-    """ece, ece_mass and nll of logits [N, K] divided by a temperature; NaN where that is."""
+    """SCORES of logits [N, K] divided by a temperature; NaN where that is."""
     if math.isnan(temperature):
-        return dict.fromkeys(("ece", "ece_mass", "nll"), math.nan)
+        return dict.fromkeys(SCORES, math.nan)
     both = confidences(labels_n, logits_nk, temperature)
-    return {"ece": ece(*both), "ece_mass": ece_mass(*both), "nll": nll(labels_n, logits_nk / temperature)}
+    probabilities_nk = softmax(logits_nk / temperature, axis=1)
+    of_both = {"ece": ece(*both), "ece_mass": ece_mass(*both), "aurc": aurc(*both), "e_aurc": excess_aurc(*both)}
+    return of_both | {
+        "ece_classwise": ece_classwise(labels_n, probabilities_nk),
+        "brier": brier(labels_n, probabilities_nk),
+        "nll": nll(labels_n, logits_nk / temperature),
+    }
 
 
 def measure(runs: list[RunData], options: Row) -> list[Row]:
-    """Rows (split, metric, value) on test, before and after scaling by the temperature that was fitted on val.
+    """Rows (split, metric, value) on val and test, before and after scaling by the temperature that was fitted on val.
 
-    Metrics: ece, ece_mass, nll; ece_scaled, ece_mass_scaled, nll_scaled; temperature. The last four are NaN where no
-    temperature could be fitted because val has no error, ties aside.
+    Metrics: SCORES, the same with _scaled, and temperature. Those with _scaled and the temperature are NaN where none
+    could be fitted because val has no error, ties aside.
     """
     rows = []
     for run in runs:
         fitted = fit_temperature(*run.logits("val"))
-        labels_n, logits_nk = run.logits("test")
-        values = {"temperature": fitted}
-        for suffix, temperature in (("", 1.0), ("_scaled", fitted)):
-            values |= {name + suffix: value for name, value in scores(labels_n, logits_nk, temperature).items()}
-        rows += [run.row | {"split": "test", "metric": name, "value": values[name]} for name in sorted(values)]
+        for split in ("val", "test"):
+            labels_n, logits_nk = run.logits(split)
+            values = {"temperature": fitted}
+            for suffix, temperature in (("", 1.0), ("_scaled", fitted)):
+                values |= {name + suffix: value for name, value in scores(labels_n, logits_nk, temperature).items()}
+            rows += [run.row | {"split": split, "metric": name, "value": values[name]} for name in sorted(values)]
     return rows

@@ -3,31 +3,38 @@
 import math
 
 import numpy as np
-from scipy.special import logsumexp
+from scipy.special import entr, logsumexp
 
 from lskd.errors import UserError
 from lskd.metrics.inputs import Array, Row, RunData
 
 
 def mutual_information(values_xl: Array) -> float:
-    """Estimate of I(X; Y) in nats, 0..log N, from L augmented draws of Y for each of N images; values [N, L].
+    """Estimate of I(X; Y) in nats, 0..log N, from L >= 3 augmented draws of Y for each of N images; values [N, L].
 
-    X is uniform over N images and p(y | x) Gaussian with mean mu_x and one variance s2 = mean_x,l (y_xl - mu_x)^2:
-    I = mean_x,l [log p(y_xl | x) - log(1/N sum_x' p(y_xl | x'))], log p(y | x) = -(y - mu_x)^2 / (2 s2) + const.
-    Mueller prints (y - mu_x)^2 / (2 s2) without its minus sign, log sum_x without 1/N and a sum over x for the mean;
-    taken literally that is unbounded, while the text bounds I by 0 and log N, as this does. All L draws are used, and
-    a negative Monte Carlo estimate counts as 0. Without any variance, Y is discrete and I is its entropy.
-    With few draws it is biased upwards: equal images read 0.11 nats at N = 600 and L = 5, where log N is 6.4.
+    X is uniform over N images and p(y | x) Gaussian with mean mu_x and one variance s2 (Mueller 2019, section 4):
+    I = h(Y) - h(Y | X), with h(Y | X) = log(2 pi e s2) / 2 and h(Y) = -E log p(y), p(y) = mean_x p(y | x).
+    Means are taken without the draw at hand, as the image that a draw helped to place would always look close; s2 has
+    L - 1 in its denominator; and the kernels of p(y) have the variance s2 (1 - 1 / (L - 1)): a mean of L - 1 draws is
+    off by s2 / (L - 1), and with these the mean over many images tends to p(y) itself. So equal images read 0 and two
+    tight clusters log 2 at any L. Mueller prints (y - mu_x)^2 / (2 s2) without its minus sign, log sum_x without 1/N
+    and a sum over x for the mean: taken literally that is unbounded, while the text bounds I by 0 and log N, as this
+    does. Its means contain the draw at hand, which at L = 5 reads 0.11 for equal images and 0.80 for two clusters.
+    Without any variance, Y is discrete and I is its entropy.
     """
-    means_x = values_xl.mean(1)
-    values_y = values_xl.ravel()
-    variance = float(((values_xl - means_x[:, None]) ** 2).mean())
-    squared_yx = (values_y[:, None] - means_x) ** 2
-    own_y = np.repeat(np.arange(len(means_x)), values_xl.shape[1])
-    log_yx = -squared_yx / (2 * variance) if variance > 0 else np.where(squared_yx == 0, 0.0, -np.inf)
-    mixture_y = logsumexp(log_yx, axis=1) - math.log(len(means_x))
-    estimate = (log_yx[np.arange(len(values_y)), own_y] - mixture_y).mean()
-    return float(np.clip(estimate, 0, math.log(len(means_x))))
+    images, draws = values_xl.shape
+    variance = float(values_xl.var(1, ddof=1).mean())
+    if variance == 0:
+        _, counts = np.unique(values_xl[:, 0], return_counts=True)
+        return float(entr(counts / images).sum())
+    kernel = variance * (1 - 1 / (draws - 1))
+    total_x = values_xl.sum(1)
+    log_p_lx = []
+    for value_x in values_xl.T:
+        mean_x = (total_x - value_x) / (draws - 1)
+        log_p_lx.append(logsumexp(-((value_x[:, None] - mean_x) ** 2) / (2 * kernel), axis=1))
+    entropy = 0.5 * math.log(2 * math.pi * kernel) + math.log(images) - float(np.mean(log_p_lx))
+    return float(np.clip(entropy - 0.5 * math.log(2 * math.pi * math.e * variance), 0, math.log(images)))
 
 
 def differences(probe: dict[str, Array], epoch: int, one: int, two: int) -> Array:

@@ -9,9 +9,13 @@ from typing import NamedTuple
 import numpy as np
 
 from lskd.errors import UserError
+from lskd.metrics.classwise import class_moments
 from lskd.metrics.inputs import Array, Batch, Row, RunData
 
-POINTS = {"train": 150, "val": 50}  # of each class; train and val as in Chandrasegaran's code
+POINTS = {  # of each class: Mueller 2019, A.1 and A.2; Chandrasegaran's code
+    "muller": {"train": 100, "val": 100},
+    "chandrasegaran": {"train": 150, "val": 50},
+}
 
 
 class Plane(NamedTuple):
@@ -70,6 +74,24 @@ def chandrasegaran_plane(templates_3h: Array, features_nh: Array) -> Plane:
     return Plane(q_h3 @ centre_3, q_h3 @ axes_23.T)
 
 
+def turned(plane: Plane, means_3h: Array) -> Plane:
+    """The plane turned in itself, and mirrored, so that three class means [3, H] of features have a fixed place.
+
+    The first class's lies left of the second's at the same height, the third's above: principal axes have no sign, and
+    change places where two variances are alike, while distances stay what they are. Unchanged where the first two means
+    coincide or a class has no sample (NaN).
+    """
+    first, second, third = plane.project(means_3h)
+    length = np.linalg.norm(second - first)
+    if not length > 0:
+        return plane
+    right = (second - first) / length
+    up = np.array([-right[1], right[0]])
+    if (third - first) @ up < 0:
+        up = -up
+    return Plane(plane.origin, plane.basis @ np.stack([right, up], axis=1))
+
+
 def first_of_each(batches: Iterable[Batch], labels: list[int], number: int) -> tuple[Array, Array, Array]:
     """The first `number` samples of each of three classes: indices [P], labels [P] and features [P, H].
 
@@ -94,6 +116,13 @@ def first_of_each(batches: Iterable[Batch], labels: list[int], number: int) -> t
         raise UserError("projection: a split has no image of the three classes; choose others")
     indices, kept_labels, features = zip(*kept, strict=True)
     return np.concatenate(indices), np.concatenate(kept_labels), np.concatenate(features)
+
+
+def fewer(images: tuple[Array, Array, Array], number: int) -> tuple[Array, Array, Array]:
+    """Of what `first_of_each` gives, the first `number` of each class."""
+    indices, labels_n, features_nh = images
+    place_n = np.array([np.count_nonzero(labels_n[:i] == label) for i, label in enumerate(labels_n)])
+    return indices[place_n < number], labels_n[place_n < number], features_nh[place_n < number]
 
 
 def three_classes(run: RunData, first: RunData, options: Row) -> list[int]:
@@ -130,25 +159,35 @@ def with_classes(runs: list[RunData], options: Row) -> Iterator[tuple[RunData, l
 
 
 def measure(runs: list[RunData], options: Row) -> list[Row]:
-    """Rows (split, method, class, x, y, sample): the first 150 train and 50 val images of each class.
+    """Rows (split, method, class, x, y, sample): the first images of each class on train and val, by POINTS.
 
-    Methods muller and chandrasegaran, both fitted on train. `sample` is the image's index in its split. In Mueller's
-    plane the split "template" has the three templates, with sample -1.
+    Methods muller and chandrasegaran, both fitted on train; the second is turned so that networks can be compared.
+    `sample` is the image's index in its split. In Mueller's plane the split "template" has the three templates, with
+    sample -1.
     """
     rows = []
     for run, labels in with_classes(runs, options):
         names = {label: run.classes[label] for label in labels}
-        images = {split: first_of_each(run.features(split), labels, number) for split, number in POINTS.items()}
+        most = {split: max(points[split] for points in POINTS.values()) for split in ("train", "val")}
+        images = {split: first_of_each(run.features(split), labels, number) for split, number in most.items()}
         rows_3h = templates(run.head(), labels)
-        planes = {"muller": muller_plane(rows_3h), "chandrasegaran": chandrasegaran_plane(rows_3h, images["train"][2])}
+        planes = {"muller": muller_plane(rows_3h), "chandrasegaran": _turned_plane(rows_3h, labels, images["train"])}
         for method, plane in planes.items():
-            for split, (indices, labels_n, features_nh) in images.items():
+            for split, number in POINTS[method].items():
+                indices, labels_n, features_nh = fewer(images[split], number)
                 points = zip(indices, labels_n, plane.project(features_nh), strict=True)
                 rows += [_row(run, split, method, names[label], xy, index) for index, label, xy in points]
         corners = (rows_3h - planes["muller"].origin) @ planes["muller"].basis
         for label, xy in zip(labels, corners, strict=True):
             rows.append(_row(run, "template", "muller", names[label], xy, -1))
     return rows
+
+
+def _turned_plane(rows_3h: Array, labels: list[int], train: tuple[Array, Array, Array]) -> Plane:
+    """Algorithm 1's plane of train images, turned by their class means."""
+    _, labels_n, features_nh = fewer(train, POINTS["chandrasegaran"]["train"])
+    means_kh = class_moments([(labels_n, features_nh)], max(labels) + 1).mean_kh
+    return turned(chandrasegaran_plane(rows_3h, features_nh), means_kh[labels])
 
 
 def _row(run: RunData, split: str, method: str, name: str, xy: Array, sample: int) -> Row:

@@ -1,7 +1,7 @@
-"""Equivalent label smoothing gamma of a teacher's softened targets (Mueller 2019, section 4)."""
+"""How soft a teacher's targets are: equivalent label smoothing gamma (Mueller 2019, section 4) and entropy."""
 
 import numpy as np
-from scipy.special import softmax
+from scipy.special import entr, softmax
 
 from lskd.metrics.inputs import Array, Row, RunData
 
@@ -18,15 +18,24 @@ def gamma(labels_n: Array, probabilities_nk: Array) -> float:
     return float((1 - own_n).mean() * classes / (classes - 1))
 
 
+def entropy(probabilities_nk: Array) -> float:
+    """Mean over samples of -sum_k p_k ln p_k in nats, 0 to ln K; probabilities [N, K]."""
+    return float(entr(probabilities_nk).sum(1).mean())
+
+
 def measure(runs: list[RunData], options: Row) -> list[Row]:
-    """Rows (split, temperature_at, metric, value): gamma of each teacher on train at T in options.temperatures."""
+    """Rows (split, temperature_at, metric, value) of each teacher on train, at T in options.temperatures.
+
+    Metrics gamma, and entropy in nats.
+    """
     rows = []
     for run in runs:
         if run.row["role"] != "teacher":
             continue
         labels_n, logits_nk = run.logits("train")
         for temperature in options.get("temperatures") or TEMPERATURES:
-            value = gamma(labels_n, softmax(logits_nk / temperature, axis=1))
-            where = {"split": "train", "temperature_at": float(temperature)}
-            rows.append(run.row | where | {"metric": "gamma", "value": value})
+            targets_nk = softmax(logits_nk / temperature, axis=1)
+            own = run.row | {"split": "train", "temperature_at": float(temperature)}
+            rows.append(own | {"metric": "gamma", "value": gamma(labels_n, targets_nk)})
+            rows.append(own | {"metric": "entropy", "value": entropy(targets_nk)})
     return rows

@@ -45,7 +45,9 @@ class Paper:
     learned from ("" for none). `label_smoothing` is that of the teacher where there is one, else the network's own; it
     is NaN where the paper says only "with LS", and `smoothed` says it then. `printed` is the number's text, `spread`
     what follows ±, `n` the number of runs where it is stated, `loss` a key of `losses`, `doubt` what is not certain
-    about the reading. Text is "" and numbers are NaN where the paper prints nothing.
+    about the reading. `split` is val where the paper held a part of the training images out; "" where it does not say,
+    or where its val is the set that no network saw, as ImageNet's. Text is "" and numbers are NaN where the paper
+    prints nothing.
 
     `targets` maps a target's name to its `title`, `shows` (what the paper's figure or table shows) and `table` (the
     table of `values` that belongs to it, "" for none).

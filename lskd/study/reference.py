@@ -66,6 +66,7 @@ EXAMPLES: dict[str, Any] = {  # of keys, and of those that a section takes other
     "name": "Label smoothing on my images",
     "scale": "small",
     "seeds": [0, 1, 2, 3, 4],
+    "looks": [3, 5],
     "data": "path/to/images",
     "recipes": {"short": {"epochs": 30}},
     "teachers": {"teacher": {"model": "resnet20", "recipe": "short", "label_smoothing": [0, 0.1]}},
@@ -111,6 +112,9 @@ EXAMPLES: dict[str, Any] = {  # of keys, and of those that a section takes other
     "smoothing": "others",
     "temperature": [1, 2, 3, 64],
     "soft_weight": 0.9,
+    "teacher_temperature": [None, 2],
+    "transform": "erase",
+    "keep": [0, 0.5, 1],
     "draws": 10,
     "dtype": "float16",
     "reduction": "mean",
@@ -211,7 +215,7 @@ def _number(value: float) -> str:
 
 def _default(field: Schema) -> str:
     value = field.get("default")
-    if value in (None, "", [], {}) or isinstance(value, dict):
+    if value in (None, "", [], [None], {}) or isinstance(value, dict):
         return "—"
     return f"`{_yaml(value[0] if isinstance(value, list) and len(value) == 1 else value)}`"
 
@@ -246,6 +250,7 @@ def _ways() -> str:
         "dataset": registry.DATASETS,
         "schedule": registry.SCHEDULES,
         "optimizer": registry.OPTIMIZERS,
+        "transform": {name: entry for name, entry in registry.transforms().items() if entry.entry},
     }
     rows = [
         (f"`{key}: {name}`", ", ".join(f"`{option.name}`" for option in entry.options), _about(entry.entry))

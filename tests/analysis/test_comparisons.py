@@ -1,4 +1,4 @@
-"""A study's comparisons: their error rates, what is chosen on what, and what they take as the same."""
+"""A study's comparisons: which there are, what is chosen on what, the margin, and what they take as the same."""
 
 from itertools import product
 
@@ -7,68 +7,147 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 
-from lskd.analysis import comparisons
-from lskd.analysis.statistics import LEVEL, compare
+from lskd.analysis import comparisons, students
+from lskd.analysis.family import CANNOT_TELL, NO_DIFFERENCE
 from lskd.errors import UserError
 from lskd.study import reading, runs
 from lskd.study.identity import IDENTITY
-from tests.analysis.studies import compared, hurt_at_64, study
+from tests.analysis.studies import by_t, compared, hurt_at_64, study
 from tests.figures import synthetic
 
-
-def judged_words(difference_mn):
-    rows = [{"question": "same T", "sign": 1} | compare(row_n) for row_n in difference_mn]
-    return list(comparisons.judged(pd.DataFrame(rows))["verdict"])
+FOUR = {(0.0, 1.0): 90.0, (0.0, 2.0): 92.0, (0.1, 1.0): 93.0, (0.1, 2.0): 70.0}
 
 
-@pytest.mark.parametrize("n", [3, 5])
-def test_without_a_difference_few_studies_claim_one(n):
-    random = np.random.default_rng(n)
-    studies = 600
-    false = sum(
-        set(judged_words(random.normal(0, 1, (4, n)))) != {comparisons.NOT_SHOWN} for _ in range(studies)
-    )  # a study errs if any of its 4 comparisons does
-    assert false <= stats.binom.ppf(0.999, studies, LEVEL)
-    assert false >= stats.binom.ppf(0.001, studies, LEVEL)  # independent: nor is it far too careful
+def of_question(numbers, question):
+    return numbers[numbers["question"] == question]
 
 
-@pytest.mark.parametrize(("mean", "word"), [(2.0, "helps"), (-2.0, "hurts")])
-def test_a_large_difference_is_told(mean, word):
-    random = np.random.default_rng(7)
-    words = [w for _ in range(50) for w in judged_words(random.normal(mean, 0.05, (4, 3)))]
-    assert np.mean([w == word for w in words]) > 0.95
-    assert set(words) <= {word, comparisons.NOT_SHOWN}
+def test_the_family_is_every_row_that_can_claim():
+    accuracy = hurt_at_64(seeds=range(5), noise=0.05)
+    rows = synthetic.runs(seeds=range(5))
+    frames = {name: getattr(synthetic, name)(rows) for name in ("diffusion", "stability", "calibration")}
+    numbers = comparisons.verdict({"accuracy": accuracy} | frames)
+    claims = numbers[numbers["weight"] > 0]
+    counts = claims.groupby("question")["weight"].sum().round().astype(int).to_dict()
+    assert counts == {"same T": 3, "interaction": 2, "omnibus": 1, "best on val": 1, "choice": 1, "prediction": 3}
+    assert set(numbers["claims"]) == {sum(counts.values())}
+    corrected = np.minimum(1, claims["p"] * 11 / claims["weight"])
+    assert claims["p_adj"].to_numpy() == pytest.approx(corrected.to_numpy(), rel=1e-9)
 
 
-def test_too_few_pairs_claim_nothing_and_do_not_burden_the_others():
-    assert judged_words([[5.0, 5.001], [5.0, 5.001, 5.0]]) == [comparisons.CANNOT_TELL, "helps"]
+def test_each_row_is_a_difference_by_a_loop():
+    accuracy = hurt_at_64(seeds=range(4), noise=0.05, students=2)
+    top1 = {
+        (r["split"], r["label_smoothing"], r["temperature"], r["seed"], r["student"]): 100 * r["value"]
+        for r in accuracy.to_dict("records")
+    }
+
+    def effect(seed, student, t):
+        return top1["test", 0.1, t, seed, student] - top1["test", 0.0, t, seed, student]
+
+    for row in compared(accuracy).to_dict("records"):
+        this, other = (tuple(row[f"{p}{name}"] for name in students.CELL) for p in ("", "other_"))
+        by_seed = []
+        for seed in range(4):
+            if row["question"] == "interaction":
+                values = [effect(seed, j, this[1]) - effect(seed, j, other[1]) for j in range(2)]
+            else:
+                split = row["split"]
+                values = [
+                    top1.get((split, *this, seed, j), 0) - top1.get((split, *other, seed, j), 0) for j in range(2)
+                ]
+            by_seed.append(np.mean(values))
+        if row["question"] != "omnibus":
+            assert row["n"] == 4 and row["mean"] == pytest.approx(np.mean(by_seed), abs=1e-9)
+            assert row["spread"] == pytest.approx(np.std(by_seed, ddof=1), abs=1e-9)
+            assert row["this"] - row["other"] == pytest.approx(row["mean"], abs=1e-9)
+
+
+def test_the_interaction_is_against_the_lowest_shared_t_and_two_t_need_no_omnibus():
+    effects = {(0.0, 2.0): 90.0, (0.1, 1.0): 91.0, (0.1, 2.0): 91.0, (0.0, 3.0): 90.0, (0.1, 3.0): 85.0}
+    numbers = compared(study(effects, seeds=range(5), noise=0.01))
+    (row,) = numbers[numbers["question"] == "interaction"].to_dict("records")
+    assert (row["temperature"], row["other_temperature"], row["verdict"]) == (3.0, 2.0, "lower")
+    assert row["mean"] == pytest.approx(-6, abs=0.01) and "omnibus" not in set(numbers["question"])
+    three = compared(hurt_at_64(seeds=range(5), noise=0.01))
+    assert list(three.loc[three["question"] == "omnibus", "verdict"]) == ["differ"]
 
 
 def test_the_choice_is_made_on_val_and_never_sees_test():
     test = {(0.0, 1.0): 99.0, (0.0, 2.0): 90.0, (0.1, 1.0): 70.0, (0.1, 2.0): 80.0}
     val = {(0.0, 1.0): 10.0, (0.0, 2.0): 50.0, (0.1, 1.0): 60.0, (0.1, 2.0): 20.0}
-    row = compared(study(test, val=val)).query("question == 'choice'").iloc[0]
+    numbers = compared(study(test, val=val))
+    row = numbers.query("question == 'choice'").iloc[0]
     assert (row["label_smoothing"], row["temperature"]) == (0.1, 1.0)
     assert (row["other_label_smoothing"], row["other_temperature"]) == (0.0, 2.0)
     assert (row["this"], row["other"], row["val"]) == pytest.approx((71.0, 91.0, 61.0))  # the seeds add 1 on average
-    same = dict.fromkeys(test, 50.0)
-    tie = compared(study(test, val=same)).query("question == 'choice'").iloc[0]
-    assert (tie["label_smoothing"], tie["temperature"]) == (0.0, 1.0)
+    against = numbers.query("question == 'best on val'")
+    assert set(against["split"]) == {"val"} and list(against["mean"]) == pytest.approx([50, 10, 40])
 
 
-def test_the_rule_is_tested_against_the_best_other_choice_on_test():
-    effects = {(0.0, 1.0): 90.0, (0.0, 2.0): 92.0, (0.1, 1.0): 93.0, (0.1, 2.0): 70.0}
-    row = compared(study(effects, noise=0.02)).query("what == 'ls_t1_best'").iloc[0]
-    assert (row["other_label_smoothing"], row["other_temperature"], row["verdict"]) == (0.0, 2.0, "seen")
-    assert row["mean"] == pytest.approx(1.0, abs=0.02)
-    beaten = compared(study(effects | {(0.1, 2.0): 99.0}, noise=0.02)).query("what == 'ls_t1_best'").iloc[0]
-    assert (beaten["other_temperature"], beaten["verdict"]) == (2.0, "opposite seen")
-    none = compared(study({cell: top1 for cell, top1 in effects.items() if cell[1] > 1}))
+def test_what_is_left_out_of_the_best_is_what_val_tells():
+    val = FOUR | {(0.0, 2.0): 92.99}
+    numbers = compared(study(FOUR, val=val, seeds=range(8), noise=0.05)).query("question == 'best on val'")
+    words = {(r["other_label_smoothing"], r["other_temperature"]): r["verdict"] for r in numbers.to_dict("records")}
+    assert words == {(0.0, 1.0): "left out", (0.0, 2.0): "not told apart", (0.1, 2.0): "left out"}
+
+
+def test_the_margin_is_given_or_half_a_point_or_a_fifth_of_the_gain_on_val():
+    accuracy = study(
+        FOUR, val={cell: top1 + 1 for cell, top1 in FOUR.items()}
+    )  # seeds add 1; hard students' best is 94
+    alone = synthetic.runs(seeds=(0, 1, 2), students=False)
+    rows = [r | {"split": s, "metric": "top1", "value": v} for r in alone for s, v in (("val", 0.84), ("test", 0.1))]
+    baseline = pd.DataFrame(rows).query("role == 'baseline'")
+    margins = [
+        compared(frame, **options)["margin"].max()
+        for frame, options in (
+            (accuracy, {}),
+            (pd.concat([accuracy, baseline]), {}),
+            (pd.concat([accuracy, baseline.assign(recipe="another")]), {}),
+            (pd.concat([accuracy, baseline.assign(value=0.99)]), {}),
+            (accuracy, {"margin": 0.1}),
+        )
+    ]
+    assert margins == pytest.approx([0.5, 0.2 * (94 - 84), 0.5, 0.5, 0.1])
+
+
+def test_no_difference_takes_the_margin():
+    accuracy = study({(0.0, 1.0): 90.0, (0.1, 1.0): 90.05}, seeds=range(8), noise=0.1)
+    assert by_t(compared(accuracy)) == {1.0: NO_DIFFERENCE}
+    assert by_t(compared(accuracy, margin=0.05)) == {1.0: CANNOT_TELL}
+
+
+def test_looks_lower_the_level_and_turn_a_word():
+    accuracy = study({(0.0, 1.0): 90.0, (0.1, 1.0): 90.8}, seeds=range(5), noise=0.5)
+    first, third = compared(accuracy), compared(accuracy, looks=[3, 4])
+    assert by_t(first) == {1.0: "helps"} and by_t(third) == {1.0: CANNOT_TELL}
+    assert set(first["level"]) == {0.05} and set(third["level"]) == {0.0125}
+    assert set(compared(accuracy, planned_looks=[3, 5])["level"]) == {0.05 * 2 / 5}
+
+
+def test_the_rule_is_tested_against_every_other_choice():
+    numbers = comparisons.rule({"accuracy": study(FOUR, noise=0.02)})
+    assert set(numbers["claims"]) == {3} and list(numbers["mean"]) == pytest.approx([3, 1, 23], abs=0.05)
+    with_eta = comparisons.rule({"accuracy": study(FOUR), "diffusion": synthetic.diffusion(synthetic.runs())})
+    assert set(with_eta["claims"]) == {4}
+
+
+def test_beside_the_claims_the_rule_meets_the_best_other_choice_on_val():
+    row = compared(study(FOUR, val=FOUR | {(0.1, 2.0): 99.0}, noise=0.02)).query("what == 'ls_t1_best'").iloc[0]
+    assert (row["other_label_smoothing"], row["other_temperature"], row["verdict"]) == (0.1, 2.0, "higher, no claim")
+    none = compared(study({cell: top1 for cell, top1 in FOUR.items() if cell[1] > 1}))
     assert "ls_t1_best" not in set(none["what"])
-    without_t = study(effects, noise=0.02).assign(variant="logit_mse")
+    without_t = study(FOUR, noise=0.02).assign(variant="logit_mse")
     assert "ls_t1_best" not in set(compared(without_t)["what"])
+
+
+def test_a_loss_without_t_is_compared_without():
+    accuracy = study({(0.0, 1.0): 90.0, (0.1, 1.0): 95.0}, seeds=range(6), noise=0.1).assign(temperature=np.nan)
+    numbers = compared(accuracy)
+    assert list(numbers["question"]) == ["same T", "best on val", "choice"]
+    assert list(numbers["verdict"]) == ["helps", "left out", "better"]
 
 
 @settings(deadline=None, max_examples=15)  # a study each
@@ -78,48 +157,18 @@ def test_renamed_seeds_and_a_shift_of_all_change_no_verdict(order, shift):
     moved = accuracy.assign(seed=[order[s] for s in accuracy["seed"]], value=accuracy["value"] + shift / 100)
     before, after = compared(accuracy), compared(moved.sample(frac=1, random_state=3))
     assert list(before["verdict"]) == list(after["verdict"])
-    assert before["mean"].to_numpy() == pytest.approx(after["mean"].to_numpy(), abs=1e-9)
+    assert before["mean"].to_numpy() == pytest.approx(after["mean"].to_numpy(), abs=1e-9, nan_ok=True)
 
 
 def test_swapped_teachers_turn_helps_into_hurts():
-    accuracy = hurt_at_64(noise=0.05)
+    accuracy = hurt_at_64(seeds=range(5), noise=0.05)
     swapped = accuracy.assign(label_smoothing=0.1 - accuracy["label_smoothing"])
-    before, after = (compared(frame).query("question == 'same T'") for frame in (accuracy, swapped))
-    assert after["mean"].to_numpy() == pytest.approx(-before["mean"].to_numpy(), abs=1e-9)
-    turned = {"hurts": "helps"}
-    assert list(after["verdict"]) == [turned.get(word, word) for word in before["verdict"]]
-
-
-def test_what_the_papers_predict_is_seen_with_its_numbers():
-    rows = synthetic.runs(seeds=(0, 1, 2, 3))
-    diffusion = synthetic.diffusion(rows)
-    stability = synthetic.stability(rows)
-    stability["value"] += np.random.default_rng(0).normal(0, 1e-5, len(stability))
-    numbers = comparisons.verdict({"accuracy": hurt_at_64(), "diffusion": diffusion, "stability": stability})
-    by_what = {row["what"]: row for row in numbers.to_dict("records")}
-    own = diffusion[(diffusion["split"] == "val") & (diffusion["label_smoothing"] == 0.1)]
-    for name in ("S1", "S2"):
-        values = own[own["set"] == name].groupby("seed")["value"].mean()
-        assert by_what[f"eta_{name}"]["verdict"] == "seen"
-        assert by_what[f"eta_{name}"]["mean"] == pytest.approx(values.mean(), rel=1e-12)
-        assert by_what[f"eta_{name}"]["n"] == 4
-    for metric in ("stability_eq2", "stability_alg1"):
-        assert by_what[metric]["verdict"] == "seen"
-        assert by_what[metric]["mean"] == pytest.approx(-0.005, abs=2e-5)
-    others = stability[stability["label_smoothing"] > 0]
-    others = others.assign(run=others["run"].str.replace("ls0.1/", "ls0.1-others/"), smoothing="others")
-    others = others.assign(value=others["value"] - 0.1)
-    both = pd.concat([stability, others]).sample(frac=1, random_state=0)
-    again = comparisons.verdict({"accuracy": hurt_at_64(), "stability": both}).set_index("what")["mean"]
-    assert again["stability_eq2"] == by_what["stability_eq2"]["mean"]  # of two forms of smoothing, the uniform one
-    opposite = comparisons.eta({"diffusion": diffusion.assign(value=-diffusion["value"])})
-    assert set(opposite["verdict"]) == {"opposite seen"}
-    assert comparisons.eta({}).empty and comparisons.eta({"diffusion": pd.DataFrame()}).empty
-
-
-def test_direction_alone_is_not_seen():
-    rows = [{"question": "prediction", "sign": -1} | compare(d) for d in ([-3.0, -0.1, 0.5], [3.0, 0.1, -0.5])]
-    assert list(comparisons.judged(pd.DataFrame(rows))["verdict"]) == ["direction only", "not seen"]
+    for question in ("same T", "interaction"):
+        before, after = (of_question(compared(frame), question) for frame in (accuracy, swapped))
+        assert after["mean"].to_numpy() == pytest.approx(-before["mean"].to_numpy(), abs=1e-9)
+        turned = {"hurts": "helps", "lower": "higher"}
+        assert list(after["verdict"]) == [turned.get(word, word) for word in before["verdict"]]
+        assert set(turned) & set(before["verdict"])
 
 
 def test_twins_of_another_recipe_are_no_twins():
@@ -139,17 +188,12 @@ def test_mistakes_are_one_line():
     accuracy = hurt_at_64()
     with pytest.raises(UserError, match="found teachers with label_smoothing 0.1; it takes 0 and another"):
         compared(accuracy[accuracy["label_smoothing"] > 0])
-    with pytest.raises(UserError, match="accuracy: found no student"):
-        compared(accuracy[accuracy["role"] == "teacher"])
-    twin = accuracy.assign(run=accuracy["run"].str.replace("ls0.1", "ls0.1-others"), smoothing="others")
-    with pytest.raises(UserError, match=r"tell (\S+)ls0.1-others(\S+) from \1ls0.1\2; name"):
-        compared(pd.concat([accuracy, twin]))
     with pytest.raises(UserError, match="summary: found T 2, 64; it takes a smoothed teacher's student at T = 1"):
         comparisons.rule({"accuracy": accuracy[accuracy["temperature"] > 1]})
 
 
 def test_settings_are_of_identity_columns():
-    assert set(comparisons.SETTING) | set(comparisons.CELL) <= set(IDENTITY)
+    assert set(students.SETTING) | set(students.CELL) <= set(IDENTITY)
 
 
 def test_twins_that_teach_share_their_lineage_and_nothing_else_does():

@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from lskd.analysis import comparisons, wording
+from lskd.analysis import wording
+from lskd.analysis.family import CANNOT_TELL
 from lskd.errors import UserError
 from lskd.figures import style, summary
 from lskd.figures import verdict as kind
@@ -16,8 +17,8 @@ from tests.figures import synthetic
 from tests.figures.test_pictures import texts
 
 
-def frames(families=("accuracy", "diffusion", "stability"), **how):
-    rows = synthetic.runs(**how)
+def frames(families=("accuracy", "correct", "diffusion", "stability", "calibration"), seeds=range(5), **how):
+    rows = synthetic.runs(seeds=seeds, **how)
     return {name: getattr(synthetic, name)(rows) for name in families}
 
 
@@ -35,22 +36,44 @@ def drawn(module, given, options=None):
 
 
 def test_the_families_are_the_ones_of_the_table():
-    assert set(tables.FIGURES["verdict"].families) == set(frames())
+    assert set(tables.FIGURES["verdict"].families) <= set(frames())
 
 
-def test_all_outputs_say_the_sentence(tmp_path):
+def test_all_outputs_say_the_answer(tmp_path):
     given = frames()
     render(kind.table, kind.draw, given, {"scale": "demo"}, tmp_path / "verdict", {})
     numbers = pd.read_csv(tmp_path / "verdict.csv")
-    assert len(numbers) == 4 + 1 + 5
-    assert numbers["n"].eq(3).all() and numbers["spread"].notna().all()
-    (sentence,) = wording.sentences(kind.table(given, {}))
+    counts = numbers["question"].value_counts().to_dict()
+    about_students = {"same T": 4, "interaction": 3, "omnibus": 1, "best on val": 7, "choice": 1}
+    assert counts == about_students | {"prediction": 1 + 1 + 2 * 2 * 2, "calibration": 4}
+    assert numbers["n"].eq(5).all() and numbers.loc[numbers["question"] == "same T", "low_images"].notna().all()
+    (answer,) = wording.sentences(kind.table(given, {}))
     page = flat((tmp_path / "verdict.md").read_text())
-    assert page.startswith(sentence) and "Measured on digits at demo scale" in page
-    assert "not measured" not in page and page.count("| Predicted: ") == 5
+    assert page.startswith(answer) and "Measured on digits at demo scale" in page
+    assert "Not measured here" not in page and page.count("| Predicted: ") == 10
     assert r"$\alpha$ = 0.1" in (tmp_path / "verdict.tex").read_text()
     figure, _ = drawn(kind, given)
-    assert figure.subfigs[0].get_suptitle().replace("\xa0", " ").replace("\n", " ") == sentence
+    assert figure.subfigs[0].get_suptitle().replace("\xa0", " ").replace("\n", " ") == answer
+
+
+def test_the_caption_says_how_it_was_judged():
+    registered = {"date": "2026-01-02", "file": "registrations/demo/s.json", "differences": ["seeds: 3 -> 5"]}
+    options = {"margin": 0.25, "looks": [3], "registered": registered}
+    caption = kind.table(frames(), options).attrs["caption"]
+    for part in (
+        "One family of 13 claims (4 effects of smoothing",
+        "compared with 0.025; their intervals hold together with 97.5 %",
+        "two one-sided tests within 0.25 points (as the study says)",
+        "without a plan, at 3 seeds. Over all looks the chance of any false claim is at most 0.075",
+        "Registered on 2026-01-02, before its test numbers existed",
+        "but today's study differs: seeds: 3 -> 5.",
+        "falls in 1 of 1 normalisations",
+        "seeds and test images drawn anew",
+        "The best on val, α = 0.1, T = 1, has ",
+    ):
+        assert part in caption, part
+    plain = kind.table(frames(("accuracy",)), {}).attrs["caption"]
+    assert "Not registered: this study was explored." in plain and "drawn anew" not in plain
 
 
 def test_differences_are_those_of_a_loop():
@@ -63,22 +86,23 @@ def test_differences_are_those_of_a_loop():
     rows = table[table["question"] == "same T"].to_dict("records")
     assert [row["temperature"] for row in rows] == [1, 2, 3, 64]
     for row in rows:
-        pairs = [top1[0.1, row["temperature"], s] - top1[0.0, row["temperature"], s] for s in range(3)]
-        assert row["mean"] == pytest.approx(sum(pairs) / 3, rel=1e-9)
-        assert row["low"] < row["mean"] < row["high"]
+        pairs = [top1[0.1, row["temperature"], s] - top1[0.0, row["temperature"], s] for s in range(5)]
+        assert row["mean"] == pytest.approx(sum(pairs) / 5, rel=1e-9)
+        assert row["low"] < row["low_equivalence"] < row["mean"] < row["high_equivalence"] < row["high"]
 
 
-def test_without_diffusion_and_stability_it_says_what_was_not_measured():
-    given = frames(("accuracy",))
-    caption = kind.table(given, {}).attrs["caption"]
+def test_without_other_families_it_says_what_was_not_measured():
+    caption = kind.table(frames(("accuracy",)), {}).attrs["caption"]
+    assert "Not measured here: η, stability, calibration." in caption
     assert (
-        "not measured here: η below 0 towards similar classes (S1); η above 0 towards other classes (S2); LS" in caption
+        "Not measured here: stability."
+        in kind.table(frames(("accuracy", "diffusion", "calibration")), {}).attrs["caption"]
     )
 
 
 def test_two_seeds_cannot_tell():
     table = kind.table(frames(seeds=(0, 1)), {})
-    assert set(table["verdict"]) == {comparisons.CANNOT_TELL}
+    assert set(table["verdict"]) == {CANNOT_TELL}
     assert table.attrs["caption"].startswith("With 2 seeds it cannot be told whether smoothing the teacher")
 
 
@@ -92,7 +116,7 @@ def test_networks_without_students_are_a_users_error(module):
 def test_two_data_sets_and_two_smoothings_fit_without_overlap(module):
     rows = synthetic.runs(alphas=(0.0, 0.1, 0.3))
     other = [r | {"dataset": "fashion_mnist", "run": f"f/{r['run']}", "teacher": f"f/{r['teacher']}"} for r in rows]
-    given = {name: getattr(synthetic, name)([*rows, *other]) for name in ("accuracy", "diffusion", "stability")}
+    given = {name: getattr(synthetic, name)([*rows, *other]) for name in frames()}
     figure, boxes = drawn(module, given, {"title": "A study"})
     width, height = figure.canvas.get_width_height()
     assert len(figure.subfigs) == 2 and figure.get_suptitle() == "A study"
@@ -118,12 +142,18 @@ def test_the_same_bytes_from_rows_in_any_order(module, seeds, tmp_path):
 def test_the_looks_of_a_verdict():
     with style.context():
         given = frames()
-        table = kind.table(given, {})
+        table = kind.table(given, {"margin": 0.7})
         figure = kind.draw(table, given, {})
     panel = figure.subfigs[0].axes[0]
     dots = [line for line in panel.lines if line.get_marker() in "os^D" and len(line.get_xdata()) == 1]
-    assert [line.get_marker() for line in dots] == ["o", "s", "^", "D"]  # T = 1, 2, 3, 64 as in every figure
-    words = table.loc[table["question"] == "same T", "verdict"]
-    assert [line.get_color() for line in dots] == [kind.LOOKS[word]["color"] for word in words]
-    stars = [label.get_text().endswith(" *") for label in figure.subfigs[0].axes[1].get_yticklabels()]
-    assert stars == [word in ("helps", "hurts") for word in words] and any(stars)
+    assert [line.get_marker() for line in dots] == [*"os^D", *"s^D"]  # T = 1, 2, 3, 64, then the last three against 1
+    rows = table[table["question"].isin(["same T", "interaction"])]
+    assert [line.get_color() for line in dots] == [kind.LOOKS_BETWEEN[word]["color"] for word in rows["verdict"]]
+    filled = [line.get_markerfacecolor() != "white" for line in dots]
+    assert filled == [word != CANNOT_TELL for word in rows["verdict"]] and any(filled) and not all(filled)
+    (band,) = panel.patches
+    assert (band.get_x(), band.get_width()) == pytest.approx((-0.7, 1.4))
+    ends = [tuple(path.vertices[:, 0]) for lines in panel.collections for path in lines.get_paths()]
+    for row in rows.to_dict("records"):
+        for low, high in (("low", "high"), ("low_equivalence", "high_equivalence"), ("low_images", "high_images")):
+            assert any(one == pytest.approx((row[low], row[high])) for one in ends), (low, row["temperature"])

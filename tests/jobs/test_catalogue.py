@@ -191,6 +191,30 @@ def test_a_student_reads_its_teachers_logits_or_the_teacher_itself():
     assert "lskd/io/store.py:open_logits" not in job.definitions
 
 
+def test_a_transform_is_a_function_of_the_student_and_what_it_fits_reads_the_teachers_predictions():
+    teacher = small.teacher(crop_padding=1)
+    hows = [{}, {"transform": "erase", "keep": 0.5}, {"transform": "shuffle"}, {"transform": "calibrate"}]
+    plain, erased, shuffled, calibrated = jobs = [
+        CATALOGUE.train(small.student(teacher, how=how, crop_padding=1)) for how in hows
+    ]
+    assert not {"transform", "fit"} & plain.functions.keys() and "transform" not in plain.spec
+    assert not {name for name in plain.definitions if name.startswith("lskd/transforms/")}
+    assert erased.functions == plain.functions | {"transform": "lskd.transforms.erase:transform"}
+    assert erased.spec == plain.spec | {"transform": {"name": "erase", "keep": 0.5}}
+    assert "lskd/transforms/shuffle.py:transform" not in erased.definitions
+    assert erased.inputs == shuffled.inputs == plain.inputs
+    assert calibrated.inputs == plain.inputs | {"teacher predict": CATALOGUE.predict(teacher)}
+    assert calibrated.functions["fit"] == "lskd.metrics.calibration:fit_temperature"
+    assert "lskd/metrics/calibration.py:fit_temperature" in calibrated.definitions
+    assert len({job.address for job in jobs}) == len({job.title for job in jobs}) == 4
+
+
+def test_a_loss_that_remembers_brings_what_ends_its_epochs():
+    run = run_with(Supervision, {"way": "online_smoothing", "label_smoothing": 0.0})
+    assert CATALOGUE.train(run).functions["end_epoch"] == "lskd.supervision.online_smoothing:end_epoch"
+    assert "end_epoch" not in CATALOGUE.train(run_with(Supervision, {})).functions
+
+
 def test_students_of_one_teacher_share_its_logits():
     teacher = small.teacher(crop_padding=1)
     hows = [{"temperature": 1.0}, {"temperature": 3.0, "soft_weight": 0.5}, {"way": "logit_mse"}]

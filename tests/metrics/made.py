@@ -14,8 +14,15 @@ from lskd.jobs.job import digest
 from lskd.metrics.inputs import RunData
 
 CLASSES = ["ant", "bee", "cat", "dog", "elk"]
-TEACHER = {"model": "resnet8", "recipe": "short", "teacher": "", "teacher_model": "", "variant": ""}
-STUDENT = TEACHER | {"model": "mlp", "teacher_model": "resnet8", "soft_weight": 1.0}
+TEACHER = {
+    "model": "resnet8",
+    "recipe": "short",
+    "teacher": "",
+    "teacher_model": "",
+    "variant": "",
+    "student": math.nan,
+}
+STUDENT = TEACHER | {"model": "mlp", "teacher_model": "resnet8", "soft_weight": 1.0, "student": 0}
 
 quick = settings(max_examples=40, deadline=None)  # a busy machine is no failure
 

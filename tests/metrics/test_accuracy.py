@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 from sklearn.metrics import log_loss, top_k_accuracy_score
 
-from lskd.metrics.accuracy import measure, nll, top_k_accuracy
+from lskd.metrics.accuracy import correct, measure, nll, top_k_accuracy
 from tests.metrics.made import drawn, quick, study
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -77,3 +77,15 @@ def test_measure_reads_each_split(tmp_path):
 def test_two_classes_have_top_1_alone(tmp_path):
     rows = measure(study(tmp_path, classes=["cat", "dog"]), {})
     assert {row["k"] for row in rows if row["metric"] == "top5"} == {1}
+
+
+def test_correct_tells_of_each_test_image_whether_it_is_right(tmp_path):
+    runs = study(tmp_path)
+    for run, row in zip(runs, correct(runs, {}), strict=True):
+        labels_n, logits_nk = run.logits("test")
+        bits = "".join(f"{byte:08b}" for byte in bytes.fromhex(row["correct"]))
+        expected = [
+            "01"[int(max(range(len(z)), key=z.__getitem__) == y)] for y, z in zip(labels_n, logits_nk, strict=True)
+        ]
+        assert bits[: row["images"]] == "".join(expected) and set(bits[row["images"] :]) <= {"0"}
+        assert (row["run"], row["split"], row["images"]) == (run.row["run"], "test", len(labels_n))

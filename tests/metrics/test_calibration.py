@@ -6,21 +6,26 @@ from hypothesis import strategies as st
 from scipy.optimize import brentq
 from scipy.special import softmax
 from sklearn.calibration import calibration_curve
+from sklearn.metrics import brier_score_loss
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 from lskd.metrics import reliability
 from lskd.metrics.accuracy import nll
 from lskd.metrics.calibration import (
     BINS,
+    SCORES,
     binned,
+    brier,
     confidences,
     ece,
+    ece_classwise,
     ece_mass,
     fit_temperature,
     mass_edges,
     measure,
     width_edges,
 )
+from lskd.metrics.selective import aurc, excess_aurc
 from tests.metrics.made import drawn, quick, study, write_outputs
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -66,6 +71,43 @@ def test_a_confidence_on_an_edge_lies_below_it():
     found = binned(np.array([0.0, edges[1], edges[2], 1.0]), np.ones(4), edges)
     assert np.flatnonzero(found.count_b).tolist() == [0, 1, 14]
     assert found.count_b[0] == 2
+
+
+def test_the_brier_score_is_scikit_learns():
+    labels_n, logits_nk = drawn(8, 200, 6)
+    p_nk = softmax(logits_nk, axis=1)
+    theirs = brier_score_loss(labels_n, p_nk, labels=range(6), scale_by_half=False)
+    assert brier(labels_n, p_nk) == pytest.approx(theirs, abs=1e-12)
+    assert brier(labels_n, np.eye(6)[labels_n]) == 0
+    assert brier(labels_n, np.eye(6)[(labels_n + 1) % 6]) == 2
+
+
+def test_the_class_wise_error_is_a_loop_over_classes_and_bins():
+    labels_n, logits_nk = drawn(9, 300, 5)
+    p_nk = softmax(logits_nk, axis=1)
+    total = 0.0
+    for k in range(5):
+        for i in range(BINS):
+            inside = (p_nk[:, k] > i / BINS) & (p_nk[:, k] <= (i + 1) / BINS)
+            if inside.any():
+                total += inside.sum() / 300 * abs((labels_n[inside] == k).mean() - p_nk[inside, k].mean())
+    assert ece_classwise(labels_n, p_nk) == pytest.approx(total / 5, abs=1e-12)
+    assert ece_classwise(labels_n, np.eye(5)[labels_n]) == 0
+
+
+@quick
+@given(SEEDS)
+def test_order_and_names_of_classes_do_not_matter_to_brier_and_class_wise_error(seed):
+    labels_n, logits_nk = drawn(seed, 60, 4)
+    p_nk = softmax(logits_nk, axis=1)
+    draw = np.random.default_rng(seed)
+    order, names = draw.permutation(60), draw.permutation(4)
+    renamed_nk = np.empty_like(p_nk)
+    renamed_nk[:, names] = p_nk
+    for score in (brier, ece_classwise):
+        expected = pytest.approx(score(labels_n, p_nk), abs=1e-12)
+        assert score(labels_n[order], p_nk[order]) == expected
+        assert score(names[labels_n], renamed_nk) == expected
 
 
 def test_a_calibrated_sampler_has_no_error_and_a_liar_all():
@@ -139,30 +181,35 @@ def test_without_an_error_nothing_is_fitted():
     assert 0.01 < fit_temperature(labels_n, right_nk) < 100
 
 
-def test_measure_fits_on_val_and_measures_on_test(tmp_path):
+def expected_scores(labels_n, logits_nk, temperature):
+    both = confidences(labels_n, logits_nk, temperature)
+    p_nk = softmax(logits_nk / temperature, axis=1)
+    return {
+        "ece": ece(*both),
+        "ece_mass": ece_mass(*both),
+        "ece_classwise": ece_classwise(labels_n, p_nk),
+        "brier": brier(labels_n, p_nk),
+        "nll": nll(labels_n, logits_nk / temperature),
+        "aurc": aurc(*both),
+        "e_aurc": excess_aurc(*both),
+    }
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_measure_fits_on_val_and_measures_on_both(tmp_path, split):
     runs = study(tmp_path)
-    rows = measure(runs, {})
-    assert {row["split"] for row in rows} == {"test"}
+    rows = [row for row in measure(runs, {}) if row["split"] == split]
+    assert len(rows) == len(runs) * (2 * len(SCORES) + 1)
     first = {row["metric"]: row["value"] for row in rows if row["run"] == runs[0].row["run"]}
     fitted = fit_temperature(*runs[0].logits("val"))
-    labels_n, logits_nk = runs[0].logits("test")
-    assert first == pytest.approx(
-        {
-            "temperature": fitted,
-            "ece": ece(*confidences(labels_n, logits_nk)),
-            "ece_mass": ece_mass(*confidences(labels_n, logits_nk)),
-            "ece_scaled": ece(*confidences(labels_n, logits_nk / fitted)),
-            "ece_mass_scaled": ece_mass(*confidences(labels_n, logits_nk / fitted)),
-            "nll": nll(labels_n, logits_nk),
-            "nll_scaled": nll(labels_n, logits_nk / fitted),
-        }
-    )
+    expected = {"temperature": fitted} | expected_scores(*runs[0].logits(split), 1.0)
+    scaled = expected_scores(*runs[0].logits(split), fitted)
+    assert first == pytest.approx(expected | {f"{name}_scaled": value for name, value in scaled.items()})
 
 
 def test_measure_leaves_out_what_needs_a_temperature_where_none_was_fitted(tmp_path):
     run = study(tmp_path)[0]
     write_outputs(run.folders["predict"], "val", np.arange(5), np.arange(5), np.eye(5), np.eye(5))
-    values = {row["metric"]: row["value"] for row in measure([run], {})}
-    missing = {name for name, value in values.items() if np.isnan(value)}
-    assert missing == {"temperature", "ece_scaled", "ece_mass_scaled", "nll_scaled"}
+    missing = {row["metric"] for row in measure([run], {}) if np.isnan(row["value"])}
+    assert missing == {"temperature", *(f"{name}_scaled" for name in SCORES)}
     assert {row["scaled"] for row in reliability.measure([run], {})} == {False}

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -203,3 +205,11 @@ def test_students_that_differ_in_more_than_temperature_are_no_pair(tmp_path):
     with pytest.raises(UserError, match="no teacher has the same student at both T 1 and T 3"):
         measure(runs, {"t1": 1.0, "t2": 3.0})
     assert measure(runs, {}) == []  # the verdict does without
+
+
+def test_students_without_a_temperature_are_left_out(tmp_path):
+    runs = study(tmp_path)
+    expected = measure(runs, {})
+    matched = study(tmp_path / "matched", ts=(1.0,))[-1]
+    matched.row.update(temperature=math.nan, variant="logit_mse")
+    assert expected and measure([*runs, matched], {}) == expected

@@ -10,11 +10,13 @@ from sklearn.decomposition import PCA
 from lskd.errors import UserError
 from lskd.metrics.projection import (
     chandrasegaran_plane,
+    fewer,
     first_of_each,
     measure,
     muller_plane,
     similar_pair_and_other,
     templates,
+    turned,
     with_one,
 )
 from tests.metrics.made import CLASSES, quick, study
@@ -100,6 +102,26 @@ def test_order_of_samples_and_size_of_templates_do_not_change_algorithm_1(seed):
     assert expected_n2[:, 0].var() >= expected_n2[:, 1].var()
 
 
+@quick
+@given(SEEDS)
+def test_a_turned_plane_has_the_classes_in_their_places_and_all_distances(seed):
+    rows_3h, features_nh = made(seed)
+    plane = chandrasegaran_plane(rows_3h, features_nh)
+    means_3h = features_nh[:3] * 2
+    fixed = turned(plane, means_3h)
+    first, second, third = fixed.project(means_3h)
+    assert first[0] < second[0] and first[1] == pytest.approx(second[1], abs=1e-9) and third[1] > first[1]
+    np.testing.assert_allclose(pdist(fixed.project(features_nh)), pdist(plane.project(features_nh)), atol=1e-9)
+    mirrored = plane._replace(basis=plane.basis @ np.array([[0.6, 0.8], [0.8, -0.6]]))
+    np.testing.assert_allclose(turned(mirrored, means_3h).basis, fixed.basis, atol=1e-9)
+
+
+def test_a_plane_stays_where_two_means_are_one_or_a_class_has_none():
+    plane = chandrasegaran_plane(*made(7))
+    for means_3h in (np.ones((3, 6)), np.full((3, 6), np.nan)):
+        assert turned(plane, means_3h) is plane
+
+
 def test_too_few_features_are_told():
     with pytest.raises(UserError, match="found 2 train images"):
         chandrasegaran_plane(made(4)[0], made(4)[1][:2])
@@ -115,6 +137,12 @@ def test_the_first_samples_of_each_class_are_kept():
     assert indices.tolist() == [0, 3, 4, 8]
     assert found.tolist() == [0, 2, 0, 2]
     assert features[:, 0].tolist() == [0, 32, 40, 82]
+
+
+def test_fewer_keeps_the_first_of_each_class():
+    images = np.array([4, 5, 7, 9]), np.array([0, 2, 0, 2]), np.eye(4)
+    indices, labels_n, features_nh = fewer(images, 1)
+    assert (indices.tolist(), labels_n.tolist(), features_nh.tolist()) == ([4, 5], [0, 2], np.eye(4)[:2].tolist())
 
 
 def test_reading_stops_when_all_are_found():
@@ -145,16 +173,20 @@ def test_similar_pair_and_the_other_by_a_loop():
 
 def test_measure_projects_every_split_with_trains_plane(tmp_path):
     run = study(tmp_path, each=60)[1]
-    rows = measure([run], {"classes": ["bee", "elk", "cat"]})
-    for split, number in (("train", 150), ("val", 50)):
-        for method in ("muller", "chandrasegaran"):
-            own = [row for row in rows if row["split"] == split and row["method"] == method]
-            assert [sum(row["class"] == name for row in own) for name in ("bee", "elk", "cat")] == [number] * 3
-    labels = [CLASSES.index(name) for name in ("bee", "elk", "cat")]
+    names = ["bee", "elk", "cat"]
+    rows = measure([run], {"classes": names})
+    numbers = {("muller", "train"): 100, ("muller", "val"): 100}  # Mueller 2019, A.1 and A.2
+    numbers |= {("chandrasegaran", "train"): 150, ("chandrasegaran", "val"): 50}
+    for (method, split), number in numbers.items():
+        own = [row for row in rows if row["split"] == split and row["method"] == method]
+        assert [sum(row["class"] == name for row in own) for name in names] == [number] * 3
+    labels = [CLASSES.index(name) for name in names]
     rows_3h = templates(run.head(), labels)
-    train = first_of_each(run.features("train"), labels, 150)
+    _, labels_n, train_nh = first_of_each(run.features("train"), labels, 150)
     _, features_nh = (np.concatenate(parts) for parts in zip(*run.features("val"), strict=True))
-    planes = {"muller": muller_plane(rows_3h), "chandrasegaran": chandrasegaran_plane(rows_3h, train[2])}
+    means_3h = np.stack([train_nh[labels_n == label].mean(0) for label in labels])
+    algorithm_1 = turned(chandrasegaran_plane(rows_3h, train_nh), means_3h)
+    planes = {"muller": muller_plane(rows_3h), "chandrasegaran": algorithm_1}
     for row in rows:
         if row["split"] == "val":
             expected = planes[row["method"]].project(features_nh[row["sample"]][None])[0]

@@ -9,6 +9,8 @@ from lskd.study.config import Data, Distilled, Figure, Model, Recipe, RecipeFiel
 from lskd.study.options import ALWAYS, REQUIRED, Option, off, outside, spec, with_options
 
 KD, MSE, LABELS = {"way": "kd", "temperature": 3.0}, {"way": "logit_mse"}, {"way": "labels"}
+DKD, DIST, WTTM = ({"way": way, "temperature": 3.0} for way in ("dkd", "dist", "wttm"))
+MAXSUP, SQUARED = {"way": "maxsup"}, {"way": "squared_error"}
 STEP, MULTISTEP = {"schedule": "step"}, {"schedule": "multistep", "milestones": [2]}
 FOLDER, DIGITS, MNIST = {"dataset": "imagefolder", "root": "x"}, {"dataset": "digits"}, {"dataset": "mnist"}
 PARQUET, NPZ = {"dataset": "hf_dataset", "root": "x"}, {"dataset": "npz", "root": "x.npz"}
@@ -39,7 +41,20 @@ USED = {
         "way": ("logit_mse", [{}], []),
         "label_smoothing": (0.3, [LABELS], [KD, MSE]),
         "smoothing": ("others", [LABELS], [KD, MSE]),
-        "temperature": (2.0, [KD], [LABELS, MSE]),
+        "suppression": (0.3, [MAXSUP], [LABELS, KD]),
+        "hard_weight": (0.3, [{"way": "online_smoothing"}], [LABELS, KD]),
+        "label_weight": (15.0, [SQUARED], [LABELS, KD]),
+        "label_value": (30.0, [SQUARED], [LABELS, MAXSUP]),
+        "temperature": (2.0, [KD, DKD, DIST], [LABELS, MSE]),
+        "ce_weight": (0.1, [DKD, DIST, WTTM], [LABELS, KD]),
+        "kd_weight": (9.0, [WTTM, {"way": "wsld", "temperature": 3.0}], [KD, DKD]),
+        "target_weight": (2.0, [DKD], [KD, DIST]),
+        "nontarget_weight": (2.0, [DKD], [KD, DIST]),
+        "inter_weight": (2.0, [DIST], [KD, DKD]),
+        "intra_weight": (2.0, [DIST], [KD, DKD]),
+        "others_weight": (2.0, [{"way": "nkd", "temperature": 3.0}], [KD, DKD]),
+        "weighted": (False, [WTTM], [KD, DKD]),
+        "keep": (0.5, [KD | {"transform": "erase"}, MSE | {"transform": "erase"}], [KD, KD | {"transform": "shuffle"}]),
         "soft_weight": (0.5, [KD, MSE], [LABELS]),
         "t_squared": (False, [KD], [LABELS, MSE]),
         "soften_student": (False, [KD], [LABELS, MSE]),
@@ -61,7 +76,12 @@ OFF = {
         "mixup": (0.0, 0.2, {}, []),
         "snapshot_epochs": ([], [1], {}, []),
     },
-    Supervision: {"draws": (None, 2, KD, []), "dtype": ("float32", "float16", KD, [])},
+    Supervision: {
+        "draws": (None, 2, KD, []),
+        "dtype": ("float32", "float16", KD, []),
+        "transform": ("none", "shuffle", KD, []),
+        "teacher_temperature": (None, 5.0, KD, [LABELS, MSE, DKD]),
+    },
 }
 TOGETHER = {Data: {"mean": [0.5], "std": [0.25]}}  # fields that are off, and given together
 NEVER = {Data: {"name": "mine", "root": "elsewhere"}, Recipe: {"select": "best"}}
@@ -128,6 +148,7 @@ SELECTED = [
     (Recipe, "optimizer", registry.OPTIMIZERS, {}),
     (Figure, "kind", registry.FIGURES, {}),
     (Supervision, "way", registry.supervisions(), {}),
+    (Supervision, "transform", registry.transforms(), KD),
 ]
 OTHER = {  # a value that is not the default, by option
     "test_fraction": 0.3,
@@ -153,6 +174,20 @@ OTHER = {  # a value that is not the default, by option
     "t_squared": False,
     "soften_student": False,
     "reduction": "mean",
+    "teacher_temperature": 5.0,
+    "suppression": 0.3,
+    "hard_weight": 0.3,
+    "label_weight": 15.0,
+    "label_value": 30.0,
+    "ce_weight": 0.1,
+    "kd_weight": 9.0,
+    "target_weight": 2.0,
+    "nontarget_weight": 2.0,
+    "inter_weight": 2.0,
+    "intra_weight": 2.0,
+    "others_weight": 2.0,
+    "weighted": False,
+    "keep": 0.5,
 }
 
 
@@ -246,6 +281,7 @@ def test_the_options_of_a_supervision_are_the_arguments_of_its_loss():
     assert Supervision(way="logit_mse", draws=3).options == {"soft_weight": 1.0}
     assert Supervision(**KD, draws="online").options == {
         "temperature": 3.0,
+        "teacher_temperature": None,
         "soft_weight": 1.0,
         "t_squared": True,
         "soften_student": True,
@@ -256,6 +292,11 @@ def test_the_options_of_a_supervision_are_the_arguments_of_its_loss():
 def test_axes_are_lists_in_groups_and_values_in_runs():
     group = Distilled(teacher="t", model=Model(name="mlp"), recipe="r", temperature=[3.0, 1.0], soft_weight=0.5)
     assert (group.temperature, group.soft_weight) == ([1.0, 3.0], [0.5])
+    given = {"teacher": "t", "model": Model(name="mlp"), "recipe": "r", "temperature": 1.0}
+    assert Distilled(**given).teacher_temperature == [None]
+    assert Distilled(**given, teacher_temperature=[2.0, None, 1.0]).teacher_temperature == [None, 1.0, 2.0]
+    with pytest.raises(ValidationError, match="stands twice"):
+        Distilled(**given, teacher_temperature=[None, 2.0, None])
     trained = Trained(model=Model(name="mlp"), recipe="r")
     assert (trained.label_smoothing, trained.smoothing) == ([0.0], "uniform")
     with pytest.raises(ValidationError):

@@ -36,11 +36,15 @@ def test_every_variant_has_its_own_name():
         {"draws": "online"},
         {"dtype": "float16"},
         {"soft_weight": 0.5},
+        {"teacher_temperature": 2.0},
+        {"transform": "shuffle"},
+        {"transform": "erase", "keep": 0.0},
+        {"transform": "erase", "keep": 1.0},
     ]
     slugs = {naming.supervision_slug(kd(**way)) for way in ways}
     slugs.add(naming.supervision_slug(Supervision(way="logit_mse", draws="epochs")))
-    assert len(slugs) == 9
-    assert {"kd-T3", "kd-T3-w0.5", "logit_mse"} <= slugs
+    assert len(slugs) == 13
+    assert {"kd-T3", "kd-T3-w0.5", "kd-T3-Tt2", "kd-T3-shuffle", "kd-T3-erase-keep0", "logit_mse"} <= slugs
 
 
 def test_a_variant_is_what_has_no_column_of_its_own():
@@ -48,6 +52,8 @@ def test_a_variant_is_what_has_no_column_of_its_own():
     assert naming.variant(Supervision(label_smoothing=0.1, smoothing="others")) == ""
     assert naming.variant(kd(t_squared=False, soften_student=False)) == "noT2-hardstudent"
     assert naming.variant(kd(draws=3, dtype="float16")) == "draws3-float16"
+    assert naming.variant(kd(transform="erase", keep=0.5, draws=1)) == "erase-keep0.5-draws1"
+    assert naming.variant(Supervision(way="dkd", temperature=2.0, nontarget_weight=2.0)) == "dkd-non2"
     assert naming.variant(Supervision(way="logit_mse", soft_weight=0.6, draws="online")) == "logit_mse-online"
 
 

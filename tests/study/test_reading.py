@@ -98,9 +98,13 @@ def test_smallest_config_has_the_defaults():
         (
             "students/s",
             STUDENT | {"temperature": [1, 3], "supervision": "logit_mse"},
-            "temperature is for supervision kd; supervision is logit_mse here: leave temperature out",
+            "temperature is for supervision kd, dkd, .*; supervision is logit_mse here: leave temperature out",
         ),
-        ("students/s", STUDENT | {"supervision": "labels"}, "no such supervision of students; allowed: kd, logit_mse"),
+        (
+            "students/s",
+            STUDENT | {"supervision": "labels"},
+            "no such supervision of students; allowed: dist, dkd, kd, ",
+        ),
         ("students/s", STUDENT | {"temperature": 1, "loss": "kd"}, "students.s.loss: unknown key"),
         ("students/s", STUDENT | {"temperature": 1, "views": 3}, "students.s.views: unknown key"),
         (
@@ -108,6 +112,22 @@ def test_smallest_config_has_the_defaults():
             STUDENT | {"temperature": 1, "draws": "online", "dtype": "float16"},
             "draws online stores no logits",
         ),
+        (
+            "students/s",
+            STUDENT | {"temperature": 1, "draws": "online", "transform": "shuffle"},
+            "draws online stores no logits, and transform shuffle is of stored ones; say epochs",
+        ),
+        (
+            "students/s",
+            STUDENT | {"temperature": 1, "transform": "erases"},
+            "no such transform; allowed: calibrate, erase, none, randomize, shuffle; did you mean erase?",
+        ),
+        (
+            "students/s",
+            STUDENT | {"temperature": 1, "keep": [0, 1]},
+            "keep is for transform erase; transform is none here: leave keep out",
+        ),
+        ("students/s", STUDENT | {"temperature": 1, "transform": "erase", "keep": 1.1}, "less than or equal to 1"),
         ("students/s", STUDENT | {"temperature": 1, "draws": 0}, "students.s.draws"),
         (
             "students/s",

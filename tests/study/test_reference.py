@@ -37,7 +37,7 @@ def test_a_key_has_a_meaning_and_an_example_that_is_taken(section, key):
 
 
 def test_every_choice_of_the_registry_is_there():
-    tables = (registry.DATASETS, registry.SUPERVISIONS, registry.SCHEDULES, registry.OPTIMIZERS)
+    tables = (registry.DATASETS, registry.SUPERVISIONS, registry.SCHEDULES, registry.OPTIMIZERS, registry.TRANSFORMS)
     for name in [name for table in tables for name in table]:
         assert f": {name}` |" in PAGE
     for name in [*registry.MODELS, *registry.FIGURES]:

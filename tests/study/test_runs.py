@@ -128,6 +128,15 @@ def test_logits_of_the_clean_image_are_refused_for_blended_ones():
         study(students={"s": group}, recipes={"mix": {"epochs": 4, "mixup": 0.2}})
 
 
+def test_a_transform_is_of_images_of_one_class():
+    blended = {"recipes": {"aug": RAW["recipes"]["aug"] | {"mixup": 0.2}}}
+    one = RAW["students"]["s"] | {"transform": "shuffle"}
+    with pytest.raises(
+        UserError, match="students.s.transform: found shuffle, which takes images of one class, but aug "
+    ):
+        study(**blended, students={"s": one})
+
+
 def test_how_pixels_are_drawn():
     recipes = study(recipes={"mix": {"epochs": 4, "flip": True, "mixup": 0.2}}).recipes
     assert runs.augment_spec(recipes["aug"]) == {"crop_padding": 2, "flip": True}
@@ -170,10 +179,10 @@ def test_identity_columns():
     assert (teacher["temperature"], teacher["soft_weight"], teacher["teacher"]) == (None, None, "")
 
 
-def test_a_way_without_temperature_has_one_in_the_column_that_changes_nothing():
+def test_a_way_without_temperature_has_none_in_the_column():
     group = {"teacher": "t", "model": "mlp", "recipe": "r", "supervision": "logit_mse", "soft_weight": [0.6, 1.0]}
     rows = [m.row for m in runs.members(study(students={"s": None, "m": group})) if m.role == "student"]
-    assert [row["temperature"] for row in rows] == [1.0] * 8
+    assert [row["temperature"] for row in rows] == [None] * 8
     assert {row["soft_weight"] for row in rows} == {0.6, 1.0}
     assert {row["variant"] for row in rows} == {"logit_mse"}
 
@@ -184,6 +193,65 @@ def test_the_axes_of_a_group_are_crossed():
     pairs = {(options["temperature"], options["soft_weight"]) for options in chosen}
     assert pairs == {(1.0, 0.5), (1.0, 1.0), (3.0, 0.5), (3.0, 1.0)}
     assert len(chosen) == 4 * 2 * 2
+
+
+RIVALS = {
+    "t": RAW["teachers"]["t"],
+    "m": {"model": {"name": "mlp", "width": 8}, "recipe": "r", "supervision": "maxsup", "suppression": [0.05, 0.1]},
+    "o": {"model": {"name": "mlp", "width": 8}, "recipe": "r", "supervision": "online_smoothing", "hard_weight": 0.3},
+    "q": {"model": {"name": "mlp", "width": 8}, "recipe": "r", "supervision": "squared_error", "label_value": 5.0},
+}
+WAYS = ("dkd", "dist", "nkd", "wsld", "wttm", "standardized_kd")
+EVERYTHING = {
+    **{f"of_{name}": RAW["students"]["s"] | {"teacher": name} for name in RIVALS},
+    **{way: RAW["students"]["s"] | {"supervision": way, "ce_weight": [0.0, 1.0]} for way in WAYS},
+    "apart": RAW["students"]["s"] | {"teacher_temperature": [None, 2.0]},
+    "erased": RAW["students"]["s"] | {"transform": "erase", "keep": [0.0, 0.5, 1.0]},
+    "mse": {"teacher": "t", "model": "plain_cnn", "recipe": "aug", "supervision": "logit_mse", "transform": "erase"},
+    **{name: RAW["students"]["s"] | {"transform": name} for name in ("shuffle", "randomize", "calibrate")},
+}
+
+
+def test_every_way_of_teaching_and_transform_has_a_name_and_an_identity_of_its_own():
+    listed = runs.members(study(teachers=RIVALS, students=EVERYTHING | {"s": None}))
+    titles = {member.run.title: member.run for member in listed}
+    assert len({run.identity for run in titles.values()}) == len(titles)
+    per_rival = {"t": 4, "m": 4, "o": 2, "q": 2}  # seeds x alphas
+    taught = 2 * sum(per_rival.values()) + 4 * (6 * 2 * 2 + 2 + 2 * 3 + 1 + 3 * 2)  # of `apart` half are those of `t`
+    assert len(titles) == sum(per_rival.values()) + taught
+    rows = {tuple(row[name] for name in IDENTITY if name not in ("run", "group", "role", "teacher")) for row in
+            (member.row for member in listed)}  # fmt: skip
+    assert len(rows) == len(titles)
+
+
+def test_rivals_of_label_smoothing_are_lineages_of_their_own():
+    listed = runs.members(study(teachers=RIVALS, students={"s": RAW["students"]["s"] | {"teacher": "m"}}))
+    lineages = {member.group: {m.row["lineage"] for m in listed if m.group == member.group} for member in listed}
+    assert lineages == {
+        "t": {"digits/mlp-w8/r"},
+        "m": {"digits/mlp-w8/r/maxsup-a0.05", "digits/mlp-w8/r/maxsup-a0.1"},
+        "o": {"digits/mlp-w8/r/online_smoothing-h0.3"},
+        "q": {"digits/mlp-w8/r/squared_error-M5"},
+        "s": {"digits/mlp-w8/r/maxsup-a0.05", "digits/mlp-w8/r/maxsup-a0.1"},
+    }
+    assert {member.row["label_smoothing"] for member in listed if member.group != "t"} == {0.0}
+
+
+def test_a_transform_is_in_the_spec_apart_from_the_loss_and_only_where_there_is_one():
+    plain, erased = (
+        students(study(students={"s": RAW["students"]["s"] | how}))[0].spec
+        for how in ({}, {"transform": "erase", "keep": 0.5})
+    )
+    assert erased == plain | {"transform": {"name": "erase", "keep": 0.5}}
+    assert plain["supervision"] == {
+        "way": "kd",
+        "draws": "epochs",
+        "temperature": 1.0,
+        "soft_weight": 1.0,
+        "t_squared": True,
+        "soften_student": True,
+        "reduction": "batchmean",
+    }
 
 
 def test_a_student_may_see_its_teachers_samples_at_another_size_and_no_others():

@@ -176,6 +176,36 @@ def test_resume_inside_an_epoch_is_exact(tmp_path, data, optimizer, monkeypatch)
     assert same_files(whole, small.trained(run, tmp_path / "broken", data))
 
 
+@pytest.mark.parametrize(
+    "labels", [{"way": "maxsup", "suppression": 0.2}, {"way": "online_smoothing"}, {"way": "squared_error"}]
+)
+def test_each_way_of_teaching_by_labels_trains(tmp_path, data, labels):
+    history = curve(small.trained(small.teacher("mlp", 16, labels, mixup=0.2), tmp_path, data))
+    assert history[-1]["train_loss"] < history[0]["train_loss"] and history[-1]["val_top1"] > 0.5
+
+
+def test_a_loss_that_remembers_resumes_exactly_inside_an_epoch_and_between_two(tmp_path, data, monkeypatch):
+    run = small.teacher("mlp", 16, {"way": "online_smoothing", "hard_weight": 0.2}, crop_padding=1)
+    plain = small.teacher("mlp", 16, crop_padding=1)
+    whole = small.trained(run, tmp_path / "whole", data)
+    assert not same_files(whole, small.trained(plain, tmp_path / "plain", data))
+    step = Training._step
+    for stop_at in (2, 4, 7):  # 4 steps an epoch
+
+        def stopping(self, *arguments, stop_at=stop_at):
+            step(self, *arguments)
+            if self.step == stop_at:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        monkeypatch.setattr(Training, "_step", stopping)
+        with pytest.raises(SystemExit):
+            small.trained(run, tmp_path / "broken", data)
+        saved = torch.load(next(tmp_path.glob(f"broken/*/{checkpoint.NAME}")), weights_only=True)
+        assert bool(saved["state"]["loss"]["sums"].any()) == bool(stop_at % 4)  # an epoch's end empties them
+    monkeypatch.undo()
+    assert same_files(whole, small.trained(run, tmp_path / "broken", data))
+
+
 def test_dropout_does_not_break_an_exact_resume(tmp_path, data, monkeypatch):
     run = Run(Data(), Model(name="mlp", width=16, dropout=0.5), "short", small.recipe(), Supervision(), 0)
     whole = small.trained(run, tmp_path / "whole", data)

@@ -126,7 +126,13 @@ def test_nothing_else_gets_another_address(extended):
         ("students.student.model.depth", 0, "students.student.model.depth: found 0: must be greater than or"),
         ("students.student.model.name", "mlp", "depth is for name deep; name is mlp here: leave depth out"),
         ("students.student.soft_weight", 2, "soft_weight.0: found 2: must be less than or equal to 1"),
-        ("students.student.supervision", "confidence_penalty", "no such supervision of students; allowed: cosine, kd"),
+        (
+            "students.student.supervision",
+            "confidence_penalty",
+            "no such supervision of students; allowed: cosine, dist",
+        ),
+        ("students.student.transform", "erase", "kept is for transform top; transform is erase here: leave kept out"),
+        ("students.student.kept", 0, "students.student.kept.0: found 0: must be greater than or equal to 1"),
         ("teachers.teacher.beta", -1, "teachers.teacher.beta.0: found -1: must be greater than or equal to 0"),
         ("teachers.teacher.supervision", "cosine", "no such supervision of teachers and baselines; allowed: confide"),
         ("figures.entropy.kind", "entropie", "did you mean entropy?"),
@@ -145,12 +151,12 @@ def test_a_wrong_option_is_told_in_a_line(extended, place, value, line):
 
 
 def test_options_are_of_the_spec_and_the_name(drawn):
-    data, records = "digits.csv", {}
+    data, records, taught = "digits.csv", {}, "from-deep-w16-confidence_penalty-beta0.2"
     for name, where in {
         "data": f"data/{data}",
         "teacher": f"runs/{data}/deep-w16/new/confidence_penalty-beta0.2/seed0",
-        "student": f"runs/{data}/deep-w8-depth3/new/cosine-w0.5-from-deep-w16-confidence_penalty-beta0.2/seed0",
-        "other": f"runs/{data}/deep-w8-depth3/new/cosine-from-deep-w16-confidence_penalty-beta0.2/seed0",
+        "student": f"runs/{data}/deep-w8-depth3/new/cosine-w0.5-top-kept3-{taught}/seed0",
+        "other": f"runs/{data}/deep-w8-depth3/new/cosine-top-kept3-{taught}/seed0",
         "logits": f"teacher_logits/{data}/deep-w16/new/confidence_penalty-beta0.2/seed0/draws2-cutout3-float32",
     }.items():
         (path,) = drawn.results(f"{where}-*/record.json")
@@ -158,6 +164,7 @@ def test_options_are_of_the_spec_and_the_name(drawn):
     assert records["data"]["invert"] is True and records["data"]["content"]["files"] == 1
     assert records["teacher"]["supervision"] == {"way": "confidence_penalty", "beta": 0.2}
     assert records["student"]["supervision"] == {"way": "cosine", "soft_weight": 0.5, "draws": "epochs"}
+    assert records["student"]["transform"] == {"name": "top", "kept": 3}
     assert records["student"]["model"] == {"name": "deep", "width": 8, "depth": 3}
     recipe = {"optimizer": "lion", "beta2": 0.95, "momentum": 0.9, "schedule": "poly", "power": 3.0, "cutout": 3}
     assert recipe.items() <= records["student"]["recipe"].items()
@@ -248,6 +255,18 @@ def test_the_losses_are_their_formulas():
     cosine_n = (a_nk * b_nk).sum(1) / (a_nk.norm(dim=1) * b_nk.norm(dim=1))
     mixed = names_of("lskd/supervision/cosine.py")["loss"](z_nk, y_n, t_nk, soft_weight=0.75)
     assert mixed == pytest.approx(float(0.25 * hard + 0.75 * (1 - cosine_n).mean()))
+
+
+def test_top_keeps_the_largest_logits_and_the_sum():
+    top = names_of("lskd/transforms/top.py")["transform"]
+    logits_nk = np.random.default_rng(0).normal(size=(6, 5))
+    for kept in (1, 3, 7):
+        after_nk = top(logits_nk, np.zeros(6, int), np.random.default_rng(0), kept=kept)
+        for row, after in zip(logits_nk, after_nk, strict=True):
+            order = sorted(range(5), key=lambda k, row=row: -row[k])
+            assert all(after[k] == row[k] for k in order[:kept])
+            assert len({after[k] for k in order[kept:]}) == (kept < 5)
+            assert after.sum() == pytest.approx(row.sum())
 
 
 def test_cutout_blackens_a_square():
