@@ -37,9 +37,10 @@ gallery: .venv/train.ok ## draw all of the papers' targets for docs/gallery.md
 	for paper in $(PAPERS); do for file in results/figures/demo/$$paper/*.png results/figures/demo/$$paper/*.md; do \
 	  cp $$file docs/gallery/$$paper-$$(basename $$file); done; done
 
-docs: .venv/train.ok ## write docs/config.md and the JSON schema from the types
+docs: .venv/train.ok ## write docs/config.md, docs/targets.md and the JSON schema
 	$(VENV)/python -m lskd.study.schema
 	$(VENV)/python -m lskd.study.reference
+	$(VENV)/python -m lskd.papers.targets
 
 # The interpreter, then uv by its hash, then every package by its hash.
 .venv/uv.ok: envs/bootstrap.txt

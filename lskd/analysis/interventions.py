@@ -129,12 +129,11 @@ def _pair(
 ) -> Pair:
     seeds = sorted(students["seed"].unique())
     places = sorted(students["student"].fillna(0).unique())
+    ways = [(row, _taught(row, teachers, known[row["run"]])) for row in records(students)]
+    alpha = _one(row["label_smoothing"] for row, taught in ways if taught.teacher == SMOOTH)
     values: dict[tuple[str, Taught], np.ndarray] = {}
     titles: dict[tuple[Taught, int, int], str] = {}
-    alphas: set[float] = set()
-    for row in records(students):
-        taught = _taught(row, teachers, known[row["run"]])
-        alphas |= {row["label_smoothing"]} if taught.teacher == SMOOTH else set()
+    for row, taught in ways:
         place = seeds.index(row["seed"]), places.index(0 if pd.isna(row["student"]) else row["student"])
         other = titles.setdefault((taught, *place), row["run"])
         if other != row["run"]:
@@ -146,12 +145,12 @@ def _pair(
                 nothing_sj = np.full((len(seeds), len(places)), np.nan)
                 values.setdefault((what, taught), nothing_sj)[place] = measured[key]
     networks = {name: students[name].iloc[0] for name in NETWORKS}
-    return Pair(networks, _one(alphas), [int(s) for s in seeds], [int(j) for j in places], alone, values)
+    return Pair(networks, alpha, [int(s) for s in seeds], [int(j) for j in places], alone, values)
 
 
 def _one(alphas: Iterable[float]) -> float:
     """The one smoothing of a pair; NaN without any."""
-    several = sorted(alphas)
+    several = sorted({*alphas})
     if len(several) > 1:
         listed = ", ".join(f"{alpha:g}" for alpha in several)
         raise UserError(

@@ -80,6 +80,19 @@ def registration(options: Options) -> str:
     return f"{text}."
 
 
+def one_teacher(accuracy: pd.DataFrame) -> list[str]:
+    """Where teachers that came trained are one file for all seeds, that seeds are then of students alone.
+
+    Seen by a negative log-likelihood on test that is the same to the bit at every seed.
+    """
+    is_used = (accuracy["role"] == "teacher") & (accuracy["recipe"] == "given") & (accuracy["metric"] == "nll")
+    given = accuracy[is_used & (accuracy["split"] == "test")]
+    by_teacher = given.groupby(["lineage", "label_smoothing"])
+    if not ((by_teacher["value"].nunique() == 1) & (by_teacher["seed"].nunique() > 1)).any():
+        return []
+    return ["Given teachers are one file for all seeds: seeds are of students alone, and other teachers may differ."]
+
+
 def spread(numbers: pd.DataFrame) -> list[str]:
     """How the effects spread between seeds and between students of one seed, where seeds have several students."""
     effects = numbers[numbers["question"].isin(["same T", "rule"])]

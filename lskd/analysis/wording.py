@@ -74,14 +74,17 @@ def _effect(part: pd.DataFrame, student: str) -> str:
 
 
 def _untold(rows: list[Row]) -> str:
-    """ "at T = 1 (10 seeds would find 0.31 points with 80 % power) and at T = 2 (...)"."""
-    finds = []
-    for row in rows:
-        size = f"would find {row['detectable']:.2g} points with {POWER * 100:.0f} % power"
-        text = "is too few" if row["n"] == 1 else "are too few" if row["n"] < FEWEST else size
-        known = "" if np.isnan(row["detectable"]) and row["n"] >= FEWEST else f" ({seeds(row['n'])} {text})"
-        finds.append(f"{_at([row])}{known}")
-    return listed(finds)
+    """ "at T = 1 and 2 (10 seeds would find 0.31 and 0.4 points with 80 % power)"; a part for each number of seeds."""
+    parts = []
+    for n in sorted({row["n"] for row in rows}):
+        same_n = sorted((row for row in rows if row["n"] == n), key=lambda row: row["temperature"])
+        sizes = ["no size" if np.isnan(row["detectable"]) else f"{row['detectable']:.2g}" for row in same_n]
+        finds = f"would find {listed(sizes)} points with {POWER * 100:.0f} % power"
+        if n < FEWEST:
+            finds = "is too few" if n == 1 else "are too few"
+        known = "" if n >= FEWEST and all(np.isnan(row["detectable"]) for row in same_n) else f" ({seeds(n)} {finds})"
+        parts.append(f"{_at(same_n)}{known}")
+    return listed(parts)
 
 
 def _size(row: Row) -> str:
@@ -139,12 +142,12 @@ def advice(part: pd.DataFrame) -> str:
 
 
 def _cells_text(cells: list[Row]) -> str:
-    """ "no smoothing at T = 1 and 2, and α = 0.1 at T = 1"."""
+    """ "no smoothing at T = 1 and 2; α = 0.1 at T = 1"."""
     texts = []
     for alpha in sorted({row["label_smoothing"] for row in cells}):
         same = [row for row in cells if row["label_smoothing"] == alpha]
         texts.append(f"{f'α = {alpha:g}' if alpha else 'no smoothing'} {_at(same)}")
-    return listed(texts, "and")
+    return "; ".join(texts)
 
 
 def best_set(part: pd.DataFrame) -> list[Row]:

@@ -56,12 +56,12 @@ WRAP = 104  # characters of 8 pt in the width of two columns
 
 def table(frames: Frames, options: Options) -> pd.DataFrame:
     """Every comparison of the study, a row each. UserError without both kinds of teacher."""
-    students = pick(frames, "accuracy", role="student")
+    pick(frames, "accuracy", role="student")
     numbers = comparisons.verdict(frames, options)
     lines = pd.DataFrame([_line(row) for row in records(numbers)])
     if len(list(comparisons.settings(numbers))) == 1:  # which the answer names
         lines = lines.drop(columns=NETWORKS)
-    page = present(numbers, lines, _caption(numbers, students, options), FORMULA)
+    page = present(numbers, lines, _caption(numbers, frames["accuracy"], options), FORMULA)
     page.attrs["answer"] = " ".join(wording.sentences(numbers))
     return page
 
@@ -151,8 +151,9 @@ def network(row: dict[str, Any]) -> str:
     return f"{row['dataset']}: {row['model']}{taught}{weight}{variant}"
 
 
-def _caption(numbers: pd.DataFrame, students: pd.DataFrame, options: Options) -> str:
+def _caption(numbers: pd.DataFrame, accuracy: pd.DataFrame, options: Options) -> str:
     """The page's text: the answer, the choice, how it was told, what was not measured."""
+    students = accuracy[accuracy["role"] == "student"]
     choices = [wording.choice_sentence(row) for row in records(numbers[numbers["question"] == "choice"])]
     answers = [f"{a} {c}" for a, c in zip(wording.sentences(numbers), choices, strict=True)]
     how = (
@@ -161,8 +162,8 @@ def _caption(numbers: pd.DataFrame, students: pd.DataFrame, options: Options) ->
         " p in brackets: of all effects together by flipping the signs of whole seeds (max-T), which assumes no normal"
         ' distribution. Rows with "no claim" stand beside, each with a 95 % interval of its own.'
     )
-    parts = [*answers, how, *_eta(numbers), *_images(numbers), *_missing(numbers), measured(students, options)]
-    return " ".join(parts)
+    measured_on = [*_missing(numbers), *protocol.one_teacher(accuracy), measured(students, options)]
+    return " ".join([*answers, how, *_eta(numbers), *_images(numbers), *measured_on])
 
 
 def _eta(numbers: pd.DataFrame) -> list[str]:

@@ -15,6 +15,8 @@ from lskd.study import registry
 Row = dict[str, Any]  # of lskd/study/identity.py
 SETTING = ("dataset", "lineage", "teacher_model", "model", "recipe", "soft_weight", "variant")  # as in analysis
 PAIR = ("dataset", "teacher", "model", "recipe", "soft_weight", "variant", "seed", "student")  # as in metrics/diffusion
+NETWORKS = ("dataset", "teacher_model", "model", "recipe")  # as in analysis/interventions
+REFERENCE = "reference_temperature"
 SOFTENED = (1.0, 2.0, 3.0, 4.0, 8.0, 12.0, 16.0)  # as in metrics/smoothness
 FIRST = 100  # classes that probabilities are measured of
 SELECTING = {"gamma_curve", "probabilities", "soft_targets"}  # whose temperatures are those of softened teachers
@@ -87,6 +89,36 @@ def hard_and_smooth(drawn: Shown) -> None:
         )
 
 
+def interventions(drawn: Shown) -> None:
+    """Students by kd of hard and smoothed teachers of the same networks share a T above 1; all teachers are shown."""
+    variants = {row["run"]: row["variant"] for row in drawn.rows}
+    hidden = [row["teacher"] for row in drawn.students if row["teacher"] not in variants]
+    if hidden:
+        raise drawn.refuse(f"the teacher {hidden[0]} is not shown, whose kind is needed; add its group", "groups")
+    plain = [row for row in drawn.students if not row["variant"] and not variants[row["teacher"]]]
+    _told_apart(drawn, plain, (*NETWORKS, "teacher"))
+    shared = [degrees for rows in _by(plain, NETWORKS) if (degrees := _of_both(drawn, rows))]
+    wanted = drawn.options.get(REFERENCE)
+    for degrees in shared:
+        if wanted and wanted not in degrees:
+            raise drawn.refuse(f"found {wanted:g}, but both teachers' students share {_listed(degrees)}", REFERENCE)
+    if not shared or any(max(degrees) <= 1 for degrees in shared):
+        raise drawn.refuse(
+            "found no students by kd of a smoothed and an unsmoothed teacher at one T above 1; causes are about the gap"
+            " between them: add 0 and another label_smoothing to the teachers and such a T to the students, or leave"
+            " the figure out"
+        )
+
+
+def _of_both(drawn: Shown, rows: list[Row]) -> list[float]:
+    """T that the students of hard and of smoothed teachers share, where there is one smoothing."""
+    alphas = sorted({row["label_smoothing"] for row in rows if row["label_smoothing"] > 0})
+    if len(alphas) > 1:
+        raise drawn.refuse(f"found label_smoothing {_listed(alphas)}, and causes compares one with 0", "groups")
+    hard, smooth = (_degrees(row for row in rows if (row["label_smoothing"] > 0) is of) for of in (False, True))
+    return sorted({*hard} & {*smooth})
+
+
 def rule_and_another(drawn: Shown) -> None:
     """Students of one setting have a smoothed teacher and T = 1, and others of it something else."""
     with_t = [row for row in drawn.students if row["temperature"] is not None]
@@ -102,9 +134,13 @@ def rule_and_another(drawn: Shown) -> None:
 
 def told_apart(drawn: Shown) -> None:
     """No two students differ in nothing that a comparison tells apart."""
+    _told_apart(drawn, drawn.students, (*SETTING, "label_smoothing"))
+
+
+def _told_apart(drawn: Shown, rows: list[Row], keys: tuple[str, ...]) -> None:
     titles: dict[tuple[Any, ...], str] = {}
-    for row in drawn.students:
-        key = tuple(row[name] for name in (*SETTING, "label_smoothing", "temperature", "seed", "student"))
+    for row in rows:
+        key = tuple(row[name] for name in (*keys, "temperature", "seed", "student"))
         other = titles.setdefault(key, row["run"])
         if other != row["run"]:
             raise drawn.refuse(f"cannot tell {other} from {row['run']}; name in groups the group of one of them")
@@ -267,6 +303,7 @@ def _listed(values: Iterable[float]) -> str:
 NEEDS: dict[str, tuple[Callable[[Shown], None], ...]] = {
     "accuracy_table": (some_run,),
     "calibration_table": (some_run,),
+    "causes": (interventions,),
     "clusters": (some_run, three_classes),
     "complexity": (some_run,),
     "curves": (a_student,),

@@ -88,7 +88,7 @@ def commit() -> str:
         )
         if Path(top) != here.parents[1]:  # an installed package may lie in somebody's repository
             return "unknown"
-        edited = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", "lskd"], **options).returncode
+        edited = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", ":/lskd"], **options).returncode
     except (OSError, subprocess.TimeoutExpired):
         return "unknown"
     return f"{head}{'+' * (edited == 1)}" if head else "unknown"

@@ -128,6 +128,8 @@ EXAMPLES: dict[str, Any] = {  # of keys, and of those that a section takes other
     "targets": ["cat"],
     "similar": {"cat": ["dog"]},
     "temperatures": [1, 3],
+    "margin": 0.5,
+    "reference_temperature": 4,
     "t1": 1,
     "t2": 3,
     "device": "cpu",

@@ -228,6 +228,20 @@ TEMPERATURES = Option(
 )
 T1 = Option("t1", Temperature | None, None, "of the diffusion index; the T nearest to 1 unless given", None)
 T2 = Option("t2", Temperature | None, None, "of the diffusion index; the T nearest to 3 unless given", None)
+MARGIN = Option(
+    "margin",
+    Annotated[float, Field(gt=0, le=100)] | None,
+    None,
+    "points within which there is no difference; unless given, 0.5 or a fifth of what distillation gains, if more",
+    None,
+)
+REFERENCE = Option(
+    "reference_temperature",
+    Temperature | None,
+    None,
+    "T at which interventions are compared; unless given, that above 1 which is best on val for the hard teacher",
+    None,
+)
 
 
 class Metric(NamedTuple):
@@ -253,6 +267,7 @@ METRICS = {
     "information": Metric("lskd.metrics.information:measure", (CLASSES,), reads="snapshots"),
     "agreement": Metric("lskd.metrics.agreement:measure", teacher_reads="predict"),
     "history": Metric("lskd.metrics.history:measure", reads="train", teacher_reads="predict"),
+    "taught": Metric("lskd.metrics.taught:measure", reads="train", teacher_reads="predict"),
 }
 COMPLEXITY = "complexity"  # the family that reads networks and no run
 
@@ -280,6 +295,7 @@ class Figure(NamedTuple):
 FIGURES = {
     "accuracy_table": Figure("lskd.figures.accuracy_table", ("accuracy",), (TEMPERATURES,)),
     "calibration_table": Figure("lskd.figures.calibration_table", ("calibration",)),
+    "causes": Figure("lskd.figures.causes", ("accuracy", "taught", "calibration"), (MARGIN, REFERENCE), judges=True),
     "clusters": Figure("lskd.figures.clusters", ("projection", "clusters"), (CLASSES,)),
     "complexity": Figure("lskd.figures.complexity", (COMPLEXITY,)),
     "curves": Figure("lskd.figures.curves", ("history",), (TEMPERATURES,)),
@@ -296,6 +312,11 @@ FIGURES = {
     "smoothed_loss": Figure("lskd.figures.smoothed_loss", ()),
     "soft_targets": Figure("lskd.figures.soft_targets", ("probabilities",), (CLASSES, TEMPERATURES)),
     "stability": Figure("lskd.figures.stability", ("stability", "accuracy")),
-    "summary": Figure("lskd.figures.summary", ("accuracy", "diffusion"), papers=("chandrasegaran2022",)),
-    "verdict": Figure("lskd.figures.verdict", ("accuracy", "diffusion", "stability"), judges=True),
+    "summary": Figure("lskd.figures.summary", ("accuracy", "diffusion"), (MARGIN,), papers=("chandrasegaran2022",)),
+    "verdict": Figure(
+        "lskd.figures.verdict",
+        ("accuracy", "correct", "diffusion", "stability", "calibration"),
+        (MARGIN,),
+        judges=True,
+    ),
 }

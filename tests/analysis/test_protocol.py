@@ -4,6 +4,7 @@ import pytest
 
 from lskd.analysis import protocol
 from tests.analysis.studies import compared, hurt_at_64, study
+from tests.figures import synthetic
 
 
 def test_the_family_is_counted():
@@ -62,3 +63,17 @@ def test_what_spreads_is_said_where_seeds_have_several_students():
     assert "points between seeds of the teachers and 0.8 between the students of one seed" in text
     everything = protocol.protocol(compared(study(effects, students=3)), 3, {})
     assert everything.count("One family of 3 claims") == everything.count("Not registered") == 1
+
+
+def test_given_teachers_of_one_file_are_told():
+    accuracy = synthetic.accuracy(synthetic.runs())
+    nll = accuracy["metric"] == "nll"
+    several = accuracy.assign(value=accuracy["value"].where(~nll, 0.1 + accuracy["seed"]))
+    is_teacher = accuracy["role"] == "teacher"
+    one_file, own_files = (
+        frame.assign(recipe=frame["recipe"].where(~is_teacher, "given")) for frame in (accuracy, several)
+    )
+    (text,) = protocol.one_teacher(one_file)
+    assert text.startswith("Given teachers are one file for all seeds")
+    assert protocol.one_teacher(own_files) == protocol.one_teacher(accuracy) == []
+    assert protocol.one_teacher(one_file[one_file["seed"] == 0]) == []

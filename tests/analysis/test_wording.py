@@ -21,7 +21,7 @@ def test_the_paragraph_where_it_hurts():
         "On digits, smoothing the teacher resnet8-w16 (α = 0.1) hurts its student resnet8-w4 at T = 64 by 5.00 points"
         f" (95 % interval {low:.2f} to {high:.2f}, 5 seeds); makes no difference of 0.5 points or more to that student"
         " at T = 1 and 2. Against T = 1, its effect is 0.10 points lower at T = 2 and 5.00 points lower at T = 64. Not"
-        " told apart from the best on val: no smoothing at T = 1, 2 and 64 and α = 0.1 at T = 2, so no advice on"
+        " told apart from the best on val: no smoothing at T = 1, 2 and 64; α = 0.1 at T = 2, so no advice on"
         " smoothing."
     )
 

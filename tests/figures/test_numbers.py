@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lskd.errors import UserError
-from lskd.figures import beside, rows
+from lskd.figures import beside, rows, style
 from lskd.figures.smoothed_loss import loss
 from lskd.figures.text_table import escape, latex, markdown
 from lskd.papers.read import lookup
@@ -362,6 +362,36 @@ def test_templates_are_drawn_where_they_are():
     figure = kind.draw(table, frames, {})
     black = [line for line in figure.axes[0].lines if line.get_marker() == "x"]
     assert [len(line.get_xdata()) for line in black] == [3]
+
+
+@pytest.mark.parametrize("kind", ["projection", "projection_muller", "clusters"])
+def test_the_panels_of_a_row_have_one_scale_with_ticks(kind):
+    frames, options = frames_for(kind)
+    with style.context():
+        figure = module(kind).draw(module(kind).table(frames, options), frames, options)
+    by_row: dict[int, list] = {}
+    for panel in figure.axes:
+        by_row.setdefault(panel.get_subplotspec().rowspan.start, []).append(panel)
+    for panels in by_row.values():
+        assert len({(panel.get_xlim(), panel.get_ylim()) for panel in panels}) == 1
+        (left, right), (low, high) = panels[0].get_xlim(), panels[0].get_ylim()
+        assert right - left == pytest.approx(high - low) and {panel.get_aspect() for panel in panels} == {1}
+        assert len([t for t in panels[0].get_yticks() if low <= t <= high]) >= 2
+        assert panels[0].yaxis.get_tick_params()["labelleft"]
+        points = [xy for panel in panels for line in panel.lines for xy in line.get_xydata()]
+        assert all(left <= x <= right and low <= y <= high for x, y in points)
+
+
+def test_temperatures_below_16_are_not_squeezed_on_the_gamma_axis():
+    frames, options = frames_for("gamma_curve")
+    kind = module("gamma_curve")
+    figure = kind.draw(kind.table(frames, options), frames, options)
+    panel = figure.axes[0]
+    scale = panel.transAxes.inverted().transform
+    places = {x: scale(panel.transData.transform((x, 97)))[0] for x in (0, 0.01, 0.1, 0.9)}
+    assert places[0] < 0.06 and places[0.01] - places[0] > 0.05 and places[0.1] > 0.3 and places[0.9] < 1
+    up = {y: scale(panel.transData.transform((0.1, y)))[1] for y in (90, 95, 97.5)}
+    assert up[97.5] - up[95] == pytest.approx(up[95] - up[90], abs=1e-6)  # half the error, one step
 
 
 def test_complexity_counts_stand_beside_the_papers():

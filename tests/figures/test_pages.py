@@ -7,6 +7,7 @@ import pytest
 from lskd.figures import study_page
 from lskd.figures.render import render
 from lskd.study import registry
+from tests.analysis import taught
 from tests.figures import synthetic
 from tests.figures.test_study_page import RECORD
 from tests.workflow.browser import OVERFLOW, WIDTHS, Browser, cells_beyond
@@ -20,6 +21,10 @@ def browser(tmp_path_factory):
 
 
 def frames_for(kind):
+    if kind == "causes":
+        return taught.study(
+            lambda *how: 80 - 2 * how[-1], seeds=range(5), networks=(("resnet8-w16", "resnet8-w4"), ("a", "b"))
+        ), {}
     if kind not in ("verdict", "summary"):
         return synthetic.frames_for(kind)
     rows = synthetic.runs(seeds=range(5))

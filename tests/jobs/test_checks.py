@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from lskd.analysis import comparisons
+from lskd.analysis import comparisons, interventions
 from lskd.errors import UserError
 from lskd.jobs import checks, needs
 from lskd.jobs.catalogue import Catalogue
@@ -95,6 +95,14 @@ REFUSED = {
         "label_smoothing no students; a verdict compares",
     ),
     "verdict, smoothed alone": ({"kind": "verdict", "groups": ["smooth"]}, "label_smoothing 0.1; a verdict compares 0"),
+    "causes, smoothed alone": ({"kind": "causes", "groups": ["t", "smooth"]}, "no students by kd of a smoothed and an"),
+    "causes, T 1 alone": ({"kind": "causes", "groups": ["t", "s"], "temperatures": [1]}, "at one T above 1; causes"),
+    "causes, no teacher": ({"kind": "causes", "groups": ["s"]}, "f.groups: the teacher .* is not shown, whose kind"),
+    "causes, another T": (
+        {"kind": "causes", "groups": ["t", "s"], "reference_temperature": 2},
+        "reference_temperature: found 2, but both teachers' students share 1, 3",
+    ),
+    "causes, two weights": ({"kind": "causes", "groups": ["t", "s", "smooth"]}, "cannot tell .* from .*; name in gr"),
     "gamma_curve, no teacher": ({"kind": "gamma_curve", "groups": ["s"]}, "f.groups: the teacher .* is not shown"),
     "gamma_curve, T 64": ({"kind": "gamma_curve", "groups": ["t", "hot"]}, r"students have T 64, .* write \[64\]"),
     "gamma_curve, on no curve": (
@@ -140,6 +148,7 @@ def test_names_that_both_sides_know():
     assert list(needs.SETTING) == comparisons.SETTING
     assert needs.PAIR == diffusion.SAME
     assert needs.SOFTENED == smoothness.TEMPERATURES
+    assert list(needs.NETWORKS) == interventions.NETWORKS
 
 
 def frames_of(plan):
@@ -167,11 +176,21 @@ def frames_of(plan):
         for t in options.get("temperatures") or smoothness.TEMPERATURES
     ]
     columns = [*runs.members(plan.main)[0].row]
-    frames = {"accuracy": accuracy, "history": history, "smoothness": softened}
+    ways = ["way", "transform", "keep", "teacher_temperature"]
+    taught = [
+        row
+        | {"way": "logit_mse" if row["group"] == "logits" else "kd", "transform": "none", "keep": np.nan}
+        | {"teacher_temperature": row["temperature"], "split": "train", "metric": metric, "value": draw.random()}
+        for row in rows
+        if row["role"] == "student"
+        for metric in ("entropy", "gamma", "within_class_std")
+    ]
+    frames = {"accuracy": accuracy, "history": history, "smoothness": softened, "taught": taught}
     extra = {
         "accuracy": ["split", "metric", "k", "value"],
         "history": ["epoch", "metric", "value"],
         "smoothness": ["split", "temperature_at", "metric", "value"],
+        "taught": ["split", *ways, "metric", "value"],
     }
     return {name: pd.DataFrame(each, columns=[*columns, *extra[name]]) for name, each in frames.items()}
 
@@ -191,7 +210,7 @@ def is_drawn(plan):
 
 
 @pytest.mark.parametrize(
-    "kind", ["accuracy_table", "curves", "error_table", "gamma_curve", "grid", "summary", "verdict"]
+    "kind", ["accuracy_table", "causes", "curves", "error_table", "gamma_curve", "grid", "summary", "verdict"]
 )
 def test_planning_refuses_what_the_table_refuses_and_no_more(kind):
     """Each choice of up to three groups, with and without temperatures."""
