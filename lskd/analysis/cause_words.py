@@ -112,15 +112,19 @@ def _cause(row: Row) -> str:
 def _losses(part: pd.DataFrame) -> list[str]:
     """Under which other losses the gap is told."""
     words = {"hurts": "hurts under {}", "helps": "helps under {}", NO_DIFFERENCE: "makes no difference under {}"}
-    texts = _by_verdict(part[part["what"] == "loss"], words | {CANNOT_TELL: "cannot be told under {}"})
+    texts = _by_verdict(part[part["what"] == "loss"], words | {CANNOT_TELL: "cannot be told to help or hurt under {}"})
     return [f"Smoothing {listed(texts)}."] if texts else []
 
 
 def _rivals(part: pd.DataFrame) -> list[str]:
     """How other kinds of teacher compare with the hard one."""
-    words = {"better": "better from {}", "worse": "worse from {}", NO_DIFFERENCE: "no different from {}"}
-    texts = _by_verdict(part[part["what"] == "rival"], words | {CANNOT_TELL: "not told to differ from {}"})
-    return [f"Against the hard teacher, students learn {listed(texts)}."] if texts else []
+    words = {
+        "better": "those of {} are better",
+        "worse": "those of {} are worse",
+        NO_DIFFERENCE: "those of {} are as good",
+    }
+    texts = _by_verdict(part[part["what"] == "rival"], words | {CANNOT_TELL: "those of {} cannot be told apart"})
+    return [f"Against students of the hard teacher, {listed(texts)}."] if texts else []
 
 
 def _by_verdict(rows: pd.DataFrame, words: dict[str, str]) -> list[str]:

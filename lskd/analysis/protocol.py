@@ -10,7 +10,7 @@ from lskd.analysis.wording import listed, seeds
 
 CLAIMS = {  # by question: one claim, and several
     "same T": ("1 effect of smoothing", "effects of smoothing"),
-    "interaction": ("1 difference of an effect between T", "differences of effects between T"),
+    "interaction": ("1 difference of effects", "differences of effects"),
     "omnibus": ("1 test of any difference between T", "tests of any difference between T"),
     "best on val": ("the set of the best on val", "sets of the best on val"),
     "choice": ("1 choice", "choices"),

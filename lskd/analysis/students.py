@@ -87,7 +87,7 @@ def settings_of(accuracy: pd.DataFrame) -> list[Students]:
                 " of them"
             )
         of_setting[place] = (row["run"], 100 * row["value"])
-    return [_students(key, values[key]) for key in sorted(values, key=lambda key: [(v is None, v or 0) for v in key])]
+    return [_students(key, values[key]) for key in sorted(values, key=lambda key: [(v is None, v) for v in key])]
 
 
 def _students(setting: tuple[Any, ...], values: dict[tuple[str, Place], tuple[str, float]]) -> Students:

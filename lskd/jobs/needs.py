@@ -101,7 +101,9 @@ def interventions(drawn: Shown) -> None:
     wanted = drawn.options.get(REFERENCE)
     for degrees in shared:
         if wanted and wanted not in degrees:
-            raise drawn.refuse(f"found {wanted:g}, but both teachers' students share {_listed(degrees)}", REFERENCE)
+            raise drawn.refuse(
+                f"found {wanted:g}, but both teachers' students share {_listed(degrees)}; name one of these", REFERENCE
+            )
     if not shared or any(max(degrees) <= 1 for degrees in shared):
         raise drawn.refuse(
             "found no students by kd of a smoothed and an unsmoothed teacher at one T above 1; causes are about the gap"

@@ -59,6 +59,7 @@ SECTIONS = (  # where it stands, its definition, what to know of it
 )  # fmt: skip
 EXAMPLES: dict[str, Any] = {  # of keys, and of those that a section takes otherwise
     "Data.name": "birds",
+    "Data.classes": 300,
     "Model.name": "resnet20",
     "Trained.supervision": "labels",
     "Distilled.data": {"dataset": "imagefolder", "root": "path/to/images", "name": "small", "image_size": 16},
@@ -83,6 +84,16 @@ EXAMPLES: dict[str, Any] = {  # of keys, and of those that a section takes other
     "image_size": 224,
     "mean": [0.485, 0.456, 0.406],
     "std": [0.229, 0.224, 0.225],
+    "class_subset": 10,
+    "train_images": 20,
+    "long_tail": 100,
+    "label_noise": 0.2,
+    "images": 100,
+    "test_images": 100,
+    "pixels": 28,
+    "distortion": 0.5,
+    "test_faces": 4,
+    "data_seed": 1,
     "epochs": 200,
     "batch_size": 64,
     "optimizer": "adam",
@@ -115,6 +126,7 @@ EXAMPLES: dict[str, Any] = {  # of keys, and of those that a section takes other
     "teacher_temperature": [None, 2],
     "transform": "erase",
     "keep": [0, 0.5, 1],
+    "per_teacher": 3,
     "draws": 10,
     "dtype": "float16",
     "reduction": "mean",
@@ -186,9 +198,8 @@ def takes(field: Schema) -> str:
     if "anyOf" in field:
         choices = [choice for choice in field["anyOf"] if choice.get("type") != "null" and choice.get("const") != ""]
         listed = [takes(choice) for choice in choices]
-        if any(choice.get("type") == "array" for choice in choices) and len(choices) == 2:
-            return f"{listed[-1]}; or a list"
-        return " or ".join(dict.fromkeys(listed))
+        single = [text for text in listed if f"a list: {text}" in listed]
+        return f"{single[0]}; or a list" if single else " or ".join(dict.fromkeys(listed))
     if "$ref" in field:
         return "a section"
     if "enum" in field:

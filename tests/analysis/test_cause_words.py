@@ -82,6 +82,8 @@ def test_a_paragraph_says_each_word_and_each_loss_once():
         sizes = f"{row['this']:+.2f} points remain of {row['other']:+.2f}".replace("-", "−")
         assert re.search(rf"{said[0].upper()}{said[1:]}: [^.]*, {re.escape(sizes)}\.", text), row["cause"]
     assert "Smoothing hurts under dist, dkd, nkd, wsld and wttm (T = 4)." in text
+    rivals = "maxsup-a0.1, online_smoothing and squared_error"  # which are softer than the hard teacher at each T
+    assert f"Against students of the hard teacher, those of {rivals} (T = 1) and {rivals} (T = 4) are worse." in text
 
 
 def test_a_paragraph_without_a_gap_explains_nothing():

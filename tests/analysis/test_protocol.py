@@ -11,7 +11,7 @@ def test_the_family_is_counted():
     numbers = compared(hurt_at_64(seeds=range(5), noise=0.05))
     text = protocol.family(numbers)
     assert text.startswith(
-        "One family of 8 claims (3 effects of smoothing, 2 differences of effects between T, 1 test of any difference"
+        "One family of 8 claims (3 effects of smoothing, 2 differences of effects, 1 test of any difference"
         " between T, the set of the best on val and 1 choice): p is multiplied by their number"
     )
     assert text.endswith("compared with 0.05; their intervals hold together with 95 %.")

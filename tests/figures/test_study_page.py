@@ -103,7 +103,7 @@ def test_it_says_where_each_figure_came_from_and_nothing_that_varies(tmp_path):
     assert json.loads(shown["Asked for"]) == RECORD["spec"]
     assert shown["Metrics"] == "demo/mine/grid/accuracy 11"
     assert texts[texts.index("Made of (2)") + 1 :][:2] == ["runs/a-33", "runs/b-22"]
-    assert shown["Seeds"] == "0, 1, 2 (n = 3)"
+    assert shown["Seeds"] == "0, 1, 2"
     assert shown["Made on"] == "device CPU (x86_64); torch 2.13.0"
     assert shown["Drawn by"] == "python 3.11.0, matplotlib 3.11.1"
     assert (shown["Commit"], shown["Address"]) == ("a" * 40, "0123456789")

@@ -13,6 +13,7 @@ import torch
 from lskd.io.layout import FILES
 from lskd.io.seal import file_digest, read_record, seal
 from lskd.jobs import provenance
+from lskd.jobs.catalogue import ancestors
 from lskd.jobs.environment import gathered
 from lskd.jobs.work import Work
 from tests.jobs import finished
@@ -48,7 +49,8 @@ def test_every_record_holds_all_that_it_should(one_each, stage):
             "address": above.address,
             "seal": of_above["files"],
         }
-    assert record["seeds"] == ([] if stage == "data" else [0])
+    students = {above.spec["seed"] for above in ancestors(job) if above.stage == "train" and "teacher" in above.inputs}
+    assert record["seeds"] == ([] if stage == "data" else sorted({0, *students}))
     assert record["versions"]["python"] == platform.python_version()
     assert record["versions"]["lskd"]
     assert {"numpy", "safetensors"} & record["versions"].keys()

@@ -14,6 +14,7 @@ MAXSUP, SQUARED = {"way": "maxsup"}, {"way": "squared_error"}
 STEP, MULTISTEP = {"schedule": "step"}, {"schedule": "multistep", "milestones": [2]}
 FOLDER, DIGITS, MNIST = {"dataset": "imagefolder", "root": "x"}, {"dataset": "digits"}, {"dataset": "mnist"}
 PARQUET, NPZ = {"dataset": "hf_dataset", "root": "x"}, {"dataset": "npz", "root": "x.npz"}
+GLYPHS, NOT_GLYPHS = {"dataset": "glyphs"}, [DIGITS, MNIST, FOLDER]
 MLP, CNN, RESNET, LIBRARY = ({"name": name} for name in ("mlp", "plain_cnn", "resnet8", "resnet18"))
 
 # field -> another value than its default; the fields beside which it is used, and those beside which it is not
@@ -23,6 +24,13 @@ USED = {
         "val_fraction": (0.2, [DIGITS, FOLDER, MNIST], []),
         "test_fraction": (0.3, [DIGITS, FOLDER, NPZ, PARQUET], [MNIST]),
         "image_size": (32, [FOLDER, PARQUET], [DIGITS, MNIST, NPZ]),
+        "classes": (32, [GLYPHS], NOT_GLYPHS),
+        "images": (30, [GLYPHS], NOT_GLYPHS),
+        "test_images": (30, [GLYPHS], NOT_GLYPHS),
+        "pixels": (28, [GLYPHS], NOT_GLYPHS),
+        "distortion": (0.5, [GLYPHS], NOT_GLYPHS),
+        "test_faces": (4, [GLYPHS], NOT_GLYPHS),
+        "data_seed": (1, [GLYPHS], NOT_GLYPHS),
     },
     Model: {"name": ("resnet8", [{}], [])},
     Recipe: {
@@ -63,7 +71,13 @@ USED = {
 }
 # field -> the value at which it is off and left out, and another; what it needs beside it, and where it is refused
 OFF = {
-    Data: {"stream": (False, True, FOLDER, [DIGITS, MNIST, NPZ])},
+    Data: {
+        "stream": (False, True, FOLDER, [DIGITS, MNIST, NPZ]),
+        "class_subset": (None, ["a", "b"], {}, []),
+        "train_images": (None, 20, {}, []),
+        "long_tail": (0.0, 10.0, {}, []),
+        "label_noise": (0.0, 0.2, {}, []),
+    },
     Model: {"width": (None, 8, MLP, [LIBRARY]), "dropout": (0.0, 0.5, MLP, [CNN, RESNET, LIBRARY])},
     Recipe: {
         "nesterov": (False, True, {}, [{"optimizer": "adam"}]),
@@ -150,7 +164,7 @@ SELECTED = [
     (Supervision, "way", registry.supervisions(), {}),
     (Supervision, "transform", registry.transforms(), KD),
 ]
-OTHER = {  # a value that is not the default, by option
+OTHER = {  # a value that is not the default, by option, or by section where two have one of the name
     "test_fraction": 0.3,
     "image_size": 32,
     "stream": True,
@@ -161,12 +175,20 @@ OTHER = {  # a value that is not the default, by option
     "decay": 0.5,
     "momentum": 0.5,
     "nesterov": True,
-    "classes": ["a"],
+    "classes": {Data: 32, Figure: ["a"]},
+    "images": 30,
+    "test_images": 30,
+    "pixels": 28,
+    "distortion": 0.5,
+    "test_faces": 4,
+    "data_seed": 1,
     "targets": ["a"],
     "similar": {"a": ["b"]},
     "temperatures": [2.0],
     "t1": 1.0,
     "t2": 3.0,
+    "margin": 0.5,
+    "reference_temperature": 4.0,
     "label_smoothing": 0.1,
     "smoothing": "others",
     "temperature": 2.0,
@@ -200,7 +222,7 @@ def test_every_entry_takes_its_own_options_and_refuses_all_others(section, selec
         own = {option.name for option in entry.options}
         used = spec(section(**given))
         for name, option in everything.items():
-            value = OTHER[name]
+            value = OTHER[name][section] if name == "classes" else OTHER[name]
             if name in own:
                 assert spec(section(**given | {name: value}))[name] == value
                 assert (name in used) == (option.off is ALWAYS)

@@ -22,7 +22,7 @@ SECONDS = 5
 WORDS = """
     allowed|needed|must |needs |leave |give |write |name |named|choose|did you mean|at most|at least|say |add |put |mend
     there are|are known|or timm/NAME|have T |it has|this study has|together|stands twice|may differ|takes |is for
-    delete that|none may
+    delete that|none may|ask for
 """
 MEND = re.compile(
     "|".join(line.strip() for line in WORDS.strip().splitlines())

@@ -62,6 +62,7 @@ def test_a_figure_kind_tells_what_it_needs(kind):
         ({"type": "number", "exclusiveMinimum": 0, "maximum": 0.5}, "number > 0, ≤ 0.5"),
         ({"anyOf": [{"enum": ["a", "b"]}, {"type": "null"}]}, "`a`, `b`"),
         ({"anyOf": [{"type": "array", "items": {"type": "number"}}, {"type": "number"}]}, "number; or a list"),
+        ({"anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "string"}}]}, "number or a list: text"),
         ({"type": "array", "items": {"type": "string"}}, "a list: text"),
         ({"type": ["object", "null"]}, "a mapping"),
         ({"type": "boolean"}, "`true`, `false`"),

@@ -48,8 +48,8 @@ def test_a_spec_is_what_the_weights_depend_on_beside_data_and_teacher():
         "model": {"name": "plain_cnn"},
         "recipe": spec(student.recipe),
         "supervision": spec(student.supervision),
-        "pixels": {"key": "digits", "seed": 0},
-        "seed": 0,
+        "pixels": {"key": "digits", "seed": student.own_seed},
+        "seed": student.own_seed,
     }
     assert student.spec["supervision"]["temperature"] == 1.0
     assert student.identity != students(study(recipes={"r": {"lr": 0.5}}))[0].identity
@@ -173,10 +173,54 @@ def test_identity_columns():
         "soft_weight": 1.0,
         "variant": "",
         "seed": 0,
+        "student": 0,
     }
     assert set(member.row) == set(IDENTITY)
     teacher = next(m for m in runs.members(study()) if m.role == "teacher").row
-    assert (teacher["temperature"], teacher["soft_weight"], teacher["teacher"]) == (None, None, "")
+    assert teacher["teacher"] == ""
+    assert (teacher["temperature"], teacher["soft_weight"], teacher["student"]) == (None, None, None)
+
+
+def test_each_of_a_teachers_students_has_a_title_and_a_seed_of_its_own():
+    listed = students(study(students={"s": RAW["students"]["s"] | {"per_teacher": 3}}))
+    assert len(listed) == len({run.title for run in listed}) == len({run.identity for run in listed}) == 8 * 3
+    titles = {(run.seed, run.student): run.title for run in listed if run.label_smoothing and "-T3-" in run.title}
+    stem = "digits/plain_cnn/aug/kd-T3-from-mlp-w8-r-ls0.1"
+    assert titles == {(s, i): f"{stem}/seed{s}" + (f".{i}" if i else "") for s in (0, 1) for i in (0, 1, 2)}
+    own_seeds = {(run.seed, run.student): set[int]() for run in listed}
+    for run in listed:  # twins: of the hard and the smoothed teacher, at every T
+        own_seeds[run.seed, run.student].add(run.own_seed)
+        assert run.spec["seed"] == run.spec["pixels"]["seed"] == run.own_seed
+        assert run.teacher.own_seed == run.teacher.spec["seed"] == run.seed
+    assert {len(twins) for twins in own_seeds.values()} == {1}
+    distinct = {seed for twins in own_seeds.values() for seed in twins}
+    assert len(distinct) == 6 and not distinct & {0, 1}
+    assert all(0 <= seed < 2**31 for seed in distinct)
+
+
+def test_more_students_leave_the_first_ones_as_they_are():
+    of_one, of_three = (
+        {run.title: run.identity for run in students(study(students={"s": RAW["students"]["s"] | more}))}
+        for more in ({}, {"per_teacher": 3})
+    )
+    assert of_one.items() <= of_three.items()
+
+
+def test_own_seeds_stay_what_they_are():
+    """By hand: the first 31 bits of SHA-256 of "student 0 of seed 0"; other seeds would be other results."""
+    assert students(study(seeds=[0]))[0].own_seed == 0x61215DAF >> 1
+
+
+def test_students_of_students_are_told_apart_and_seeded_by_their_whole_place():
+    born_again = {"teacher": "s", "model": "mlp", "recipe": "r", "temperature": 2, "per_teacher": 2}
+    first = RAW["students"]["s"] | {"per_teacher": 2, "temperature": 1}
+    chain = [m.run for m in runs.members(study(seeds=[0], students={"s": first, "b": born_again})) if m.group == "b"]
+    stem = "digits/mlp/r/kd-T2-from-plain_cnn-aug-kd-T1-from-mlp-w8-r-ls0.1"
+    smooth = {run.title: run for run in chain if run.label_smoothing}
+    assert sorted(smooth) == [f"{stem}/seed{place}" for place in ("0", "0.0.1", "0.1.0", "0.1.1")]
+    seeds = {run.own_seed for run in smooth.values()} | {run.teacher.own_seed for run in smooth.values()}
+    assert len(seeds) == 4 + 2
+    assert {run.own_seed for run in chain} == {run.own_seed for run in smooth.values()}
 
 
 def test_a_way_without_temperature_has_none_in_the_column():
