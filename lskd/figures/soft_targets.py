@@ -14,6 +14,7 @@ FORMULA = (
     "softmax(z/T) of a teacher, averaged over one class's images, against the uniform distribution 1/K (Yuan "
     "2020, figure S.1)."
 )
+FEW = 20  # classes; among more, the probabilities at a high T are too small for a linear axis
 
 
 def table(frames: Frames, options: Options) -> pd.DataFrame:
@@ -59,7 +60,7 @@ def _caption(numbers: pd.DataFrame, values: pd.DataFrame, options: Options) -> s
 
 
 def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
-    """A row for each network, a panel for each T: a bar for each class and a dashed line at 1/K."""
+    """A row for each network, a panel for each T: bars for the classes, a dashed line at 1/K; K > FEW: logarithmic."""
     rows = list(groups(table, ["dataset", "network", "label_smoothing"]))
     degrees = sorted(table["temperature_at"].unique())
     classes = order(frames["probabilities"], "predicted")
@@ -94,7 +95,11 @@ def _panel(panel: Any, part: pd.DataFrame, classes: list[str]) -> None:
     panel.bar(
         range(len(classes)), own["mean"], color=style.alpha_colour(alpha), yerr=own["spread"].fillna(0), error_kw=bars
     )
-    panel.axhline(own["uniform"].iloc[0], color=style.BLACK, linestyle="--", linewidth=1)
+    uniform = own["uniform"].iloc[0]
+    panel.axhline(uniform, color=style.BLACK, linestyle="--", linewidth=1)
+    if len(classes) > FEW:
+        panel.set_yscale("log")
+        panel.set_ylim(uniform / 100, 1.3)
     short = max(map(len, classes)) == 1
     every = -(-len(classes) // 10)
     names = classes if short else [f"{i + 1}" for i in range(len(classes))]

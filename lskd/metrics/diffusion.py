@@ -184,13 +184,13 @@ def similar_sets(run: RunData, options: Row, confusion_kk: Array, source: str) -
         given[label] = [run.class_index(name, key) for name in dict.fromkeys(names)]
         if label in given[label] or not 0 < len(given[label]) < len(run.classes) - 1:
             raise UserError(f"{key}: found {', '.join(names)}; name 1 or more classes, not all and not {target} itself")
+    has_relatives = any(_relatives(run.families, label) for label in range(len(run.families)))
     similar_sets = {}
     for label in [run.class_index(name, "targets") for name in options.get("targets") or run.classes]:
         if label in given:
             similar_sets[label] = (given[label], "given in the config")
-        elif run.families and not given:
-            relatives = _relatives(run.families, label)
-            if relatives:
+        elif has_relatives and not given:
+            if relatives := _relatives(run.families, label):
                 similar_sets[label] = (relatives, "known: of the target's family")
         else:
             similar_sets[label] = (most_confused(confusion_kk, label), source)
@@ -200,8 +200,9 @@ def similar_sets(run: RunData, options: Row, confusion_kk: Array, source: str) -
 
 
 def _relatives(families: list[str], label: int) -> list[int]:
-    """The other classes of a class's family."""
-    return [k for k, family in enumerate(families) if family == families[label] and k != label]
+    """The other classes of a class's family; none where that is all classes, which leaves S2 empty."""
+    relatives = [k for k, family in enumerate(families) if family == families[label] and k != label]
+    return relatives if len(relatives) < len(families) - 1 else []
 
 
 def _rows(

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import pytest
 from sklearn.datasets import load_digits
 from torchvision.datasets import MNIST, FashionMNIST
 
+from lskd.data import glyphs
 from lskd.data.class_names import CLASS_NAMES, class_names
 from lskd.data.content import PUBLISHED
 
@@ -20,6 +22,18 @@ def test_those_of_cifar_are_as_many_as_published_and_in_the_order_of_the_alphabe
     for name, count in (("cifar10", 10), ("cifar100", 100)):
         assert len(set(CLASS_NAMES[name])) == count
         assert list(CLASS_NAMES[name]) == sorted(CLASS_NAMES[name])
+
+
+@pytest.mark.parametrize("number", [10, 64, 1000])
+def test_those_of_glyphs_are_the_loaders(number):
+    options = {"images": 4, "test_images": 1, "pixels": 16, "distortion": 0.0, "test_faces": 0, "data_seed": 0}
+    if number < 1000:  # a thousand letters take a while to draw
+        assert (
+            class_names("glyphs", Path(), number) == glyphs.load(Path(), workers=1, classes=number, **options).classes
+        )
+    names = class_names("glyphs", Path(), number)
+    assert names is not None
+    assert len(set(names)) == number and names == (class_names("glyphs", Path()) or ())[:number]
 
 
 def test_a_folder_of_images_has_its_folders(tmp_path):

@@ -11,15 +11,16 @@ from safetensors import safe_open
 from safetensors.numpy import load_file
 from sklearn.datasets import load_digits
 
-from lskd.data import digits, imagefolder
+from lskd.data import digits, glyphs, imagefolder
 from lskd.data.arrays import Arrays, Samples
-from lskd.data.classes import read_classes
+from lskd.data.classes import read_classes, read_families
 from lskd.data.content import content
 from lskd.data.decode import decode
 from lskd.data.encoded import SPLITS, EncodedImages
 from lskd.data.prepare import channel_statistics, prepare, run, store
 from lskd.errors import UserError
 from lskd.jobs.work import Work
+from lskd.study.registry import DATASETS
 from lskd.study.runtime import Runtime
 from tests.data.test_imagefolder import write_classes, write_image
 
@@ -59,7 +60,8 @@ def prepared(tmp_path):
 def job(folder: Path, root: Path, dataset: str, load, **spec) -> Work:
     """A data job as its process gets it."""
     folder.mkdir(exist_ok=True)
-    spec |= {"dataset": dataset, "content": content(dataset, str(root), None, False)}
+    known = content(dataset, str(root), None, False) if DATASETS[dataset].has_files else {}
+    spec |= {"dataset": dataset, "content": known}
     return Work("t", "0" * 10, spec, folder, {}, {"load": load}, Runtime(device="cpu", workers=2), root)
 
 
@@ -203,8 +205,9 @@ def test_classes_of_a_missing_or_damaged_file(content, tmp_path):
     path = tmp_path / "data.safetensors"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(UserError, match="data.safetensors: missing or damaged"):
-        read_classes(path)
+    for read in (read_classes, read_families):
+        with pytest.raises(UserError, match="data.safetensors: missing or damaged"):
+            read(path)
 
 
 def test_preparing_digits_and_reading_classes_import_no_torch():
@@ -305,6 +308,70 @@ def test_mean_and_std_that_are_given_stand(folder, tmp_path):
     ]
     with pytest.raises(UserError, match=r"data.mean: found 1 values, the images have 3 channel\(s\)"):
         run(job(tmp_path / "other", folder, "imagefolder", imagefolder.load, **OPTIONS, mean=[0.1], std=[0.1]))
+
+
+DIGITS = {"val_fraction": 0.15, "test_fraction": 0.2}
+
+
+def of_digits(folder: Path, **spec) -> dict[str, dict[str, tuple[int, bytes]]]:
+    """By split: the label and the pixels of each image, by its name; prepared by a data job."""
+    run(job(folder, Path(), "digits", digits.load, **DIGITS, **spec))
+    tensors, samples = load_file(folder / "data.safetensors"), pq.read_table(folder / "samples.parquet").to_pylist()
+    return {
+        split: {
+            row["name"]: (row["label"], tensors[f"{split}_images"][row["sample"]].tobytes())
+            for row in samples
+            if row["split"] == split
+        }
+        for split in SPLITS
+    }
+
+
+def test_some_classes_are_prepared_as_a_data_set_of_their_own(tmp_path):
+    whole, part = of_digits(tmp_path / "whole"), of_digits(tmp_path / "part", class_subset=["7", "1", "4"])
+    assert metadata(tmp_path / "part")["classes"] == ["1", "4", "7"]
+    for one, other in ((part["test"], whole["test"]), (part["train"] | part["val"], whole["train"] | whole["val"])):
+        assert one == {name: (label // 3, image) for name, (label, image) in other.items() if label in (1, 4, 7)}
+    assert not part["train"].keys() & part["val"].keys()
+    of_digits(tmp_path / "three", class_subset=3)
+    assert metadata(tmp_path / "three")["classes"] == ["0", "3", "6"]
+
+
+def test_what_thins_and_corrupts_train_leaves_val_and_test(tmp_path):
+    whole = of_digits(tmp_path / "whole")
+    made = of_digits(tmp_path / "made", train_images=80, long_tail=8.0, label_noise=0.25)
+    assert (made["val"], made["test"]) == (whole["val"], whole["test"])
+    true = {name: whole["train"][name] for name in made["train"]}  # none of val has come into train
+    assert {name: image for name, (_, image) in made["train"].items()} == {
+        name: image for name, (_, image) in true.items()
+    }
+    counts = np.bincount([label for label, _ in true.values()])
+    assert counts.tolist() == [int(80 * 8 ** (-k / 9) + 1e-9) for k in range(10)] and counts[-1] == 10
+    wrong = np.bincount([label for name, (label, _) in true.items() if made["train"][name][0] != label])
+    assert wrong.tolist() == [round(0.25 * count) for count in counts.tolist()]
+    pixels = np.frombuffer(b"".join(image for _, image in true.values()), np.uint8) / 255
+    assert metadata(tmp_path / "made")["mean"] == pytest.approx([pixels.mean()], rel=1e-12)  # of what is trained on
+
+
+def test_families_are_kept_with_the_data_and_only_where_there_are_some(tmp_path):
+    options = {"classes": 12, "images": 5, "test_images": 1, "pixels": 16, "distortion": 1.0, "test_faces": 0}
+    for name, subset in (("all", {}), ("some", {"class_subset": ["à", "c", "ç"]})):
+        (tmp_path / name).mkdir()
+        run(job(tmp_path / name, Path(), "glyphs", glyphs.load, **options, data_seed=0, val_fraction=0.2, **subset))
+    read = {name: tmp_path / name / "data.safetensors" for name in ("all", "some")}
+    assert read_classes(read["all"]) == list("aàáâΰυϋύcçćĉ")
+    assert read_families(read["all"]) == list("aaaaυυυυcccc")
+    assert (read_classes(read["some"]), read_families(read["some"])) == (["à", "c", "ç"], ["a", "c", "c"])
+    assert load_file(read["some"])["train_labels"].tolist() == [0] * 4 + [1] * 4 + [2] * 4
+    of_digits(tmp_path / "digits")
+    assert read_families(tmp_path / "digits" / "data.safetensors") == []
+
+
+def test_a_class_subset_that_is_not_in_the_files_leaves_nothing_behind(folder, tmp_path):
+    work = job(tmp_path / "out", folder, "imagefolder", imagefolder.load, **OPTIONS, class_subset=["cat", "cow"])
+    with pytest.raises(UserError, match=r"data.class_subset: no class 'cow' in the data; there are cat, dog"):
+        run(work)
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_a_split_that_vanished_since_planning_is_said(folder):

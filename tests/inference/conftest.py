@@ -33,10 +33,10 @@ def network(data, path, run=RUN):
     return load_model(resolve(model_entry(run.model)), run.spec["model"], source, path)
 
 
-def direct(data, path, name: str, draw: int, crop_padding: int = 0, flip: bool = False):
+def direct(data, path, name: str, draw: int, crop_padding: int = 0, flip: bool = False, drawn_by=RUN):
     """Logits of a split by the network of a weights file, in one forward pass over pixels drawn in plain Python."""
     source = load_source(data / "data.safetensors", name, CPU)
     images = small.noisy()[f"{name}_images"]
     if draw:
-        images = pixels.augment(images, range(len(images)), draw, pixel_key(RUN.spec), crop_padding, flip)
+        images = pixels.augment(images, range(len(images)), draw, pixel_key(drawn_by.spec), crop_padding, flip)
     return network(data, path)(normalise(torch.from_numpy(images), source.mean_c, source.std_c)).numpy()

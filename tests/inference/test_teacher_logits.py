@@ -20,7 +20,8 @@ def test_draws_are_those_that_the_student_sees(folders, tmp_path):
     file = stored(student, tmp_path, data, weights)
     assert file.draws == (1, 2, 3)
     for draw in file.draws:
-        expected = direct(data, weights / "model.safetensors", "train", draw, crop_padding=1, flip=True)
+        seen = {"crop_padding": 1, "flip": True, "drawn_by": student}
+        expected = direct(data, weights / "model.safetensors", "train", draw, **seen)
         np.testing.assert_allclose(file.read_draw(draw)[2], expected, rtol=1e-5, atol=1e-5)
     assert not np.allclose(file.read_draw(1)[2], file.read_draw(2)[2])
 

@@ -1,6 +1,7 @@
 """The jobs of a study: what each reads, by which code, under which address."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -232,6 +233,29 @@ def test_students_of_one_teacher_share_its_logits():
     ]
     stores = [CATALOGUE.teacher_logits(run) for run in (same[0], *others)]
     assert len({store.address for store in stores}) == len({store.title for store in stores}) == 8
+
+
+def test_each_of_a_teachers_students_has_a_store_where_pixels_are_drawn_and_else_they_share_one():
+    for fields, is_shared in (({"crop_padding": 1}, False), ({}, True)):
+        first = small.student(small.teacher(**fields), **fields)
+        second = replace(first, student=1)
+        one, two = CATALOGUE.teacher_logits(first), CATALOGUE.teacher_logits(second)
+        assert (one is two) == is_shared
+        if not is_shared:
+            assert two.title == f"{one.title}-student1" and two.address != one.address
+            assert (one.spec["pixels"], two.spec["pixels"]) == (first.spec["pixels"], second.spec["pixels"])
+        other_t = replace(second, supervision=Supervision(way="kd", temperature=9.0, draws="epochs"))
+        assert CATALOGUE.teacher_logits(other_t) is two
+        assert CATALOGUE.train(first).address != CATALOGUE.train(second).address
+        assert CATALOGUE.train(second).inputs["teacher"] is two
+
+
+def test_a_data_set_that_code_alone_makes_has_no_content_and_all_its_options_in_its_spec():
+    job = CATALOGUE.data(Data(dataset="glyphs", classes=20, class_subset=5, label_noise=0.1))
+    assert job.spec["content"] == {} and job.functions["load"] == "lskd.data.glyphs:load"
+    assert (job.spec["classes"], job.spec["class_subset"], job.spec["label_noise"]) == (20, 5, 0.1)
+    assert "lskd/data/glyph_classes.py:CHARACTERS" in job.definitions
+    assert job.address != CATALOGUE.data(Data(dataset="glyphs", classes=20)).address
 
 
 def tiny(results="nowhere", **changes) -> Catalogue:

@@ -136,6 +136,41 @@ def test_two_classes_are_too_few_for_some(tmp_path):
         checks.asked(planned({"kind": "information", "groups": ["p"], "classes": ["cat", "dgo"]}, data=data))
 
 
+CLASSES_OF = {
+    "too many of digits": (
+        {"dataset": "digits", "class_subset": 11},
+        "class_subset: found 11, the data have 10 classe",
+    ),
+    "no such digit": ({"dataset": "digits", "class_subset": ["3", "x"]}, r"no class 'x' in the data; there are 0, 1, "),
+    "too many glyphs": ({"dataset": "glyphs", "classes": 20, "class_subset": 21}, "found 21, the data have 20 classes"),
+    "a later glyph": ({"dataset": "glyphs", "classes": 10, "class_subset": ["a", "é"]}, "no class 'é' in the data"),
+    "no class of the figure": (
+        {"dataset": "digits", "class_subset": 5},
+        r"figures.f.classes: no class '3' in digits; it has 0, 2, 4, 6, 8",
+    ),
+    "two for three": ({"dataset": "digits", "class_subset": ["3", "8"]}, "has 2 classes, and projection takes 3 or m"),
+}
+
+
+@pytest.mark.parametrize("case", CLASSES_OF)
+def test_a_class_subset_is_held_to_the_data_and_the_figures_to_it(case):
+    data, said = CLASSES_OF[case]
+    classes = [] if case == "two for three" else ["3", "8", "9"]
+    with pytest.raises(UserError, match=said) as caught:
+        checks.asked(planned({"kind": "projection", "groups": ["t", "s"], "classes": classes}, data=data))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_class_subset_of_ones_own_images(tmp_path):
+    pictures(tmp_path, "cat", "dog", "elk", "fox")
+    data = {"dataset": "imagefolder", "root": str(tmp_path), "class_subset": ["cat", "elk", "fox"]}
+    checks.asked(planned({"kind": "projection", "groups": ["s"], "classes": ["cat", "elk", "fox"]}, data=data))
+    with pytest.raises(UserError, match="no class 'dog' in .*; it has cat, elk, fox"):
+        checks.asked(planned({"kind": "projection", "groups": ["s"], "classes": ["cat", "dog", "fox"]}, data=data))
+    with pytest.raises(UserError, match="data.class_subset: no class 'cow' in the data; there are cat, dog, elk, fox"):
+        checks.asked(planned({"kind": "grid"}, data=data | {"class_subset": ["cat", "cow"]}))
+
+
 def test_the_figures_of_the_tree_are_fine():
     for scale in reading.SCALES:
         main, known = studies.read_all(reading.read("config.yaml"), {"scale": scale}, [])

@@ -35,12 +35,17 @@ def drawn(seed: int, samples: int, classes: int) -> tuple[np.ndarray, np.ndarray
 
 
 def study(
-    root: Path, classes: list[str] | None = None, each: int = 8, ts: tuple[float, ...] = (1.0, 3.0)
+    root: Path,
+    classes: list[str] | None = None,
+    each: int = 8,
+    ts: tuple[float, ...] = (1.0, 3.0),
+    families: list[str] | None = None,
 ) -> list[RunData]:
     """Two teachers (alpha 0 and 0.1), each with a student at each temperature."""
     classes = classes or CLASSES
     data = folder(root, "data", "made")
-    save_file({"train_labels": np.arange(2)}, data / "data.safetensors", {"lskd": json.dumps({"classes": classes})})
+    told = {"classes": classes} | ({"families": families} if families else {})
+    save_file({"train_labels": np.arange(2)}, data / "data.safetensors", {"lskd": json.dumps(told)})
     sealed(data)
     runs = []
     for i, alpha in enumerate((0.0, 0.1)):

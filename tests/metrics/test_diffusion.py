@@ -165,6 +165,43 @@ def test_given_classes_are_taken(tmp_path):
     assert {row["target"] for row in rows} == {"ant", "cat"}
 
 
+def test_where_families_are_known_relatives_are_similar_and_a_class_without_one_is_no_target(tmp_path):
+    runs = study(tmp_path, families=["a", "b", "c", "c", "c"])
+    rows = measure(runs, {})
+    found = {(row["target"], row["set"]): (row["similar"], row["classes"], row["source"]) for row in rows}
+    relatives = {"cat": "dog|elk", "dog": "cat|elk", "elk": "cat|dog"}
+    known = "known: of the target's family"
+    assert found == {(name, part): (others, 2, known) for name, others in relatives.items() for part in ("S1", "S2")}
+    one = next(row for row in rows if row["split"] == "val" and row["target"] == "dog" and row["set"] == "S1")
+    students = [run for run in runs if run.teacher and run.row["teacher"] == one["teacher"]]
+    first_kk, second_kk = (distances(centroids(run.features("val"), 5), one["normalisation"]) for run in students)
+    assert one["value"] == pytest.approx(np.mean([(second_kk[3, k] - first_kk[3, k]) / first_kk[3, k] for k in (2, 4)]))
+    assert {row["target"] for row in measure(runs, {"targets": ["cat", "ant"]})} == {"cat"}
+    with pytest.raises(UserError, match="targets: none of them has a relative in the data; name others"):
+        measure(runs, {"targets": ["ant"]})
+    given = measure(runs, {"similar": {"ant": ["bee"]}})
+    assert {row["source"][:8] for row in given} == {"given in", "measured"}
+
+
+@pytest.mark.parametrize("families", [list("abcde"), list("aaaaa"), None])
+def test_families_that_tell_nothing_apart_are_as_none(tmp_path, families):
+    """A class subset may leave no two of a family, or one family alone."""
+    rows = measure(study(tmp_path, families=families), {})
+    assert {row["target"] for row in rows} == set(CLASSES)
+    assert all(row["source"].startswith("measured") for row in rows)
+
+
+def test_the_students_of_a_teacher_are_pairs_of_their_own(tmp_path):
+    runs = study(tmp_path)
+    expected = measure(runs, {})
+    twins = [run for run in study(tmp_path / "second") if run.teacher]
+    for run in twins:
+        run.row.update(student=1)
+    rows = measure([*runs, *twins], {})
+    assert len(rows) == 2 * len(expected)
+    assert [row for row in rows if row["student"] == 0] == expected
+
+
 def test_without_a_hard_teacher_its_own_confusion_is_taken(tmp_path):
     runs = [run for run in study(tmp_path) if run.row["label_smoothing"] > 0]
     assert all("all with label smoothing" in row["source"] for row in measure(runs, {}))

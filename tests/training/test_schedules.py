@@ -95,10 +95,13 @@ def test_batches_differ_between_epochs_and_seeds_and_leave_the_global_generator_
     assert torch.equal(before, torch.random.get_rng_state())
 
 
-def test_a_student_shares_the_pixels_of_the_root_of_its_teachers():
-    root = small.teacher(seed=3)
-    student = small.student(small.student(root))
-    student = replace(student, seed=8)
-    assert student.spec["pixels"] == root.spec["pixels"] == {"key": "digits", "seed": 3}
-    assert pixel_key(student.spec) == pixel_key(root.spec)
-    assert pixel_key(root.spec) != pixel_key(small.teacher(seed=4).spec)
+def test_a_students_pixels_are_its_own_and_its_twins():
+    """Twins: the students of a hard and of a smoothed teacher, whose logits differ and whose images do not."""
+    hard, smooth = (small.teacher(labels={"label_smoothing": alpha}, seed=3) for alpha in (0.0, 0.1))
+    student = small.student(hard)
+    assert hard.spec["pixels"] == {"key": "digits", "seed": 3}
+    assert student.spec["pixels"] == {"key": "digits", "seed": student.own_seed}
+    assert pixel_key(student.spec) == pixel_key(small.student(smooth, how={"temperature": 64.0}).spec)
+    others = [hard, small.teacher(seed=4), small.student(small.teacher(seed=4)), small.student(student)]
+    others += [replace(student, student=1)]
+    assert len({pixel_key(run.spec) for run in (student, *others)}) == 1 + len(others)

@@ -307,7 +307,8 @@ class Given:
 
     def further(self, head: str = "keep", **fields) -> tuple[Run, Path]:
         """A training that begins with the checkpoint, and its folder."""
-        run = Run(Data(), self.run.model, "short", small.recipe(**fields), Supervision(), 0, None, self.run, head)
+        recipe = small.recipe(**fields)
+        run = Run(Data(), self.run.model, "short", recipe, Supervision(), 0, start=self.run, start_head=head)
         work = small.work(self.catalogue.train(run), self.root, {"data": self.data, "start": self.make()})
         return run, small.run(work, "train")
 
