@@ -105,7 +105,8 @@ def _distances(panel: Axes, points: pd.DataFrame, numbers: pd.DataFrame) -> None
         panel.plot(ends["x"], ends["y"], color=style.BLACK, linewidth=0.9, linestyle="-" if name == "Dc" else "--")
         box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
         middle = ends.mean()
-        panel.text(middle["x"], middle["y"], TEXTS[name], ha="center", va="center", fontsize=7, bbox=box, zorder=6)
+        side = "center" if name == "Dc" else "right" if middle["x"] < centres["x"].mean() else "left"  # outwards
+        panel.text(middle["x"], middle["y"], TEXTS[name], ha=side, va="center", fontsize=7, bbox=box, zorder=6)
         lengths = records(numbers[numbers["metric"].isin([name, name + PLANE])].sort_values("metric").tail(1))
         lines += [f"{TEXTS[name]} = {cell(row['mean'], row['spread'])}" for row in lengths]
     panel.set_xlabel(f"{'   '.join(lines[:2])}\n{lines[2]} (n = {numbers['n'].max()})")

@@ -97,7 +97,9 @@ def _minor(panel: Axes, part: pd.DataFrame, classes: list[str], alpha: float) ->
     wrong = part[part["class"] != part["predicted"]]
     place = {name: i for i, name in enumerate(classes)}
     at = [place[row["class"]] - 0.42 + step * (place[row["predicted"]] + 0.5) for row in records(wrong)]
-    panel.bar(at, wrong["mean"], step * 0.85, color=style.alpha_colour(alpha))
+    colour = style.alpha_colour(alpha)
+    # the edge keeps bars in the picture that are narrower than a pixel
+    panel.bar(at, wrong["mean"], step * 0.85, color=colour, edgecolor=colour, linewidth=0.4)
     panel.set_ylabel(f"minor,\nα = {alpha:g}")
     _classes(panel, classes)
 

@@ -1,6 +1,6 @@
 """`snakemake verdict --config data=PATH` on pictures where a smoothed teacher helps, and where it does not.
 
-Both folders hold four patterns under noise, and their test pictures are all labelled right. In `mislabelled`, half of
+Both folders hold four patterns under noise, and their val and test pictures are all labelled right. In `mislabelled`, half of
 the training labels are wrong: an unsmoothed teacher learns them by heart and its students copy that, while one smoothed
 by 0.8 is slower and fits fewer of them. In `faint`, all labels are right and the patterns weak: what the unsmoothed
 teacher learns by heart is true, and the smoothed one and its students are right on fewer new pictures.
@@ -41,10 +41,10 @@ STUDY = {
 
 
 def make_pictures(root: Path, contrast: float, mislabelled: float) -> None:
-    """Write train/ (60 a class, a share of them in a wrong folder) and test/ (100 a class, all in the right one)."""
+    """Write train/ (60 a class, a share of them in a wrong folder), val/ and test/ (100 a class, all in the right)."""
     draw = np.random.default_rng(1)
     patterns = 127 + draw.normal(0, contrast, (len(CLASSES), 4, 4, 3)).repeat(SIZE // 4, 1).repeat(SIZE // 4, 2)
-    for split, count, wrong in (("train", 60, mislabelled), ("test", 100, 0.0)):
+    for split, count, wrong in (("train", 60, mislabelled), ("val", 100, 0.0), ("test", 100, 0.0)):
         for name in CLASSES:
             (root / split / name).mkdir(parents=True)
         for i in range(count * len(CLASSES)):
@@ -66,8 +66,9 @@ def tree(tmp_path_factory) -> Iterator[Tree]:
 def sentence(tree: Tree, folder: str) -> str:
     """What `snakemake verdict --config data=folder` says last, which is what its page says first."""
     text = tree.run("verdict", "--config", f"data={folder}")
-    said = (tree.folder / f"results/figures/demo/own_{folder}/verdict.md").read_text().split(" That choice, ")[0]
+    said = (tree.folder / f"results/figures/demo/own_{folder}/verdict.md").read_text().split(" The best on val, ")[0]
     assert text.splitlines()[-1] == said.replace("\\", "")  # which Markdown needs
+    print("SAID", said)
     return said
 
 
