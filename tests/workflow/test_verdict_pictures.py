@@ -1,9 +1,9 @@
 """`snakemake verdict --config data=PATH` on pictures where a smoothed teacher helps, and where it does not.
 
-Both folders hold four patterns under noise, and their val and test pictures are all labelled right. In `mislabelled`, half of
-the training labels are wrong: an unsmoothed teacher learns them by heart and its students copy that, while one smoothed
-by 0.8 is slower and fits fewer of them. In `faint`, all labels are right and the patterns weak: what the unsmoothed
-teacher learns by heart is true, and the smoothed one and its students are right on fewer new pictures.
+Both folders hold four patterns under noise, and their val and test pictures are all labelled right. In `mislabelled`,
+half of the training labels are wrong: an unsmoothed teacher learns them by heart and its students copy that, while one
+smoothed by 0.8 is slower and fits fewer of them. In `faint`, all labels are right and the patterns weak: what the
+unsmoothed teacher learns by heart is true, and the smoothed one and its students are right on fewer new pictures.
 """
 
 import shutil
@@ -58,7 +58,7 @@ def make_pictures(root: Path, contrast: float, mislabelled: float) -> None:
 def tree(tmp_path_factory) -> Iterator[Tree]:
     tree = Tree(tmp_path_factory.mktemp("pictures"))
     make_pictures(tree.folder / "mislabelled", contrast=60, mislabelled=0.5)
-    make_pictures(tree.folder / "faint", contrast=15, mislabelled=0.0)
+    make_pictures(tree.folder / "faint", contrast=12, mislabelled=0.0)
     yield tree
     tree.close()
 
@@ -68,7 +68,6 @@ def sentence(tree: Tree, folder: str) -> str:
     text = tree.run("verdict", "--config", f"data={folder}")
     said = (tree.folder / f"results/figures/demo/own_{folder}/verdict.md").read_text().split(" The best on val, ")[0]
     assert text.splitlines()[-1] == said.replace("\\", "")  # which Markdown needs
-    print("SAID", said)
     return said
 
 
@@ -81,16 +80,16 @@ def mislabelled(tree) -> str:
 def test_with_wrong_labels_it_helps(mislabelled):
     assert mislabelled.startswith("On mislabelled, smoothing the teacher mlp-w64 (α = 0.8) helps its student mlp-w32")
     assert "hurts" not in mislabelled
-    assert ": smooth the teacher (α = 0.8), and distil at T = " in mislabelled
+    assert mislabelled.endswith("Advice: smooth the teacher (α = 0.8).")
 
 
 def test_with_right_labels_and_faint_patterns_it_hurts(tree):
     once = STUDY["students"]["s"] | {"temperature": 1}
-    tree.configure(STUDY | {"students": {"s": once}})
+    tree.configure(STUDY | {"seeds": [0, 1, 2, 3], "students": {"s": once}})
     said = sentence(tree, "faint")
     assert said.startswith("On faint, smoothing the teacher mlp-w64 (α = 0.8) hurts its student mlp-w32 at T = 1 by ")
     assert "helps" not in said
-    assert said.endswith(": leave the teacher unsmoothed, and distil at T = 1.")
+    assert said.endswith("Advice: leave the teacher unsmoothed, and distil at T = 1.")
 
 
 def test_two_seeds_cannot_tell_and_train_nothing(tree, mislabelled):
