@@ -37,6 +37,8 @@ def schema() -> dict[str, Any]:
         for name, field in section.model_fields.items():
             if any(_takes_one(part) for part in (field, *field.metadata)) or _takes_one(field.annotation):
                 _allow_one(parts[section.__name__]["properties"][name])
+    for group in ("Trained", "Distilled"):  # whose network each scale may give
+        parts[group]["required"] = [name for name in parts[group].get("required", []) if name != "model"]
     whole["properties"] |= LAID_OVER
     whole["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     return _with_short_forms(whole)
