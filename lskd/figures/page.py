@@ -33,9 +33,9 @@ a { color: #0072b2; }
 .box { overflow-x: auto; margin-bottom: .8rem; }
 .box.tall { overflow: auto; max-height: calc(100vh - 3rem); }
 table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
-th, td { padding: .3rem .5rem; text-align: left; border-bottom: 1px solid #dde3e8; vertical-align: top; }
+th, td { padding: .3rem .4rem; text-align: left; border-bottom: 1px solid #dde3e8; vertical-align: top; }
 th { position: sticky; top: 0; background: #eef2f5; padding: 0; vertical-align: bottom; }
-th button { font: inherit; font-weight: 600; color: inherit; text-align: inherit; width: 100%; padding: .4rem .5rem;
+th button { font: inherit; font-weight: 600; color: inherit; text-align: inherit; width: 100%; padding: .4rem;
   border: 0; background: none; cursor: pointer; }
 th button:hover, tbody tr:hover { background: #e2eef6; }
 th button::after { content: "\\2195"; margin-left: .2rem; color: #9aa7b3; }
@@ -43,7 +43,7 @@ th[aria-sort="ascending"] button::after { content: "\\2191"; color: #0072b2; }
 th[aria-sort="descending"] button::after { content: "\\2193"; color: #0072b2; }
 .number { text-align: right; }
 .whole { white-space: nowrap; }
-td.long { min-width: 11rem; }
+td.long { min-width: 8rem; }
 td.verdict { font-weight: 600; min-width: 6.5rem; }
 tr[hidden] { display: none; }
 @media (max-width: 700px) { /* each row becomes a card, its verdict first; the heads a strip to sort by */

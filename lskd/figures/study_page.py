@@ -1,4 +1,4 @@
-"""A study as one web page, whole in itself: its verdict first, then every figure, and where each came from.
+"""A study as one web page, whole in itself: its answers first, then every figure, and where each came from.
 
 Composed of what the figures' jobs wrote, by the standard library alone: planning publishes it. The report of Snakemake
 shows parts of the same.
@@ -48,7 +48,7 @@ div:has(> .prose .study) { width: 100%; }
 .study th button::after { display: none; }
 .study table { font-size: 12px; }
 .study td { padding: .3rem .3rem; }
-.study td.long { min-width: 9rem; }
+.study td.long { min-width: 5.5rem; }
 .study td.verdict { min-width: 5rem; }
 @media (max-width: 700px) {
   .w-screen:has(.study) { flex-direction: column; height: auto; width: 100%; }

@@ -197,7 +197,7 @@ BODIES = {
     "lskd/study/reading.py:_one_line": NOTHING,
 }
 
-KD, LABELS, MSE = (f"lskd/supervision/{way}.py" for way in ("kd", "labels", "logit_mse"))
+KD, LABELS, MSE, SHARED = (f"lskd/supervision/{way}.py" for way in ("kd", "labels", "logit_mse", "shared"))
 TRAIN = "lskd/training/loop.py"
 OPTIONS = "lskd/study/config.py"
 REGISTRY = "lskd/study/registry.py"
@@ -206,8 +206,8 @@ CODE = {
     "a default argument": (
         replaced(
             KD,
-            "    temperature: float,\n    soft_weight: float = 1.0,",
-            "    temperature: float,\n    soft_weight: float = 0.9,",
+            "    teacher_temperature: float | None = None,\n    soft_weight: float = 1.0,",
+            "    teacher_temperature: float | None = None,\n    soft_weight: float = 0.9,",
         ),
         STUDENTS,
     ),
@@ -316,8 +316,8 @@ CODE = {
     "imports in another order": (
         replaced(
             "lskd/training/distill.py",
-            "from lskd.errors import UserError, mend\nfrom lskd.io.store import open_logits\n",
-            "from lskd.io.store import open_logits\nfrom lskd.errors import UserError, mend\n",
+            "from lskd.errors import UserError, mend\nfrom lskd.io.store import Array, open_logits\n",
+            "from lskd.io.store import Array, open_logits\nfrom lskd.errors import UserError, mend\n",
         ),
         NOTHING,
     ),
@@ -474,7 +474,7 @@ CODE = {
             replaced(OPTIONS, 'description="L2, of every parameter"', 'description="L2 of every parameter"'),
             replaced(REGISTRY, '"mirrored, half of the time"', '"mirrored, every other time"'),
             replaced(REGISTRY, '"of SGD; Adam\'s beta 1"', '"of SGD"'),
-            replaced(KD, '"T, by which logits are divided"', '"T, a divisor of logits"'),
+            replaced(SHARED, '"T, by which logits are divided"', '"T, a divisor of logits"'),
             replaced(LABELS, '"alpha, the probability that is taken from the label"', '"alpha"'),
         ),
         NOTHING,

@@ -1,4 +1,4 @@
-"""The report and a study's page in a headless Chromium: they open on the verdict, pictures load, tables sort and
+"""The report and a study's page in a headless Chromium: they open on its answers, pictures load, tables sort and
 filter, nothing comes from outside, and nothing lies beyond the edge of a window.
 """
 
@@ -21,6 +21,7 @@ HEADS = "[...document.querySelectorAll('thead th')].map(e => e.innerText.trim().
 CELLS = "[...document.querySelectorAll('tbody tr')].filter(r => !r.hidden).map(r => [...r.cells].map(c => c.innerText))"
 LISTED, ANSWERED = CELLS.replace("tbody tr", "nav tbody tr"), CELLS.replace("tbody tr", ".study tbody tr")
 INSIDE = ("file:", "data:", "blob:")
+ANSWERS = [f"the_{kind}" for kind, figure in tables.FIGURES.items() if figure.judges]  # which come first
 PAGE = "results/figures/demo/kinds/index.html"
 
 
@@ -125,20 +126,22 @@ def test_pictures_load_and_captions_state_the_formula(report, every_kind, figure
     assert "predictions/digits/mlp-w8/one/ls0.1/seed0-" in text
 
 
-def test_it_opens_on_the_verdict_and_each_figure_is_one_click_away(browser, file, every_kind):
+def test_it_opens_on_the_answers_and_each_figure_is_one_click_away(browser, file, every_kind):
     browser.open(file.as_uri())
     browser.wait("!!document.querySelector('.study img')?.complete")
-    page = every_kind.folder / "results/figures/demo/kinds/the_verdict"
-    about = json.loads(page.with_suffix(".json").read_text())
-    assert browser.run("document.querySelector('.study .answer').innerText") == about["answer"]
-    source = browser.run("document.querySelector('.study img').src").replace("%0A", "")
-    assert base64.b64decode(source.partition("base64,")[2]) == page.with_suffix(".png").read_bytes()
-    assert browser.run(ANSWERED) == about["rows"]
+    pages = [every_kind.folder / "results/figures/demo/kinds" / name for name in ANSWERS]
+    abouts = [json.loads(page.with_suffix(".json").read_text()) for page in pages]
+    answers = browser.run("[...document.querySelectorAll('.study .answer')].map(e => e.innerText)")
+    assert answers == [about["answer"] for about in abouts]
+    sources = browser.run("[...document.querySelectorAll('.study img')].map(e => e.src)")
+    shown = [base64.b64decode(source.replace("%0A", "").partition("base64,")[2]) for source in sources]
+    assert shown == [each.with_suffix(".png").read_bytes() for each in pages]
+    assert browser.run(ANSWERED) == [row for about in abouts for row in about["rows"]]
     links = "[...document.querySelectorAll('.study li a')]"
     assert sorted(browser.run(f"{links}.map(e => e.innerText)")) == FIGURES
     browser.run(f"{links}.find(e => e.innerText === 'the_grid').click()")
     source = browser.wait("document.querySelector('#app img[src^=\"data:image/png\"]')?.src")
-    kept = page.with_name("the_grid.png")
+    kept = pages[0].with_name("the_grid.png")
     assert base64.b64decode(source.partition("base64,")[2]) == kept.read_bytes()
     assert "onehot(y)" in browser.wait("document.querySelector('#app .prose-invert')?.innerText")
     assert browser.errors == []
@@ -160,13 +163,14 @@ def test_the_page_of_a_study_fits_its_window(browser, every_kind, width):
         assert browser.run(OVERFLOW) <= 0
         browser.run("document.querySelectorAll('details').forEach(e => e.open = true)")
         assert browser.run(OVERFLOW) <= 0
-        assert browser.run(cells_beyond(width, "#the_verdict")) == []
+        for answer in ANSWERS:
+            assert browser.run(cells_beyond(width, f"#{answer}")) == []
 
 
 def test_the_page_of_a_study_shows_every_figure_and_asks_for_nothing(browser, every_kind):
     browser.open((every_kind.folder / PAGE).as_uri())
     sections = browser.run("[...document.querySelectorAll('section')].map(e => e.id)")
-    assert sections == ["the_verdict", *sorted(set(FIGURES) - {"the_verdict"}, key=list(KINDS["figures"]).index)]
+    assert sections == [*ANSWERS, *sorted(set(FIGURES) - {*ANSWERS}, key=list(KINDS["figures"]).index)]
     assert browser.run("[...document.images].every(e => e.naturalWidth > 300)")
     folder = (every_kind.folder / PAGE).parent
     links = browser.run("[...document.querySelectorAll('section nav a')].map(e => e.getAttribute('href'))")
@@ -226,7 +230,7 @@ def test_nothing_is_fetched_from_outside_and_no_script_fails(report):
         report.wait("document.querySelectorAll('#app svg.marks, #app canvas').length > 0")
     parts = ("file:", "data:image/png", "data:text/html")
     counts = [sum(address.startswith(part) for address in set(report.requests)) for part in parts]
-    assert counts == [1, len(FIGURES) + 1, len(FIGURES)]  # what it opens on has its own picture
+    assert counts == [1, len(FIGURES) + len(ANSWERS), len(FIGURES)]  # what it opens on has its own pictures
     assert [address[:100] for address in report.requests if not address.startswith(INSIDE)] == []
     assert report.errors == []
 
