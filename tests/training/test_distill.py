@@ -110,6 +110,20 @@ def test_cached_is_online_pixels_to_the_bit_losses_to_rounding(tmp_path, data, w
             assert mine[column] == pytest.approx(theirs[column], rel=1e-5)
 
 
+def test_a_second_student_is_taught_on_draws_of_its_own(tmp_path, data, weights):
+    first = pair()[0]
+    cached, online = (replace(run, student=1) for run in pair())
+    one = learn(cached, tmp_path, data, store(cached, tmp_path, data, weights))
+    two = learn(online, tmp_path, data, weights)
+    assert all(torch.equal(a, b) for a, b in zip(one.pixels, two.pixels, strict=True))
+    for mine, theirs in zip(one.taught, two.taught, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=1e-5)
+    other = learn(first, tmp_path, data, store(first, tmp_path, data, weights))
+    assert not torch.equal(one.pixels[0], other.pixels[0])
+    before, after = (load_file(noted.folder / "model.safetensors") for noted in (other, one))
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+
+
 @pytest.mark.parametrize("fields", [{}, {"mixup": 0.4}, {"mixup": 0.2, "crop_padding": 0, "flip": False}])
 @pytest.mark.parametrize("how", [{}, {"way": "logit_mse", "soft_weight": 0.6}])
 def test_cached_is_online_to_the_bit_where_the_batches_are_the_same(tmp_path, data, weights, how, fields):
