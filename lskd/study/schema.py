@@ -39,6 +39,7 @@ def schema() -> dict[str, Any]:
                 _allow_one(parts[section.__name__]["properties"][name])
     for group in ("Trained", "Distilled"):  # whose network each scale may give
         parts[group]["required"] = [name for name in parts[group].get("required", []) if name != "model"]
+        parts[group]["properties"]["model"]["must_be_given"] = True
     whole["properties"] |= LAID_OVER
     whole["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     return _with_short_forms(whole)

@@ -56,6 +56,10 @@ STUDENT = {"teacher": "t", "model": "mlp", "recipe": "r"}
         ({"baselines": {"b": {"model": {"name": "mlp"}, "recipe": "r", "data": "images"}}}, True),
         ({"baselines": {"b": {"model": {"name": "mlp", "depth": 3}, "recipe": "r"}}}, False),
         ({"scales": {"small": {"seeds": [0]}}, "pictures": None}, True),
+        (
+            {"teachers": {"t": {"recipe": "r"}}, "scales": {"small": {"teachers": {"t": {"model": "mlp"}}}}},
+            True,
+        ),
         ({"scales": {"large": {}}}, False),
     ],
 )

@@ -98,5 +98,5 @@ def test_what_pictures_give_is_said(tree, tmp_path):
             Image.new("RGB", (8, 8), (i, 0, 0)).save(tmp_path / f"own/{name}/{i}.png")
     text = tree.run("-n", "grid", "--config", f"data={tmp_path / 'own'}", "seeds=[3]")
     note = next(line for line in text.splitlines() if line.startswith("note: for your own images"))
-    assert "data.image_size 32, recipes.short.crop_padding 4" in note
+    assert "data.image_size 32, recipes.short.epochs 30, " in note and "recipes.short.crop_padding 4, " in note
     assert "seeds" not in note
