@@ -9,7 +9,7 @@ import pytest
 
 from tests.workflow.conftest import ROOT, Tree
 
-RESULTS = ROOT / "docs/results/fashion_mnist"
+RESULTS = ROOT / "docs/results/fashion_mnist/full"
 
 
 FIGURES = ("grid", "projection", "diffusion", "reliability", "stability")  # a verdict reads what was not kept then
