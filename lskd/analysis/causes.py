@@ -75,8 +75,10 @@ def reference(pair: Pair, options: Options) -> float:
     if wanted is not None:
         return float(wanted)
     above = [t for t in shared if t > 1]
-    made = {each.temperature for each in pair.all_taught() if each.way in ("kd", STANDARDIZED) and not each.is_plain}
-    candidates = [t for t in above if t in made] or above
+    intervened = {
+        each.temperature for each in pair.all_taught() if each.way in ("kd", STANDARDIZED) and not each.is_plain
+    }
+    candidates = [t for t in above if t in intervened] or above
     if not candidates:
         raise UserError("causes: found students by kd at T 1 or less alone; add a T above 1 for both teachers")
     return _best_on_val(pair, HARD, candidates)
@@ -118,13 +120,13 @@ def doses(pair: Pair, t0: float) -> tuple[np.ndarray, np.ndarray]:
 
 def _by_teacher_t(pair: Pair, teacher: str, student_t: float | None) -> dict[float, Taught]:
     """How students by kd were taught, by the T of their teacher."""
-    found: dict[float, Taught] = {}
+    by_teacher_temperature: dict[float, Taught] = {}
     for each in pair.all_taught():
         is_kd = (each.teacher, each.way, each.transform) == (teacher, "kd", "none")
         is_wanted = each.is_plain if student_t is None else each.temperature == student_t
         if is_kd and is_wanted and each.teacher_temperature is not None:
-            found[each.teacher_temperature] = each
-    return found
+            by_teacher_temperature[each.teacher_temperature] = each
+    return by_teacher_temperature
 
 
 def _best_on_val(pair: Pair, teacher: str, degrees: list[float]) -> float:

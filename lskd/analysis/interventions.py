@@ -96,10 +96,10 @@ def pairs(frames: Mapping[str, pd.DataFrame]) -> list[Pair]:
     measured = _measured(rows, frames)
     known = {row["run"]: row for row in records(frames["taught"].drop_duplicates("run"))}
     students = rows[(rows["role"] == "student") & (rows["split"] == "test") & rows["run"].isin(known)]
-    made = [
+    pairs = [
         _pair(part, teachers, known, measured, _alone(rows, part)) for _, part in students.groupby(NETWORKS, sort=True)
     ]
-    return [pair for pair in made if pair.temperatures(SMOOTH)]
+    return [pair for pair in pairs if pair.temperatures(SMOOTH)]
 
 
 def _measured(top1: pd.DataFrame, frames: Mapping[str, pd.DataFrame]) -> dict[tuple[str, str], float]:

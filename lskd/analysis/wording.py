@@ -103,10 +103,10 @@ def _between(part: pd.DataFrame) -> str:
     contrasts = records(part[part["question"] == "interaction"])
     if not contrasts or max(row["n"] for row in contrasts) < FEWEST:
         return ""
-    told = [row for row in contrasts if row["verdict"] in ("higher", "lower")]
+    different = [row for row in contrasts if row["verdict"] in ("higher", "lower")]
     same = [row for row in contrasts if row["verdict"] == NO_DIFFERENCE]
     lowest = f"T = {contrasts[0]['other_temperature']:g}"
-    texts = [f"{abs(row['mean']):.2f} points {row['verdict']} {_at([row])}" for row in told]
+    texts = [f"{abs(row['mean']):.2f} points {row['verdict']} {_at([row])}" for row in different]
     if same:
         texts.append(f"no different by {same[0]['margin']:.2g} points or more {_at(same)}")
     if texts:
@@ -196,14 +196,14 @@ def rule_sentence(rows: pd.DataFrame) -> str:
         return f"With {seeds(rows['n'].max())} it cannot be told {where} whether {what} is the best choice."
     better, worse, same = (int(rows["verdict"].eq(word).sum()) for word in ("better", "worse", NO_DIFFERENCE))
     margin = f", and no different by {first['margin']:.2g} points or more from {same}," if same else ""
-    told = f"better than {better}{margin} and worse than {worse} of the {len(rows)} others"
+    ranks = f"better than {better}{margin} and worse than {worse} of the {len(rows)} others"
     held = "neither bears the rule out nor contradicts it"
     if worse:
         held = "contradicts the rule"
     elif better + same == len(rows):
         held = "bears the rule out" if not same else "bears the rule out within the margin"
     return (
-        f"The study {held} {where}: {what} is {_gap(runner_up, 'other')}, and {seeds(rows['n'].max())} show it {told}."
+        f"The study {held} {where}: {what} is {_gap(runner_up, 'other')}, and {seeds(rows['n'].max())} show it {ranks}."
     )
 
 

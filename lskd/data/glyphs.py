@@ -80,11 +80,11 @@ def load(
     fonts = [_font(face) for face in FACES]
     _check(fonts)
     last = [face for face in range(len(FACES)) if test_faces and (face + 1) * test_faces % len(FACES) < test_faces]
-    shown = {"train": [face for face in range(len(FACES)) if face not in last], "test": last or list(range(len(FACES)))}
+    faces = {"train": [face for face in range(len(FACES)) if face not in last], "test": last or list(range(len(FACES)))}
     parts = {}
     for split, number in {"train": images, "test": test_images}.items():
         drawn = [
-            _letter(fonts, shown[split], character, number, pixels, distortion, [data_seed, SPLITS[split]])
+            _letter(fonts, faces[split], character, number, pixels, distortion, [data_seed, SPLITS[split]])
             for character in CHARACTERS[:classes]
         ]
         labels_n = np.repeat(np.arange(classes, dtype=np.int64), number)
@@ -108,10 +108,10 @@ def _check(fonts: list[FT2Font]) -> None:
 
 
 def _letter(
-    fonts: list[FT2Font], shown: list[int], character: str, number: int, pixels: int, distortion: float, seed: list[int]
+    fonts: list[FT2Font], faces: list[int], character: str, number: int, pixels: int, distortion: float, seed: list[int]
 ) -> np.ndarray:
     """The images of one letter, uint8 [N, S, S]."""
-    having = [fonts[face] for face in shown if fonts[face].get_char_index(ord(character))]
+    having = [fonts[face] for face in faces if fonts[face].get_char_index(ord(character))]
     canvases = np.stack([_canvas(font, character) for font in having])
     drawn = _draw([*seed, ord(character)], number, pixels)
     return _images(canvases, drawn, pixels, distortion)

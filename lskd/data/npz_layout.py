@@ -84,5 +84,10 @@ def npz_names(path: Path) -> set[str]:
     try:
         with zipfile.ZipFile(path) as archive:
             return {name.removesuffix(".npy") for name in archive.namelist()}
-    except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+    except (
+        OSError,
+        zipfile.BadZipFile,
+        RuntimeError,
+        ValueError,
+    ) as error:  # RuntimeError: a kind of zip it cannot read
         raise UserError(f"{path}: no .npz file ({error}); write it with numpy.savez") from error

@@ -59,21 +59,21 @@ def same_name(ours: str, theirs: str) -> bool:
 
 def warning(table: pd.DataFrame) -> str:
     """What a caption must say of the paper's numbers: on which data and split they are, and what can be compared."""
-    shown = table[table["paper"].notna()]
-    if shown.empty:
+    published = table[table["paper"].notna()]
+    if published.empty:
         return ""
-    data = ", ".join(sorted(set(shown["paper_dataset"])))
-    others = shown[shown["difference"].isna()]
+    data = ", ".join(sorted(set(published["paper_dataset"])))
+    others = published[published["difference"].isna()]
     alike = " Data or network are not the paper's own: compare the order, not the values." if len(others) else ""
-    return f" The paper's numbers are on {data}, beside ours{_splits(shown)}.{alike}"
+    return f" The paper's numbers are on {data}, beside ours{_splits(published)}.{alike}"
 
 
-def _splits(shown: pd.DataFrame) -> str:
+def _splits(published: pd.DataFrame) -> str:
     """Which of our splits stands beside which of theirs."""
-    of_val = sorted(set(shown.loc[shown["split"] == "val", "paper_dataset"])) if "split" in shown else []
+    of_val = sorted(set(published.loc[published["split"] == "val", "paper_dataset"])) if "split" in published else []
     if not of_val:
         return " on test"
-    rest = ", others on test" if len(of_val) < shown["paper_dataset"].nunique() else ""
+    rest = ", others on test" if len(of_val) < published["paper_dataset"].nunique() else ""
     return f" on val for {', '.join(of_val)}, where theirs are on val too{rest}"
 
 

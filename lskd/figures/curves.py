@@ -21,8 +21,8 @@ CROSS_ENTROPY = "train_cross_entropy"
 def table(frames: Frames, options: Options) -> pd.DataFrame:
     """Loss on train and top-1 on val, in percent, by epoch, T and alpha of the teacher."""
     values = as_printed(pick(frames, "history", role="student", metric=[*METRICS, CROSS_ENTROPY]))
-    shown = values["temperature"].isin(temperatures(values, options))
-    values = values[values["temperature"].isna() | shown]
+    at_temperatures = values["temperature"].isin(temperatures(values, options))
+    values = values[values["temperature"].isna() | at_temperatures]
     percent = values["value"].where(values["metric"] != "val_top1", values["value"] * 100)
     numbers = named(over_seeds(values.assign(value=percent), [*SETTING, "metric", "epoch"]))
     return present(numbers, _layout(numbers), _caption(values, options), FORMULA)

@@ -62,18 +62,18 @@ def _with_gamma(runs: pd.DataFrame, smoothness: pd.DataFrame) -> pd.DataFrame:
     gamma = runs["gamma"].where(student, runs["label_smoothing"])
     missing = sorted(runs.loc[gamma.isna(), "temperature"].unique())
     if missing:
-        there = ", ".join(f"{t:g}" for t in sorted({t for _, t in _by_teacher(smoothness, "gamma")})) or "none"
+        measured = ", ".join(f"{t:g}" for t in sorted({t for _, t in _by_teacher(smoothness, "gamma")})) or "none"
         needed = ", ".join(f"{t:g}" for t in missing)
         raise UserError(
-            f"temperatures: the teachers' gamma is needed at T {needed}, measured are {there}; list them all"
+            f"temperatures: the teachers' gamma is needed at T {needed}, measured are {measured}; list them all"
         )
     return runs.assign(gamma=gamma)
 
 
 def _by_teacher(smoothness: pd.DataFrame, metric: str) -> dict[tuple[str, float], float]:
     """A teacher's number on train by its title and T."""
-    shown = smoothness[(smoothness["metric"] == metric) & (smoothness["split"] == "train")]
-    return {(row["run"], float(row["temperature_at"])): row["value"] for row in records(shown)}
+    train_rows = smoothness[(smoothness["metric"] == metric) & (smoothness["split"] == "train")]
+    return {(row["run"], float(row["temperature_at"])): row["value"] for row in records(train_rows)}
 
 
 def _layout(numbers: pd.DataFrame) -> pd.DataFrame:

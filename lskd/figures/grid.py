@@ -38,8 +38,8 @@ def table(frames: Frames, options: Options) -> pd.DataFrame:
     """Test accuracy in percent by network, T and alpha. Raises UserError without students."""
     runs = pick(frames, "accuracy", split="test", metric=["top1", "top5"])
     students = pick({"accuracy": runs}, "accuracy", role="student")
-    shown = temperatures(students, options)
-    runs = runs[runs["temperature"].isna() | runs["temperature"].isin(shown)]
+    degrees = temperatures(students, options)
+    runs = runs[runs["temperature"].isna() | runs["temperature"].isin(degrees)]
     ours = over_seeds(runs.assign(value=runs["value"] * 100), [*SETTING, "metric", "k"])
     ours = ours.rename(columns={"mean": "ours"}).assign(unit="%")
     numbers = beside(named(ours), published(options), options)
@@ -59,8 +59,8 @@ def _grid(numbers: pd.DataFrame) -> pd.DataFrame:
         for alpha in alphas(numbers):
             row[f"α = {alpha:g}"] = _both(part[part["label_smoothing"] == alpha])
         rows.append(row | _paper(part, alphas(numbers)))
-    shown = pd.DataFrame(rows).fillna("—")
-    return shown[[column for column in shown.columns if shown[column].ne("—").any()]]
+    text_table = pd.DataFrame(rows).fillna("—")
+    return text_table[[column for column in text_table.columns if text_table[column].ne("—").any()]]
 
 
 def _both(part: pd.DataFrame) -> str:
@@ -72,10 +72,10 @@ def _both(part: pd.DataFrame) -> str:
     return f"{' / '.join(texts)} ({ours['n'].max()})"
 
 
-def _paper(part: pd.DataFrame, shown: list[float]) -> dict[str, str]:
+def _paper(part: pd.DataFrame, smoothings: list[float]) -> dict[str, str]:
     first = part[part["metric"] == "top1"]
     cells = {}
-    for alpha in shown:
+    for alpha in smoothings:
         printed = first[(first["label_smoothing"] == alpha) & first["paper"].notna()]
         for row in records(printed):
             cells[f"{row['paper_dataset']}, α = {alpha:g}"] = number(row["paper"])
@@ -86,8 +86,8 @@ def _paper(part: pd.DataFrame, shown: list[float]) -> dict[str, str]:
 
 def _caption(numbers: pd.DataFrame, runs: pd.DataFrame, options: Options) -> str:
     k = int(numbers.loc[numbers["metric"] == "top5", "k"].max()) if numbers["metric"].eq("top5").any() else 0
-    shown = f"top-1 / top-{k}" if k else "top-1"
-    what = f"Test accuracy in % ({shown}) of students distilled at temperature T from a teacher of label smoothing α"
+    measures = f"top-1 / top-{k}" if k else "top-1"
+    what = f"Test accuracy in % ({measures}) of students distilled at temperature T from a teacher of label smoothing α"
     return f"{what} (number of seeds in brackets). {measured(runs, options)}{warning(numbers)}"
 
 
@@ -112,11 +112,11 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
 def _panel(panel: Axes, students: pd.DataFrame, others: pd.DataFrame) -> None:
     row = students.iloc[0]
     students = students.assign(degree=students["temperature"].fillna(math.inf))  # at the right of all T
-    shown = sorted(students["degree"].unique())
+    degrees = sorted(students["degree"].unique())
     smoothings = alphas(students)
     for i, alpha in enumerate(smoothings):
         part = students[students["label_smoothing"] == alpha].sort_values("degree")
-        at = [shown.index(t) + 0.12 * (i - (len(smoothings) - 1) / 2) for t in part["degree"]]
+        at = [degrees.index(t) + 0.12 * (i - (len(smoothings) - 1) / 2) for t in part["degree"]]
         colour = style.alpha_colour(alpha)
         panel.errorbar(at, part["ours"], part["spread"].fillna(0), color=colour, capsize=2, elinewidth=1, zorder=3)
         for x, y, t in zip(at, part["ours"], part["temperature"], strict=True):
@@ -128,8 +128,8 @@ def _panel(panel: Axes, students: pd.DataFrame, others: pd.DataFrame) -> None:
             panel.axhline(
                 other["ours"], color=style.alpha_colour(other["label_smoothing"]), linestyle=line, linewidth=1
             )
-    panel.set_xticks(range(len(shown)), ["none" if math.isinf(t) else f"{t:g}" for t in shown])
-    panel.set_xlim(-0.4, len(shown) - 0.6)
+    panel.set_xticks(range(len(degrees)), ["none" if math.isinf(t) else f"{t:g}" for t in degrees])
+    panel.set_xlim(-0.4, len(degrees) - 0.6)
     panel.grid(axis="x", visible=False)
     style.few_ticks(panel, y=5)
     panel.set_xlabel("temperature T")

@@ -28,8 +28,8 @@ def table(frames: Frames, options: Options) -> pd.DataFrame:
     """The points shown: one seed's, train and val. Raises UserError without any."""
     points = points_of(frames, METHOD)
     if (points["role"] == "student").any():
-        shown = temperatures(points, options)
-        points = points[points["temperature"].isna() | points["temperature"].isin(shown)]
+        degrees = temperatures(points, options)
+        points = points[points["temperature"].isna() | points["temperature"].isin(degrees)]
     what = "Penultimate features on the plane of Algorithm 1 (QR of the three classes' templates, PCA from 3 to 2)"
     return present(points, centres(points), caption(what, points, options), FORMULA)
 
@@ -88,10 +88,10 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
         for i, alpha in enumerate(smoothings):
             row = grid[b * len(smoothings) + i]
             row[0].set_ylabel(style.alpha_text(alpha).replace(" (", "\n("))
-            shown = [part[part["label_smoothing"] == alpha] for _, part in band]
+            points_of = [part[part["label_smoothing"] == alpha] for _, part in band]
             for j, (label, _) in enumerate(band):
                 pair = row[j * len(splits) : (j + 1) * len(splits)]
-                network(pair, shown[j], splits, order_of(table, options), pd.concat(shown))
+                network(pair, points_of[j], splits, order_of(table, options), pd.concat(points_of))
                 for panel in pair:
                     panel.tick_params(labelleft=panel is row[0])
                 if i == 0:

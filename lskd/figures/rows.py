@@ -87,13 +87,13 @@ def named(frame: pd.DataFrame) -> pd.DataFrame:
     It has the model and what that learned from; where settings of one smoothing and T share these, also what they
     differ in.
     """
-    shown = frame.assign(network=[style.network_text(row) for row in records(frame)])
+    named = frame.assign(network=[style.network_text(row) for row in records(frame)])
     for column, text in APART.items():
-        alike = shown.groupby(["dataset", "network", "label_smoothing", "temperature"], dropna=False)[column]
-        several = shown.assign(several=alike.transform("nunique", dropna=False) > 1)
+        alike = named.groupby(["dataset", "network", "label_smoothing", "temperature"], dropna=False)[column]
+        several = named.assign(several=alike.transform("nunique", dropna=False) > 1)
         differ = several.groupby(["dataset", "network"], dropna=False)["several"].transform("any")
-        shown["network"] += [text(value) if apart else "" for value, apart in zip(shown[column], differ, strict=True)]
-    return shown
+        named["network"] += [text(value) if apart else "" for value, apart in zip(named[column], differ, strict=True)]
+    return named
 
 
 def alphas(frame: pd.DataFrame) -> list[float]:
@@ -126,14 +126,14 @@ def number(value: Any, digits: int = 2, sign: bool = False) -> str:
     return f"{value:{'+' if sign else ''}.{digits}f}".replace("-", "−")
 
 
-def present(table: pd.DataFrame, shown: pd.DataFrame, caption: str, formula: str) -> pd.DataFrame:
+def present(table: pd.DataFrame, text_table: pd.DataFrame, caption: str, formula: str) -> pd.DataFrame:
     """`table` with what its texts and pages show: `shown`, all of it text, its `caption`, and what is computed how."""
     table = table.reset_index(drop=True)
     table.attrs = {
         "caption": caption,
         "formula": formula,
-        "columns": [str(column) for column in shown.columns],
-        "rows": [[str(value) for value in row] for row in shown.itertuples(index=False)],
+        "columns": [str(column) for column in text_table.columns],
+        "rows": [[str(value) for value in row] for row in text_table.itertuples(index=False)],
     }
     return table
 

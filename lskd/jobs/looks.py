@@ -39,8 +39,8 @@ def options(catalogue: "Catalogue", study: str, figure: str) -> dict[str, Any]:
         and not set(look["runs"]).isdisjoint(today["runs"])
         and not (look["seeds"] in planned and look["planned"] == planned)
     }
-    told = {"planned_looks": planned, "looks": [seeds for seeds, _ in sorted(earlier)]}
-    return {name: value for name, value in told.items() if value}
+    sizes = [seeds for seeds, _ in sorted(earlier)]
+    return {name: value for name, value in (("planned_looks", planned), ("looks", sizes)) if value}
 
 
 def record(catalogue: "Catalogue", study: str, figure: str) -> None:

@@ -69,8 +69,9 @@ def options(catalogue: "Catalogue", study: str, figure: str) -> dict[str, Any]:
         differences = [f"figures.{figure} was not registered"]
     else:
         differences = list(_differences(before, _content(catalogue, study, figure)))
-    told = {"date": registration["date"][:10], "file": path.as_posix(), "differences": differences}
-    return {"registered": told}
+    return {
+        "registered": {"date": registration["date"][:10], "file": path.as_posix(), "differences": differences},
+    }
 
 
 def _path(study: Study) -> Path:

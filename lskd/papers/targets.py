@@ -51,12 +51,12 @@ class Target:
 def targets() -> list[Target]:
     """All targets, by paper."""
     listed = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
-    found = []
+    rows = []
     for key in PAPERS:
         for name, own in listed[key].items():
             printed = paper(key).targets[name]
-            found.append(Target(key, name, printed["title"], printed["shows"], **own))
-    return found
+            rows.append(Target(key, name, printed["title"], printed["shows"], **own))
+    return rows
 
 
 def page() -> str:

@@ -100,14 +100,14 @@ def test_words_where_ls_helps():
 
 
 def test_noise_alone_makes_no_claim_most_of_the_time():
-    told = 0
+    false_studies = 0
     for seed in range(20):
         random = np.random.default_rng(seed)
         frames = taught.study(lambda *how, draw=random: 75 + draw.normal(), noise=0.0, students=1)
         numbers = causes(frames)
         is_told = (numbers["weight"] > 0) & ~numbers["verdict"].isin([CANNOT_TELL, NO_DIFFERENCE])
-        told += is_told.any()
-    assert told <= 3  # at 5 %, more than 3 of 20 have a chance of 1.6 %
+        false_studies += is_told.any()
+    assert false_studies <= 3  # at 5 %, more than 3 of 20 have a chance of 1.6 %
 
 
 def by_all(kind, way, transform, keep, teachers_t, t, soft):
@@ -121,10 +121,10 @@ class Looked:
     def __init__(self, frames):
         top1 = frames["accuracy"].query("split == 'test' and role == 'student'")
         ways = frames["taught"].query("metric == 'entropy'").set_index("run").to_dict("index")
-        self.rows = [self.told(row, ways[row["run"]]) for row in top1.to_dict("records")]
+        self.rows = [self.setting_and_top1(row, ways[row["run"]]) for row in top1.to_dict("records")]
 
     @staticmethod
-    def told(row, about):
+    def setting_and_top1(row, about):
         rival = next((name for name in taught.RIVALS if name in row["teacher"]), None)
         kind = rival or ("LS" if row["label_smoothing"] else "hard")
         key = kind, about["way"], about["transform"], about["teacher_temperature"], row["temperature"]

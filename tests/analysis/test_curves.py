@@ -78,9 +78,9 @@ def test_a_value_between_points_and_none_outside():
 def test_the_slope_is_scipys(seed):
     random = np.random.default_rng(seed)
     keeps, top1_sjk = np.array([0, 0.25, 0.5, 1]), random.normal(size=(3, 2, 4))
-    found = slope(keeps, top1_sjk)
+    slopes = slope(keeps, top1_sjk)
     for place in np.ndindex(3, 2):
-        assert found[place] == pytest.approx(linregress(keeps, top1_sjk[place]).slope, abs=1e-9)
+        assert slopes[place] == pytest.approx(linregress(keeps, top1_sjk[place]).slope, abs=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -25,11 +25,11 @@ def test_a_word_is_what_its_interval_says(differences, level):
     for row in judged(rows(differences), level):
         if row["spread"] == 0:
             continue
-        told = row["low"] > 0 or row["high"] < 0
+        differs = row["low"] > 0 or row["high"] < 0
         same = row["low_equivalence"] > -0.5 and row["high_equivalence"] < 0.5
-        word = ("helps" if row["mean"] > 0 else "hurts") if told else NO_DIFFERENCE if same else CANNOT_TELL
+        word = ("helps" if row["mean"] > 0 else "hurts") if differs else NO_DIFFERENCE if same else CANNOT_TELL
         assert row["verdict"] == word
-        assert (row["p_adj"] < level) == told and (row["p_equivalence"] < level) == same
+        assert (row["p_adj"] < level) == differs and (row["p_equivalence"] < level) == same
         assert row["low"] < row["low_equivalence"] < row["high_equivalence"] < row["high"]
 
 

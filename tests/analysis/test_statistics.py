@@ -104,8 +104,8 @@ def test_the_detectable_effect_has_the_power_of_scipys_noncentral_t(n, level):
 def test_the_detectable_effect_is_found_as_often_as_it_says():
     random, studies = np.random.default_rng(0), 20000
     difference = random.normal(detectable(0.4, 5, 0.01), 0.4, (studies, 5))
-    found = int((stats.ttest_1samp(difference, 0, axis=1).pvalue < 0.01).sum())
-    low, high = stats.binomtest(found, studies).proportion_ci(0.999)
+    rejected = int((stats.ttest_1samp(difference, 0, axis=1).pvalue < 0.01).sum())
+    low, high = stats.binomtest(rejected, studies).proportion_ci(0.999)
     assert low <= POWER <= high
 
 

@@ -149,11 +149,11 @@ def said_interactions(text):
     against = re.search(r"Against T = [\d.]+, its effect is (.*?)\. (?=[A-Z])", text)
     if not against:
         return None
-    told, _, rest = against[1].partition("; ")
+    apart, _, rest = against[1].partition("; ")
     said = {word: set() for word in ("higher", "lower", NO_DIFFERENCE)}
-    for word, t in re.findall(r"points (higher|lower) at T = ([\d.]+)", told):
+    for word, t in re.findall(r"points (higher|lower) at T = ([\d.]+)", apart):
         said[word].add(float(t))
-    for same in re.findall(r"points or more at (T = [\d., and]+)", told):
+    for same in re.findall(r"points or more at (T = [\d., and]+)", apart):
         said[NO_DIFFERENCE] |= degrees(same.rstrip(". "))
     return said | {CANNOT_TELL: degrees(rest.partition(" cannot be told")[0])}
 
@@ -178,13 +178,13 @@ def test_the_paragraph_says_its_table_and_nothing_more(draw, seeds, spread, size
     assert said_effects(text) == in_table(effects, said_effects(text))
 
     said = said_interactions(text)
-    told = contrasts[contrasts["verdict"] != CANNOT_TELL]
-    assert (said is None) == told.empty
+    different = contrasts[contrasts["verdict"] != CANNOT_TELL]
+    assert (said is None) == different.empty
     if said is not None:
         assert said == in_table(contrasts, said)
     differ = (numbers["verdict"] == "differ").any()
-    assert ("which from which is not told" in text) == (told.empty and differ)
-    assert ("not told apart. " in text) == (told.empty and not differ and len(contrasts) > 0)
+    assert ("which from which is not told" in text) == (different.empty and differ)
+    assert ("not told apart. " in text) == (different.empty and not differ and len(contrasts) > 0)
     check_advice(numbers, text)
 
 

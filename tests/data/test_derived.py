@@ -61,8 +61,8 @@ def test_a_long_tail_falls_geometrically(ratio):
     assert counts[0] == 500 and counts[-1] == max(1, 500 // ratio) and (np.diff(counts) <= 0).all()
     exact = np.maximum(1, 500 * ratio ** (-np.arange(10) / 9))
     assert (counts <= exact + 1e-6).all() and (counts > exact - 1).all()
-    made = derived.train_of(samples(np.repeat(np.arange(10), 500)), {"long_tail": ratio}, 10)
-    assert np.bincount(made.labels).tolist() == counts.tolist()
+    subset = derived.train_of(samples(np.repeat(np.arange(10), 500)), {"long_tail": ratio}, 10)
+    assert np.bincount(subset.labels).tolist() == counts.tolist()
 
 
 @pytest.mark.parametrize("share", [0.1, 0.4, 0.9])

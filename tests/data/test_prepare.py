@@ -339,15 +339,15 @@ def test_some_classes_are_prepared_as_a_data_set_of_their_own(tmp_path):
 
 def test_what_thins_and_corrupts_train_leaves_val_and_test(tmp_path):
     whole = of_digits(tmp_path / "whole")
-    made = of_digits(tmp_path / "made", train_images=80, long_tail=8.0, label_noise=0.25)
-    assert (made["val"], made["test"]) == (whole["val"], whole["test"])
-    true = {name: whole["train"][name] for name in made["train"]}  # none of val has come into train
-    assert {name: image for name, (_, image) in made["train"].items()} == {
+    tailed = of_digits(tmp_path / "made", train_images=80, long_tail=8.0, label_noise=0.25)
+    assert (tailed["val"], tailed["test"]) == (whole["val"], whole["test"])
+    true = {name: whole["train"][name] for name in tailed["train"]}  # none of val has come into train
+    assert {name: image for name, (_, image) in tailed["train"].items()} == {
         name: image for name, (_, image) in true.items()
     }
     counts = np.bincount([label for label, _ in true.values()])
     assert counts.tolist() == [int(80 * 8 ** (-k / 9) + 1e-9) for k in range(10)] and counts[-1] == 10
-    wrong = np.bincount([label for name, (label, _) in true.items() if made["train"][name][0] != label])
+    wrong = np.bincount([label for name, (label, _) in true.items() if tailed["train"][name][0] != label])
     assert wrong.tolist() == [round(0.25 * count) for count in counts.tolist()]
     pixels = np.frombuffer(b"".join(image for _, image in true.values()), np.uint8) / 255
     assert metadata(tmp_path / "made")["mean"] == pytest.approx([pixels.mean()], rel=1e-12)  # of what is trained on

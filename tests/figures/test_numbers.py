@@ -114,10 +114,10 @@ def test_the_grid_stands_beside_the_papers():
             assert own["paper"].tolist() == [paper]
     assert table.loc[table["role"] == "baseline", "paper"].isna().all()
     assert set(table["scale"]) == {"demo"}
-    shown = table.attrs
-    assert shown["columns"][:4] == ["Network", "T", "α = 0", "α = 0.1"]
-    assert [row[1] for row in shown["rows"]] == ["-", "-", "T = 1", "T = 2", "T = 3", "T = 64"]
-    assert "ImageNet-1K" in shown["caption"] and "demo scale" in shown["caption"]
+    texts = table.attrs
+    assert texts["columns"][:4] == ["Network", "T", "α = 0", "α = 0.1"]
+    assert [row[1] for row in texts["rows"]] == ["-", "-", "T = 1", "T = 2", "T = 3", "T = 64"]
+    assert "ImageNet-1K" in texts["caption"] and "demo scale" in texts["caption"]
 
 
 def test_only_the_temperatures_of_the_option():
@@ -195,14 +195,14 @@ def test_calibration_has_the_papers_three_methods():
     assert own["paper_label_smoothing"].tolist() == [0.05]
     fitted = table[(table["metric"] == "temperature") & (table["paper_dataset"] == "ImageNet-1K")].iloc[0]
     assert fitted["ours"] == pytest.approx(1.802) and fitted["paper"] == 1.4
-    shown = [dict(zip(table.attrs["columns"], row, strict=True)) for row in table.attrs["rows"]]
-    smoothed = [row for row in shown if row["Method"] == "label smoothing"]
+    rows = [dict(zip(table.attrs["columns"], row, strict=True)) for row in table.attrs["rows"]]
+    smoothed = [row for row in rows if row["Method"] == "label smoothing"]
     assert {row["ECE"] for row in smoothed} == {"0.0260 ± 0.0020 (3)"}
     assert {(row["ECE on val"], row["paper's ECE"].partition(" (")[0]) for row in smoothed} == {
         ("0.0360 ± 0.0020 (3)", "0.024 / α = 0.05"),
         ("—", "0.035 / α = 0.1"),
     }
-    assert [row["Brier"] for row in shown if row["Method"] == "temperature scaling"] == ["0.1020 ± 0.0020 (3)"] * 2
+    assert [row["Brier"] for row in rows if row["Method"] == "temperature scaling"] == ["0.1020 ± 0.0020 (3)"] * 2
     assert "for its own α (0.05, 0.1)" in table.attrs["caption"]
 
 
@@ -310,11 +310,11 @@ def test_a_student_without_a_temperature_is_shown_at_none(kind):
     matched = matched.assign(temperature=math.nan, variant="logit_mse", group="matched", run=matched["run"] + "-mse")
     frames = frames | {family: pd.concat([values, matched])}
     table = module(kind).table(frames, options)
-    shown = [dict(zip(table.attrs["columns"], row, strict=True)) for row in table.attrs["rows"]]
+    rows = [dict(zip(table.attrs["columns"], row, strict=True)) for row in table.attrs["rows"]]
     name = "Student" if kind == "curves" else "Network"
-    own = [row for row in shown if "logit_mse" in row[name]]
+    own = [row for row in rows if "logit_mse" in row[name]]
     assert {row["T"] for row in own} == ({"-"} if kind != "gamma_curve" else set())  # it has no gamma
-    assert "T = nan" not in str(shown)
+    assert "T = nan" not in str(rows)
     module(kind).draw(table, frames, options)
 
 

@@ -44,8 +44,8 @@ def study(
     """Two teachers (alpha 0 and 0.1), each with a student at each temperature."""
     classes = classes or CLASSES
     data = folder(root, "data", "made")
-    told = {"classes": classes} | ({"families": families} if families else {})
-    save_file({"train_labels": np.arange(2)}, data / "data.safetensors", {"lskd": json.dumps(told)})
+    metadata = {"classes": classes} | ({"families": families} if families else {})
+    save_file({"train_labels": np.arange(2)}, data / "data.safetensors", {"lskd": json.dumps(metadata)})
     sealed(data)
     runs = []
     for i, alpha in enumerate((0.0, 0.1)):

@@ -48,8 +48,8 @@ def test_eta_is_a_loop(normalisation):
     for k in (1, 4):
         d1, d2 = (brute(*one, 3, k, normalisation) for one in (first, second))
         terms.append((d2 - d1) / d1)
-    found = eta(*(all_distances(*one, normalisation) for one in (first, second)), 3, [1, 4])
-    assert found == pytest.approx(np.mean(terms), abs=1e-9)
+    measured = eta(*(all_distances(*one, normalisation) for one in (first, second)), 3, [1, 4])
+    assert measured == pytest.approx(np.mean(terms), abs=1e-9)
 
 
 @quick
@@ -73,8 +73,8 @@ def test_order_names_rotation_and_shift_do_not_matter(seed):
     turn_hh = np.linalg.qr(draw.normal(size=(4, 4)))[0]
     for normalisation in NORMALISATIONS:
         other_kk = all_distances(*other, normalisation)
-        found = eta(other_kk, all_distances(labels_n, features_nh, normalisation), 0, [1, 2])
-        expected = pytest.approx(found, abs=1e-8)
+        measured = eta(other_kk, all_distances(labels_n, features_nh, normalisation), 0, [1, 2])
+        expected = pytest.approx(measured, abs=1e-8)
         turned_kk = all_distances(labels_n[order], (features_nh @ turn_hh)[order], normalisation)
         assert eta(other_kk, turned_kk, 0, [1, 2]) == expected
         renamed = [all_distances(names[y], x, normalisation) for y, x in (other, (labels_n, features_nh))]
@@ -87,8 +87,8 @@ def test_a_collapsed_student_has_no_eta():
     labels_n = np.arange(12) % 6
     flat, spread = np.ones((12, 4)), made(1, samples=12)[1]
     for normalisation in NORMALISATIONS:
-        found = [distances(centroids([(labels_n, x)], 6), normalisation) for x in (flat, spread)]
-        assert np.isnan(eta(found[0], found[1], 0, [1]))
+        distances_kk = [distances(centroids([(labels_n, x)], 6), normalisation) for x in (flat, spread)]
+        assert np.isnan(eta(distances_kk[0], distances_kk[1], 0, [1]))
 
 
 def test_a_class_without_images_is_told():
@@ -158,20 +158,22 @@ def test_measure_compares_the_students_of_each_teacher(tmp_path):
 def test_given_classes_are_taken(tmp_path):
     runs = study(tmp_path)
     rows = measure(runs, {"targets": ["cat", "ant"], "similar": {"cat": ["dog", "elk"]}})
-    found = {(row["target"], row["set"]): (row["similar"], row["classes"], row["source"]) for row in rows}
-    assert found["cat", "S1"] == ("dog|elk", 2, "given in the config")
-    assert found["cat", "S2"] == ("dog|elk", 2, "given in the config")
-    assert found["ant", "S1"][2].startswith("measured")
+    similar_of = {(row["target"], row["set"]): (row["similar"], row["classes"], row["source"]) for row in rows}
+    assert similar_of["cat", "S1"] == ("dog|elk", 2, "given in the config")
+    assert similar_of["cat", "S2"] == ("dog|elk", 2, "given in the config")
+    assert similar_of["ant", "S1"][2].startswith("measured")
     assert {row["target"] for row in rows} == {"ant", "cat"}
 
 
 def test_where_families_are_known_relatives_are_similar_and_a_class_without_one_is_no_target(tmp_path):
     runs = study(tmp_path, families=["a", "b", "c", "c", "c"])
     rows = measure(runs, {})
-    found = {(row["target"], row["set"]): (row["similar"], row["classes"], row["source"]) for row in rows}
+    similar_of = {(row["target"], row["set"]): (row["similar"], row["classes"], row["source"]) for row in rows}
     relatives = {"cat": "dog|elk", "dog": "cat|elk", "elk": "cat|dog"}
     known = "known: of the target's family"
-    assert found == {(name, part): (others, 2, known) for name, others in relatives.items() for part in ("S1", "S2")}
+    assert similar_of == {
+        (name, part): (others, 2, known) for name, others in relatives.items() for part in ("S1", "S2")
+    }
     one = next(row for row in rows if row["split"] == "val" and row["target"] == "dog" and row["set"] == "S1")
     students = [run for run in runs if run.teacher and run.row["teacher"] == one["teacher"]]
     first_kk, second_kk = (distances(centroids(run.features("val"), 5), one["normalisation"]) for run in students)

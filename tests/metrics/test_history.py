@@ -36,10 +36,10 @@ def test_the_cross_entropy_of_plain_distillation_has_the_teachers_entropy(tmp_pa
     (path / "history.jsonl").write_text('{"epoch": 1, "train_loss": 2.5}\n{"epoch": 2, "train_loss": 1.5}\n')
     row = student.row | {"variant": variant, "soft_weight": 0.7}
     rows = measure([replace(student, row=row, folders={"train": sealed(path)})], {})
-    found = {row["epoch"]: row["value"] for row in rows if row["metric"] == "train_cross_entropy"}
+    cross_entropies = {row["epoch"]: row["value"] for row in rows if row["metric"] == "train_cross_entropy"}
     _, logits_nk = student.teacher.logits("train")
     more = 0.7 * 9 * entropy(softmax(logits_nk / 3, axis=1), axis=1).mean()
-    assert found == (pytest.approx({1: 2.5 + more, 2: 1.5 + more}) if is_plain else {})
+    assert cross_entropies == (pytest.approx({1: 2.5 + more, 2: 1.5 + more}) if is_plain else {})
 
 
 def test_plain_distillations_loss_and_the_entropy_are_a_cross_entropy(tmp_path):

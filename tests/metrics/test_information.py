@@ -45,10 +45,10 @@ def test_few_draws_add_nothing_equal_images_read_0_and_two_clusters_log_2(draws)
 @pytest.mark.parametrize("spread", [0.5, 1.0, 3.0, 10.0])
 def test_images_of_gaussian_means_read_the_closed_form(spread):
     random = np.random.default_rng(5)
-    found = [
+    estimates = [
         mutual_information(random.normal(size=(600, 5)) + spread * random.normal(size=(600, 1))) for _ in range(10)
     ]
-    assert np.mean(found) == pytest.approx(0.5 * math.log(1 + spread**2), abs=0.03)
+    assert np.mean(estimates) == pytest.approx(0.5 * math.log(1 + spread**2), abs=0.03)
 
 
 def test_separated_points_tell_the_image():
@@ -68,10 +68,12 @@ def test_without_noise_it_is_the_entropy_of_the_distinct_values():
 def test_order_shift_scale_and_sign_do_not_matter_and_bounds_hold(seed, scale, shift, spread):
     draw = np.random.default_rng(seed)
     values_xl = draw.normal(size=(20, 4)) + spread * draw.normal(size=(20, 1))
-    found = mutual_information(values_xl)
-    assert 0 <= found <= math.log(20)
-    assert mutual_information(values_xl[draw.permutation(20)][:, draw.permutation(4)]) == pytest.approx(found, abs=1e-9)
-    assert mutual_information(-scale * values_xl + shift) == pytest.approx(found, abs=1e-6)
+    information = mutual_information(values_xl)
+    assert 0 <= information <= math.log(20)
+    assert mutual_information(values_xl[draw.permutation(20)][:, draw.permutation(4)]) == pytest.approx(
+        information, abs=1e-9
+    )
+    assert mutual_information(-scale * values_xl + shift) == pytest.approx(information, abs=1e-6)
 
 
 def test_it_tends_to_the_integral_for_gaussians():

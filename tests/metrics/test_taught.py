@@ -76,10 +76,10 @@ def test_the_rows_tell_how_it_was_taught(tmp_path):
         )
     ]
     columns = ("way", "transform", "keep", "teacher_temperature")
-    told = [tuple(row[name] for name in columns) for row in about]
-    assert told[0] == ("kd", "none", pytest.approx(math.nan, nan_ok=True), 3.0)
-    assert told[1] == ("kd", "erase", 0.25, 8.0)
-    assert told[2] == ("logit_mse", "shuffle", pytest.approx(math.nan, nan_ok=True), 3.0)
+    taught_rows = [tuple(row[name] for name in columns) for row in about]
+    assert taught_rows[0] == ("kd", "none", pytest.approx(math.nan, nan_ok=True), 3.0)
+    assert taught_rows[1] == ("kd", "erase", 0.25, 8.0)
+    assert taught_rows[2] == ("logit_mse", "shuffle", pytest.approx(math.nan, nan_ok=True), 3.0)
     assert about[0]["temperature"] == 1.0  # the identity's own columns stand as they are
 
 

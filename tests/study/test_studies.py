@@ -93,9 +93,9 @@ def test_no_group_is_idle(name, scale):
 def test_figures_find_what_they_measure(name, scale):
     one = study(name, scale)
     for figure in one.figures.values():
-        shown = runs.select(runs.members(one), figure)
-        runs_shown = [member.run for member in shown]
-        degrees = {member.row["temperature"] for member in shown if member.run.teacher}
+        members = runs.select(runs.members(one), figure)
+        runs_shown = [member.run for member in members]
+        degrees = {member.row["temperature"] for member in members if member.run.teacher}
         if figure.kind == "information":
             assert len(figure.classes) == 2
             assert all(run.recipe.snapshot_epochs for run in runs_shown)
@@ -118,8 +118,8 @@ def test_demo_shows_similar_letters_where_the_papers_show_similar_classes():
     """Two letters on one base and one on another in each projection; whole families among eta's targets."""
     kinds = ("projection", "projection_muller", "clusters")
     figures = [figure for name in PAPERS for figure in study(name, "demo").figures.values()]
-    shown = [[base(letter) for letter in figure.classes] for figure in figures if figure.kind in kinds]
-    assert [(len(bases), bases[0] == bases[1], bases[2] in bases[:2]) for bases in shown] == 3 * [(3, True, False)]
+    bases_of = [[base(letter) for letter in figure.classes] for figure in figures if figure.kind in kinds]
+    assert [(len(bases), bases[0] == bases[1], bases[2] in bases[:2]) for bases in bases_of] == 3 * [(3, True, False)]
     (targets,) = (figure.targets for figure in figures if figure.kind == "diffusion")
     letters = [letter for letter in CHARACTERS[:64] if base(letter) in {base(target) for target in targets}]
     assert sorted(targets) == sorted(letters)

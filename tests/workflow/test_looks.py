@@ -52,8 +52,8 @@ def test_registered_looked_at_and_grown(tree):
 
     tree.run()
     (first,) = drawn(tree)
-    told = options(first)["registered"]
-    assert (told["file"], told["differences"]) == ("registrations/demo/grown.json", [])
+    registered = options(first)["registered"]
+    assert (registered["file"], registered["differences"]) == ("registrations/demo/grown.json", [])
     assert "looks" not in options(first)
     (look,) = tree.results("looks/*")
     assert look.stem == first.name[-10:]

@@ -58,10 +58,10 @@ def click(browser: Browser, text: str) -> None:
     browser.run(f"{alike}[0].click()")
 
 
-def look_at(browser: Browser, figure: str, shown: str, button: str = "eye") -> None:
+def look_at(browser: Browser, figure: str, form: str, button: str = "eye") -> None:
     """Choose picture or table, then view this figure, or read its caption."""
-    click(browser, shown)
-    browser.wait(f"document.querySelector('#app input[value={shown}]').checked")
+    click(browser, form)
+    browser.wait(f"document.querySelector('#app input[value={form}]').checked")
     row = f"[...document.querySelectorAll('#app tbody tr')].find(r => r.cells[0].innerText === '{figure}')"
     browser.run(f"{row}.querySelectorAll('a')[{['eye', 'about'].index(button)}].click()")
 
@@ -112,9 +112,9 @@ def test_results_stand_under_their_study_with_labels(report):
 def test_pictures_load_and_captions_state_the_formula(report, every_kind, figure):
     look_at(report, figure, "picture")
     source = report.wait("document.querySelector('#app img[src^=\"data:image/png\"]')?.src")
-    shown = "document.querySelector('#app img[src^=\"data:image/png\"]')"
-    report.wait(f"{shown}.complete")
-    assert report.run(f"{shown}.naturalWidth") > 300
+    picture = "document.querySelector('#app img[src^=\"data:image/png\"]')"
+    report.wait(f"{picture}.complete")
+    assert report.run(f"{picture}.naturalWidth") > 300
     kept = every_kind.folder / f"results/figures/demo/kinds/{figure}.png"
     assert base64.b64decode(source.partition("base64,")[2]) == kept.read_bytes()
 
@@ -134,8 +134,8 @@ def test_it_opens_on_the_answers_and_each_figure_is_one_click_away(browser, file
     answers = browser.run("[...document.querySelectorAll('.study .answer')].map(e => e.innerText)")
     assert answers == [about["answer"] for about in abouts]
     sources = browser.run("[...document.querySelectorAll('.study img')].map(e => e.src)")
-    shown = [base64.b64decode(source.replace("%0A", "").partition("base64,")[2]) for source in sources]
-    assert shown == [each.with_suffix(".png").read_bytes() for each in pages]
+    pictures = [base64.b64decode(source.replace("%0A", "").partition("base64,")[2]) for source in sources]
+    assert pictures == [each.with_suffix(".png").read_bytes() for each in pages]
     assert browser.run(ANSWERED) == [row for about in abouts for row in about["rows"]]
     links = "[...document.querySelectorAll('.study li a')]"
     assert sorted(browser.run(f"{links}.map(e => e.innerText)")) == FIGURES

@@ -19,7 +19,7 @@ import yaml
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from lskd.data import digits, encoded, prepare
-from lskd.data.sources import Batch, Source
+from lskd.data.sources import Batch, Source, read_sources
 from lskd.io.layout import FILES
 from lskd.io.seal import seal
 from lskd.jobs.catalogue import Catalogue, model_entry
@@ -30,7 +30,7 @@ from lskd.models.network import new_model
 from lskd.study import config, naming, reading, runs, studies
 from lskd.study.options import spec
 from lskd.study.runtime import Runtime
-from lskd.training.loop import BatchLoss, Training, loss_options
+from lskd.training.loop import BatchLoss, Objective, Training, loss_options
 from lskd.training.schedules import epoch_batches
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,8 +70,8 @@ def steps(folder: Path, device: torch.device, rounds: int) -> None:
         "augment 0 crop_padding": resolve("lskd.data.augment:crop"),
     }
     work = Work("bench", "0" * 10, values, folder, {"data": data}, functions, Runtime())
-    source = Training(work, device, no_objective).source
-    kinds = {name: (Training(work, device, no_objective), loss) for name, loss in objectives(source).items()}
+    source = read_sources(work, ["train"], device)["train"]
+    kinds = {name: (Training(work, device, objective(loss), {}), loss) for name, loss in losses(source).items()}
     batches = [ids_n.to(device) for ids_n in epoch_batches(0, 0, len(source), 64)][:20]
     times: dict[str, list[float]] = {name: [] for name in kinds}
     for turn in range(rounds + 1):
@@ -100,12 +100,12 @@ def prepared(folder: Path) -> Path:
     return folder
 
 
-def no_objective(epoch: int) -> tuple[int, BatchLoss]:
-    """What a training of single steps never asks for."""
-    raise NotImplementedError
+def objective(loss: BatchLoss) -> Objective:
+    """Training by a loss, each epoch on augmentation draws of its own."""
+    return lambda epoch: (epoch + 1, loss)
 
 
-def objectives(source: Source) -> dict[str, BatchLoss]:
+def losses(source: Source) -> dict[str, BatchLoss]:
     """The loss of a batch by kind of supervision."""
     options = loss_options(spec(config.Supervision(way="kd", temperature=3.0, draws="epochs")))
     kd, hard = resolve("lskd.supervision.kd:loss"), resolve("lskd.supervision.labels:loss")
@@ -117,15 +117,15 @@ def objectives(source: Source) -> dict[str, BatchLoss]:
     def by_stored(logits_nk: torch.Tensor, batch: Batch) -> torch.Tensor:
         return kd(logits_nk, batch.targets, stored_nk[batch.ids_n], **options)
 
-    losses: dict[str, BatchLoss] = {"labels, cross-entropy": by_labels, "teacher's stored logits": by_stored}
+    by_kind: dict[str, BatchLoss] = {"labels, cross-entropy": by_labels, "teacher's stored logits": by_stored}
     for name, model in TEACHERS.items():
         teacher = new_model(builder(model), model, source).eval().requires_grad_(False)
 
         def by_teacher(logits_nk: torch.Tensor, batch: Batch, teacher: torch.nn.Module = teacher) -> torch.Tensor:
             return kd(logits_nk, batch.targets, teacher(batch.inputs), **options)
 
-        losses[f"teacher {name} in the loop"] = by_teacher
-    return losses
+        by_kind[f"teacher {name} in the loop"] = by_teacher
+    return by_kind
 
 
 def builder(model: dict) -> Callable:

@@ -29,8 +29,8 @@ DRAWS = {
 
 
 @dataclass(frozen=True)
-class Made:
-    """A made-up study: true effects of smoothing (points) at each T, noise, and its shape.
+class Population:
+    """What made-up studies are drawn from: true effects of smoothing (points) at each T, noise, and its shape.
 
     `shared` is the part of the variance that all cells of one teacher share; `growth` scales the noise at T = 64.
     """
@@ -51,8 +51,8 @@ class Made:
             for a, (t, effect) in product((0.0, 0.1), zip(DEGREES, self.effects, strict=True))
         }
 
-    def study(self, random: np.random.Generator) -> Students:
-        """One such study."""
+    def draw(self, random: np.random.Generator) -> Students:
+        """One study of it."""
         means = self.means
         shape = (self.seeds, self.students, len(means))
         scale_c = np.array([self.growth if t == DEGREES[-1] else 1.0 for _, t in means])
@@ -66,37 +66,37 @@ class Made:
         return Students(dict.fromkeys(SETTING, ""), list(range(self.seeds)), list(means), top1, {})
 
 
-def false_claims(made: Made, rows: list[Row]) -> set[str]:
+def false_claims(population: Population, rows: list[Row]) -> set[str]:
     """The questions of which something is claimed that is not so.
 
     That is a difference of another sign or of none, no difference where there is one, or a set of the best on val that
     holds none of the true best.
     """
-    wrong = {row["question"] for row in rows if row["question"] != "best on val" and _is_false(made, row)}
+    wrong = {row["question"] for row in rows if row["question"] != "best on val" and _is_false(population, row)}
     against_best = [row for row in rows if row["question"] == "best on val"]
-    lowest = min((_truth(made, row) for row in against_best if row["verdict"] == "left out"), default=0.0)
-    kept = min((_truth(made, row) for row in against_best if row["verdict"] != "left out"), default=0.0)
+    lowest = min((_truth(population, row) for row in against_best if row["verdict"] == "left out"), default=0.0)
+    kept = min((_truth(population, row) for row in against_best if row["verdict"] != "left out"), default=0.0)
     return wrong | ({"best on val"} if lowest < min(kept, 0.0) - 1e-9 else set())
 
 
-def _is_false(made: Made, row: Row) -> bool:
+def _is_false(population: Population, row: Row) -> bool:
     if row["verdict"] == CANNOT_TELL:
         return False
     if row["question"] == "omnibus":
-        return len(set(made.effects)) == 1
+        return len(set(population.effects)) == 1
     if row["verdict"] == NO_DIFFERENCE:
-        return abs(_truth(made, row)) >= row["margin"] - 1e-9
-    return _truth(made, row) * row["mean"] <= 1e-9
+        return abs(_truth(population, row)) >= row["margin"] - 1e-9
+    return _truth(population, row) * row["mean"] <= 1e-9
 
 
-def _truth(made: Made, row: Row) -> float:
+def _truth(population: Population, row: Row) -> float:
     """The true value of a row's mean."""
-    return sum(weight * made.means[cell] for cell, weight in row["behind"][1].items())
+    return sum(weight * population.means[cell] for cell, weight in row["behind"][1].items())
 
 
-def claims(made: Made, random: np.random.Generator, level: float = LEVEL) -> list[Row]:
-    """The judged rows of one made-up study."""
-    return judged(student_rows(made.study(random), MARGIN), level)
+def claims(population: Population, random: np.random.Generator, level: float = LEVEL) -> list[Row]:
+    """The judged rows of one made-up population."""
+    return judged(student_rows(population.draw(random), MARGIN), level)
 
 
 def rate(hits: int, trials: int) -> tuple[float, float, float]:
@@ -107,23 +107,23 @@ def rate(hits: int, trials: int) -> tuple[float, float, float]:
     return hits / trials, interval.low, interval.high
 
 
-NULL = [Made(n, students) for n in (3, 5, 10) for students in (1, 2)]
+NULL = [Population(n, students) for n in (3, 5, 10) for students in (1, 2)]
 OTHERS = [
-    Made(5, noise="heavy tails"),
-    Made(10, noise="heavy tails"),
-    Made(5, noise="skewed"),
-    Made(10, noise="skewed"),
-    Made(5, shared=0.7),
-    Made(10, 2, shared=0.7),
-    Made(5, growth=4.0),
-    Made(10, growth=4.0),
-    Made(10, effects=(0.5, 0.5, 0.5, 0.5)),
-    Made(10, effects=(0.0, -0.5, 0.5, -0.5)),
-    Made(10, effects=(0.0, 0.0, 0.0, -3.0)),
-    Made(10, effects=(0.5, 0.5, 0.5, 0.5), spread=0.1),
-    Made(20, effects=(0.5, -0.5, 0.0, 1.0), spread=0.2),
+    Population(5, noise="heavy tails"),
+    Population(10, noise="heavy tails"),
+    Population(5, noise="skewed"),
+    Population(10, noise="skewed"),
+    Population(5, shared=0.7),
+    Population(10, 2, shared=0.7),
+    Population(5, growth=4.0),
+    Population(10, growth=4.0),
+    Population(10, effects=(0.5, 0.5, 0.5, 0.5)),
+    Population(10, effects=(0.0, -0.5, 0.5, -0.5)),
+    Population(10, effects=(0.0, 0.0, 0.0, -3.0)),
+    Population(10, effects=(0.5, 0.5, 0.5, 0.5), spread=0.1),
+    Population(20, effects=(0.5, -0.5, 0.0, 1.0), spread=0.2),
 ]
-POWERED = [Made(n, spread=spread) for n in (3, 5, 10, 20) for spread in (0.1, 0.3)]
+POWERED = [Population(n, spread=spread) for n in (3, 5, 10, 20) for spread in (0.1, 0.3)]
 
 
 def main() -> None:
@@ -133,38 +133,36 @@ def main() -> None:
     studies = parser.parse_args().studies
     print("| seeds | students | noise | effects at T = 1, 2, 3, 64 | spread | any false claim | 95 % interval |")
     print("|--:|--:|:--|:--|--:|--:|:--|")
-    for made in [*NULL, *OTHERS]:
+    for population in [*NULL, *OTHERS]:
         random = np.random.default_rng(1)
-        hits = sum(bool(false_claims(made, claims(made, random))) for _ in range(studies))
+        hits = sum(bool(false_claims(population, claims(population, random))) for _ in range(studies))
         share, low, high = rate(hits, studies)
-        effects = ", ".join(f"{effect:g}" for effect in made.effects)
-        print(
-            f"| {made.seeds} | {made.students} | {noise_text(made)} | {effects} | {made.spread:g} | {share:.1%} |",
-            end="",
-        )
-        print(f" {low:.1%} to {high:.1%} |", flush=True)
+        effects = ", ".join(f"{effect:g}" for effect in population.effects)
+        shape = f"{population.seeds} | {population.students} | {noise_text(population)}"
+        print(f"| {shape} | {effects} | {population.spread:g} | {share:.1%} | {low:.1%} to {high:.1%} |", flush=True)
     print("\n| seeds | spread | effect said to be found with 80 % power | found | 95 % interval |")
     print("|--:|--:|--:|--:|:--|")
-    for made in POWERED:
-        said, hits = power(made, studies)
+    for population in POWERED:
+        said, hits = power(population, studies)
         share, low, high = rate(hits, studies)
-        print(f"| {made.seeds} | {made.spread:g} | {said:.2f} | {share:.1%} | {low:.1%} to {high:.1%} |", flush=True)
+        shape = f"{population.seeds} | {population.spread:g}"
+        print(f"| {shape} | {said:.2f} | {share:.1%} | {low:.1%} to {high:.1%} |", flush=True)
 
 
-def power(made: Made, studies: int) -> tuple[float, int]:
+def power(population: Population, studies: int) -> tuple[float, int]:
     """The effect at one T that is said to be found, of the true spread, and in how many studies it is."""
     from lskd.analysis.statistics import detectable
 
-    own = LEVEL / claims(made, np.random.default_rng(0))[0]["claims"]
-    effect = float(detectable(np.sqrt(2) * made.spread, made.seeds, own))
-    random, real = np.random.default_rng(2), replace(made, effects=(effect, 0.0, 0.0, 0.0))
+    own = LEVEL / claims(population, np.random.default_rng(0))[0]["claims"]
+    effect = float(detectable(np.sqrt(2) * population.spread, population.seeds, own))
+    random, real = np.random.default_rng(2), replace(population, effects=(effect, 0.0, 0.0, 0.0))
     return effect, sum(claims(real, random)[0]["verdict"] == "helps" for _ in range(studies))
 
 
-def noise_text(made: Made) -> str:
+def noise_text(population: Population) -> str:
     """What is special about a study's noise."""
-    shared = f", {made.shared:.0%} shared by a teacher's students" if made.shared else ""
-    return made.noise + shared + (f", {made.growth:g} times at T = 64" if made.growth != 1 else "")
+    shared = f", {population.shared:.0%} shared by a teacher's students" if population.shared else ""
+    return population.noise + shared + (f", {population.growth:g} times at T = 64" if population.growth != 1 else "")
 
 
 if __name__ == "__main__":
