@@ -29,9 +29,9 @@ format: .venv/dev.ok ## lay the code out as `check` wants it
 bench: .venv/dev.ok ## measure what docs/benchmarks.md tells
 	$(VENV)/python workflow/bench/bench.py $(ARGS)
 
-# All of the papers' targets at demo scale, and their pictures and numbers for docs/gallery.md.
+# The papers' targets that are rendered, at demo scale, and their pictures and numbers for docs/gallery.md.
 PAPERS = muller2019 shen2021 yuan2020 chandrasegaran2022
-gallery: .venv/train.ok ## draw all of the papers' targets for docs/gallery.md
+gallery: .venv/train.ok ## draw the papers' targets for docs/gallery.md
 	mkdir -p docs/gallery
 	$(VENV)/snakemake $(PAPERS)
 	for paper in $(PAPERS); do for file in results/figures/demo/$$paper/*.png results/figures/demo/$$paper/*.md; do \

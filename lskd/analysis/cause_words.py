@@ -105,8 +105,11 @@ def _first(gap: Row) -> str:
 def _cause(row: Row) -> str:
     """ "Scale does not explain it: with standardised logits −2.0 points remain of −2.1."."""
     said = SAID[row["verdict"]].format(cause=row["cause"])
+    said = said[0].upper() + said[1:]
+    if np.isnan(row["this"]):
+        return f"{said}: no point {AFTER[row['cause']]} was measured."
     this, other = (f"{row[side]:+.2f}".replace("-", "−") for side in ("this", "other"))
-    return f"{said[0].upper()}{said[1:]}: {AFTER[row['cause']]}, {this} points remain of {other}."
+    return f"{said}: {AFTER[row['cause']]}, {this} points remain of {other}."
 
 
 def _losses(part: pd.DataFrame) -> list[str]:

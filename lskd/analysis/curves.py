@@ -4,7 +4,7 @@ Axes: s seeds, j students of one teacher, t temperatures, k doses or kinds of te
 """
 
 import numpy as np
-from scipy.stats import rankdata
+import pandas as pd
 
 
 def at_equal(x_hard_t: np.ndarray, hard_t: np.ndarray, x_ls_t: np.ndarray, ls_t: np.ndarray) -> tuple[float, float]:
@@ -51,4 +51,5 @@ def spearman(x_k: np.ndarray, y_k: np.ndarray) -> float:
     """Spearman's rank correlation; NaN below two values, or where all of one are equal."""
     if len(x_k) < 2 or np.ptp(x_k) == 0 or np.ptp(y_k) == 0:
         return np.nan
-    return float(np.corrcoef(rankdata(x_k), rankdata(y_k))[0, 1])
+    ranks_2k = pd.DataFrame([x_k, y_k]).rank(axis=1)
+    return float(np.corrcoef(ranks_2k)[0, 1])

@@ -174,22 +174,22 @@ def choice_sentence(choice: Row) -> str:
     else:
         certainty = f"{seeds(choice['n'])} tell this from chance"
     at = f"The best on val, {cell_text(choice)}, has {choice['this']:.2f} % on test"
-    return f"{at}, {_gap(choice, kind)}: {certainty}."
+    return f"{at}, {_gap(choice, f'the best {kind} choice')}: {certainty}."
 
 
-def _gap(row: Row, kind: str) -> str:
+def _gap(row: Row, whom: str) -> str:
     """ "0.30 points above the best smoothed choice (α = 0.1, T = 1; 95 % interval −0.20 to 0.80)"."""
     if abs(row["mean"]) > TIE:
         gap = f"{abs(row['mean']):.2f} points {'above' if row['mean'] > 0 else 'below'}"
     else:
         gap = "level with"
     between = "" if np.isnan(row["low"]) else f"; {interval(row, row['low'], row['high'], 2)}"
-    return f"{gap} the best {kind} choice ({cell_text(row, 'other_')}{between})"
+    return f"{gap} {whom} ({cell_text(row, 'other_')}{between})"
 
 
 def rule_sentence(rows: pd.DataFrame) -> str:
     """Whether Chandrasegaran's rule is borne out in one setting of `rule`'s rows."""
-    first, runner_up = records(rows.iloc[:1])[0], best_other(records(rows))
+    first, compared = records(rows.iloc[:1])[0], _gap(best_other(records(rows)), "the best other choice")
     where = f"on {first['dataset']} ({first['model']} ← {first['teacher_model']})"
     what = f"the LS teacher (α = {first['label_smoothing']:g}) at T = 1"
     if rows["n"].max() < FEWEST:
@@ -200,11 +200,10 @@ def rule_sentence(rows: pd.DataFrame) -> str:
     held = "neither bears the rule out nor contradicts it"
     if worse:
         held = "contradicts the rule"
+        compared = _gap(best_other(records(rows[rows["verdict"] == "worse"])), "another choice")
     elif better + same == len(rows):
         held = "bears the rule out" if not same else "bears the rule out within the margin"
-    return (
-        f"The study {held} {where}: {what} is {_gap(runner_up, 'other')}, and {seeds(rows['n'].max())} show it {ranks}."
-    )
+    return f"The study {held} {where}: {what} is {compared}, and {seeds(rows['n'].max())} show it {ranks}."
 
 
 def best_other(against: list[Row]) -> Row:

@@ -36,12 +36,8 @@ LETTERS = "c6cb30fd49645da6b8cf73a7895af55665eff4d3e33996a77eaf13fda2397dd3"
 """SHA-256 of the canvases of the first 32 letters, in every face."""
 
 SPLITS = {"train": 0, "test": 1}
-TURN, SHEAR, STRETCH, SHIFT = (
-    0.16,
-    0.2,
-    0.16,
-    0.09,
-)  # half ranges: tan of half the angle, ratio, ratio, part of the side
+TURN, SHEAR = 0.16, 0.2  # half ranges: of the tangent of half the angle, and a ratio
+STRETCH, SHIFT = 0.16, 0.09  # half ranges: a ratio, and a part of the side
 DIM, NOISE = 0.5, 0.22  # the largest loss of contrast; the largest amplitude of noise, of white
 
 
@@ -186,9 +182,7 @@ def _blurred(light: np.ndarray, share: np.ndarray) -> np.ndarray:
         padding = [(0, 0), (0, 0), (0, 0)]
         padding[axis] = (1, 1)
         wide = np.pad(light, padding)
-        before, after = (
-            np.take(wide, range(light.shape[axis]), axis),
-            np.take(wide, range(2, light.shape[axis] + 2), axis),
-        )
+        side = light.shape[axis]
+        before, after = np.take(wide, range(side), axis), np.take(wide, range(2, side + 2), axis)
         light = light * (1 - 2 * share)[:, None, None] + (before + after) * share[:, None, None]
     return light

@@ -74,10 +74,10 @@ def _line(row: dict[str, Any]) -> dict[str, str]:
         "Question": QUESTIONS.get(row["question"]) or f"Predicted: {PREDICTED[row['what']]}",
         NETWORKS: network(row),
         "Teacher with": this,
-        "Accuracy (%)": number(row["this"], digits) + unit,
+        "Accuracy (%)": _with_unit(number(row["this"], digits), unit),
         "Compared with": other,
-        "Its accuracy (%)": number(row["other"], digits) + unit,
-        "Difference (points)": _difference(row, digits) + unit,
+        "Its accuracy (%)": _with_unit(number(row["other"], digits), unit),
+        "Difference (points)": _with_unit(_difference(row, digits), unit),
         "Interval (over images too)": span(row, digits) + _in_brackets(images_span(row, digits)),
         "Seeds (n)": f"{row['n']}",
         "p (by sign flips)": chance(row["p_adj"]) + _in_brackets(chance(row["p_flip"])),
@@ -85,6 +85,10 @@ def _line(row: dict[str, Any]) -> dict[str, str]:
         "Would find (80 %)": number(row["detectable"], digits),
         "Verdict": row["verdict"],
     }
+
+
+def _with_unit(text: str, unit: str) -> str:
+    return text if text == "—" else text + unit
 
 
 def _digits(what: str) -> int:

@@ -16,6 +16,7 @@ from lskd.io.seal import read_record
 from lskd.metrics.classwise import class_moments
 from lskd.metrics.inputs import Array, Row, RunData
 from lskd.metrics.smoothness import entropy, gamma
+from lskd.transforms.of_student import transform_of
 
 STANDARDIZED = "standardized_kd"  # the way of teaching that changes logits itself
 SMALLEST = 1e-12  # of a deviation that is one
@@ -64,20 +65,16 @@ def how(record: Record) -> Row:
 
 
 def transformed(logits_nk: Array, labels_n: Array, record: Record, teacher: RunData) -> Array:
-    """Logits [N, K] after the transform that a student's record names, as lskd/training/distill.py makes it.
+    """Logits [N, K] after the transform that a student's record names.
 
     The record's own names of functions are called: they are part of what the student is, and so of what is measured.
     """
-    if "transform" not in record["functions"]:
+    functions = record["functions"]
+    if "transform" not in functions:
         return logits_nk
-    options = {name: value for name, value in record["spec"]["transform"].items() if name != "name"}
-    if "fit" in record["functions"]:
-        options["fitted"] = _function(record["functions"]["fit"])(*teacher.logits("val"))
-    rng = np.random.default_rng(record["spec"]["seed"])
-    changed_nk: Array = _function(record["functions"]["transform"])(
-        logits_nk.astype(np.float32), labels_n, rng, **options
-    )
-    return changed_nk.astype(np.float64)
+    fitted = _function(functions["fit"])(*teacher.logits("val")) if "fit" in functions else None
+    transform = transform_of(record["spec"], _function(functions["transform"]), fitted)
+    return transform(logits_nk.astype(np.float32), labels_n).astype(np.float64)
 
 
 def _function(entry: str) -> Any:

@@ -11,21 +11,19 @@ import torch
 from lskd.data.augment import CLEAN
 from lskd.data.sources import Batch, Source, augmentation_of, read_sources
 from lskd.errors import UserError, mend
-from lskd.io.store import Array, open_logits
+from lskd.io.store import open_logits
 from lskd.jobs.work import Work
 from lskd.models.network import load_model
 from lskd.training.device import device_of
 from lskd.training.loop import BatchLoss, Training, loss_of, precision
 from lskd.training.schedules import generator, pixel_key
+from lskd.transforms.of_student import Transform, transform_of
 
 Teach = Callable[[Batch], torch.Tensor]
 """From a batch to the teacher's logits [N, K]."""
 
 TeachAt = Callable[[int], Teach]
 """The same at an augmentation draw."""
-
-Transform = Callable[[Array, Array], Array]
-"""From the teacher's logits [N, K] and labels [N] at a draw to the logits that teach."""
 
 
 def run(work: Work) -> None:
@@ -106,7 +104,10 @@ def stored(work: Work, device: torch.device) -> TeachAt:
     path = work.inputs["teacher"] / "logits.parquet"
     if open_logits(path).metadata["address"] != work.record("teacher")["address"]:
         raise UserError(f"{path}: holds the logits of another teacher; {mend(path)}")
-    transform = transform_of(work)
+    transform = None
+    if "transform" in work.functions:
+        fit = fitted(work) if "fit" in work.functions else None
+        transform = transform_of(work.spec, work.functions["transform"], fit)
     held: dict[int, torch.Tensor] = {}
 
     def teach_at(draw: int) -> Teach:
@@ -117,22 +118,6 @@ def stored(work: Work, device: torch.device) -> TeachAt:
         return lambda batch: table_nk[batch.ids_n]
 
     return teach_at
-
-
-def transform_of(work: Work) -> Transform | None:
-    """A job's transform, its options given; None where the logits teach as they are."""
-    if "transform" not in work.functions:
-        return None
-    options = {name: value for name, value in work.spec["transform"].items() if name != "name"}
-    if "fit" in work.functions:
-        options["fitted"] = fitted(work)
-
-    def transform(logits_nk: Array, labels_n: Array) -> Array:
-        rng = np.random.default_rng(work.spec["seed"])
-        changed: Array = work.functions["transform"](logits_nk, labels_n, rng, **options)
-        return changed
-
-    return transform
 
 
 def fitted(work: Work) -> float:

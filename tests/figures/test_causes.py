@@ -107,9 +107,9 @@ def test_the_panels_show_the_numbers(frames):
     slope = part[part["what"] == "slope"].iloc[0]
     drawn = dose.lines[0].get_ydata()
     assert np.polyfit([*taught.KEEPS, 1.0], drawn, 1)[0] == pytest.approx(slope["mean"])
-    gaps = part[part["what"].isin(kind.GAPS)]
+    gap_rows = part[part["what"].isin(kind.GAPS)]
     points = [line.get_xdata()[0] for line in gaps.lines if line.get_marker() == "o"]
-    assert sorted(points) == pytest.approx(sorted(gaps["mean"]))
+    assert sorted(points) == pytest.approx(sorted(gap_rows["mean"]))
 
 
 def test_twice_the_same_bytes_whatever_the_order(tmp_path):

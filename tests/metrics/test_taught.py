@@ -17,7 +17,8 @@ from lskd.metrics.calibration import fit_temperature
 from lskd.metrics.stability import stability_eq2
 from lskd.study import registry
 from lskd.supervision.standardized_kd import standardized
-from lskd.training.distill import transform_of
+from lskd.training.distill import fitted
+from lskd.transforms.of_student import transform_of
 from tests.metrics.made import drawn, folder, study
 
 KD = {"way": "kd", "draws": "epochs", "temperature": 3.0, "soft_weight": 1.0}
@@ -107,7 +108,8 @@ def test_logits_are_changed_as_training_changes_them(tmp_path, transform):
     functions = {role: taught._function(entry) for role, entry in about["functions"].items() if role != "loss"}
     inputs = {"teacher predict": run.teacher.folders["predict"]}
     work = Work("student", "0" * 10, about["spec"], tmp_path, inputs, functions)
-    expected = transform_of(work)(logits_nk.astype(np.float32), labels_n)
+    fit = fitted(work) if "fit" in functions else None
+    expected = transform_of(work.spec, functions["transform"], fit)(logits_nk.astype(np.float32), labels_n)
     changed = taught.transformed(logits_nk, labels_n, about, run.teacher)
     assert np.array_equal(changed, expected.astype(np.float64)) and not np.array_equal(changed, logits_nk)
     p_nk = softmax(expected.astype(np.float64) / 3, axis=1)

@@ -334,7 +334,7 @@ def test_killed_at_20_random_moments_ends_with_the_same_bits(tmp_path, monkeypat
     assert done.returncode == 0, done.stderr
     lives = [line.split() for line in done.stdout.splitlines()]
     assert [how for how, _ in lives] == ["killed"] * 20
-    assert len({step for _, step in lives}) >= 3, lives  # they died along the way, not all before the first step
+    assert len({step for _, step in lives}) >= 5, lives  # they died along the way, not all before the first step
     assert same_files(whole.folder, broken.folder)
     assert sorted(path.name for path in broken.folder.iterdir()) == sorted(path.name for path in broken.paths)
 
