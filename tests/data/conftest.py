@@ -1,18 +1,22 @@
-"""Small stand-ins for the public data sets, in their own file formats, and no network but this machine."""
+"""Small stand-ins for the public data sets, in their own file formats; folders; and no network but this machine."""
 
 import gzip
 import hashlib
 import io
+import os
 import pickle
 import struct
 import tarfile
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from torchvision.datasets import CIFAR10, CIFAR100, MNIST, FashionMNIST
 
+from lskd.data import content as module
 from lskd.data.content import PUBLISHED
+from tests.data.content_folders import NAMES, write
 
 NOWHERE = "http://127.0.0.1:9/"  # refuses at once
 
@@ -83,3 +87,32 @@ def cifar_archive(cls, members: dict[str, dict], monkeypatch) -> bytes:
     monkeypatch.setitem(PUBLISHED, cls.__name__.lower(), {name: md5(content) for name, content in packed.items()})
     monkeypatch.setattr(cls, "tgz_md5", md5(buffer.getvalue()))
     return buffer.getvalue()
+
+
+@pytest.fixture
+def root(tmp_path) -> Path:
+    """Two classes of three images of one size and one mtime, as no mtime or size may be needed to tell them apart."""
+    write(tmp_path / "images", {name: name.encode() for name in NAMES})
+    for name in NAMES:
+        os.utime(tmp_path / "images" / name, (1e9, 1e9))
+    return tmp_path / "images"
+
+
+@pytest.fixture
+def later(monkeypatch):
+    """Move this process's clock by some seconds: what was written now was written long ago."""
+    clock = time.time_ns
+
+    def move(seconds: float) -> None:
+        monkeypatch.setattr(time, "time_ns", lambda: clock() + int(seconds * 1e9))
+
+    return move
+
+
+@pytest.fixture
+def reads(monkeypatch) -> list[str]:
+    """The paths whose bytes are read, as they are read."""
+    paths: list[str] = []
+    read = module._read_digest
+    monkeypatch.setattr(module, "_read_digest", lambda path: (paths.append(path), read(path))[1])
+    return paths
