@@ -59,6 +59,7 @@ lock: .venv/uv.ok ## lock the packages after an edit of pyproject.toml
 	echo uv==0.13.8 | $(LOCK) --no-deps - --output-file envs/bootstrap.txt
 	$(LOCK) pyproject.toml --output-file envs/figures.txt
 	$(LOCK) pyproject.toml --extra train --output-file envs/train.txt
+	$(LOCK) pyproject.toml --extra train --extra cluster --output-file envs/cluster.txt
 	$(LOCK) pyproject.toml --extra train --extra dev --output-file envs/dev.txt
 
 clean: ## remove .venv and all results
