@@ -48,6 +48,11 @@ rule all:
         lambda wildcards: or_end(asked().figures, PLAN.main.study),
 
 
+if SITE is not None and SITE.executor == "slurm" and workflow.is_main_process:
+
+    include: "workflow/rules/slurm.smk"
+
+
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/inference.smk"

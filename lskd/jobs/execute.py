@@ -8,8 +8,10 @@ import fcntl
 import importlib
 import json
 import os
+import resource
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -22,8 +24,9 @@ from lskd.fingerprint import definitions as fingerprint
 from lskd.io.atomic import sweep
 from lskd.io.layout import JOBS, PROCESS
 from lskd.io.seal import RECORD, is_sealed, read_record, seal
+from lskd.jobs.demand import write_usage
 from lskd.jobs.environment import gathered
-from lskd.jobs.progress import running
+from lskd.jobs.progress import running, step_of
 from lskd.jobs.provenance import Clock, record
 from lskd.jobs.work import Work
 from lskd.study.runtime import runtime
@@ -205,9 +208,11 @@ def _logged(path: Path) -> Iterator[None]:
 def supervised(arguments: list[str]) -> int:
     """Do a job in a process of its own, and say what killed it where it could not: the kernel, short of memory, say.
 
-    The exit status is the job's, or 128 and the number of the signal.
+    A job that hangs is ended here, if `runtime.hang_minutes` says so; what a job took is kept for jobs like it. The
+    exit status is the job's, or 128 and the number of the signal.
     """
-    kills = oom_kills()
+    kills, started, folder = oom_kills(), time.monotonic(), Path(arguments[-1]).parent
+    described = _known(folder)
     child = os.fork()
     if not child:
         main(arguments)
@@ -218,12 +223,46 @@ def supervised(arguments: list[str]) -> int:
 
     signal.signal(signal.SIGTERM, pass_on)  # a scheduler may tell this process alone
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C on a terminal tells both
-    _, status = os.waitpid(child, 0)
+    hang_minutes = json.loads(os.environ.get("LSKD_RUNTIME", "{}")).get("hang_minutes", 0)
+    status, usage, hung = _waited(child, folder.name[-10:], 60 * hang_minutes)
     if not os.WIFSIGNALED(status):
+        if described and not status:
+            write_usage(results_of(folder), described, usage.ru_maxrss / 1024, time.monotonic() - started)
         return os.waitstatus_to_exitcode(status)
-    line = f"error: {Path(arguments[-1]).parent}: {_killed(os.WTERMSIG(status), oom_kills() > kills)}"
-    print(line, file=sys.stderr, flush=True)
+    why = _killed(os.WTERMSIG(status), oom_kills() > kills)
+    if hung:
+        why = f"made no step for {hang_minutes} minutes (runtime.hang_minutes), so it was ended; run again to go on"
+    print(f"error: {folder}: {why}", file=sys.stderr, flush=True)
     return 128 + os.WTERMSIG(status)
+
+
+def _known(folder: Path) -> Described | None:
+    """The job of a folder, where it is told and not made yet."""
+    try:
+        return read_job(results_of(folder) / JOBS / f"{folder.name[-10:]}.json")
+    except UserError:
+        return None
+
+
+def _waited(child: int, address: str, hang_seconds: float) -> tuple[int, resource.struct_rusage, bool]:
+    """The end of a child: its status, what it used, and whether it was ended for a training that made no step."""
+    if not hang_seconds:
+        _, status, usage = os.wait4(child, 0)
+        return status, usage, False
+    last = None
+    moved = time.monotonic()
+    while True:
+        ended, status, usage = os.wait4(child, os.WNOHANG)
+        if ended:
+            return status, usage, False
+        step = step_of(address)
+        if step is None or step != last:
+            last, moved = step, time.monotonic()
+        if time.monotonic() - moved > hang_seconds:
+            os.kill(child, signal.SIGKILL)  # it does not go on, so it saves nothing more
+            _, status, usage = os.wait4(child, 0)
+            return status, usage, True
+        time.sleep(1.0)
 
 
 def _killed(number: int, by_kernel: bool) -> str:

@@ -52,6 +52,16 @@ class StatusFile:
             self._path.unlink()
 
 
+def step_of(address: str) -> int | None:
+    """The step that a training of this host last said it was at; None where it says none."""
+    path = Path(os.environ.get("LSKD_RUNNING", FOLDER)) / f"{address}.json"
+    try:
+        step = json.loads(path.read_text()).get("step")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return step if isinstance(step, int) else None
+
+
 _open: dict[str, StatusFile] = {}  # by address: a training reports within a job that runs, on the same file
 
 

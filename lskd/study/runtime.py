@@ -8,6 +8,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from lskd.study.site import Site
+
 
 class Runtime(BaseModel):
     """The config's `runtime`. Device, threads, channels_last and compile move results by rounding only."""
@@ -21,6 +23,9 @@ class Runtime(BaseModel):
     channels_last: bool = Field(False, description="memory format of networks and images; often faster")
     compile: bool = Field(False, description="torch.compile, on a GPU")
     checkpoint_minutes: float = Field(0.0, ge=0, allow_inf_nan=False, description="0 saves at the end of each epoch")
+    hang_minutes: int = Field(
+        0, ge=0, description="end a training that made no step for so long, told in a line; 0 never"
+    )
     track: Literal["", "tensorboard", "trackio"] = Field("", description="where each epoch's numbers are logged too")
 
 
@@ -29,13 +34,17 @@ def runtime() -> Runtime:
     return Runtime.model_validate(json.loads(os.environ.get("LSKD_RUNTIME", "{}")))
 
 
-def export(settings: Runtime, root: Path | str) -> None:
+def export(settings: Runtime, root: Path | str, site: Site | None = None) -> None:
     """Hand it to the jobs through the environment, with the place of this package and of this Python."""
+    if site and site.hang_minutes:
+        settings = settings.model_copy(update={"hang_minutes": site.hang_minutes})
     os.environ["LSKD_RUNTIME"] = settings.model_dump_json()
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
 
-def wants_gpu(settings: Runtime) -> bool:
-    """Whether jobs should ask Snakemake for a GPU: told to, or left to choose on a machine that has one."""
-    return settings.device == "cuda" or (settings.device == "auto" and any(Path("/dev").glob("nvidia[0-9]*")))
+def wants_gpu(settings: Runtime, on_cluster: bool) -> bool:
+    """Whether jobs should ask for a GPU: told to, or left to choose on a cluster, or on a machine that has one."""
+    if settings.device == "auto":
+        return on_cluster or any(Path("/dev").glob("nvidia[0-9]*"))
+    return settings.device == "cuda"

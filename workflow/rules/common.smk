@@ -5,9 +5,11 @@ from pathlib import Path
 
 from snakemake.dag import DAG
 
-from lskd.study import reading, runtime, studies
+from lskd.study import reading, runtime, site, studies
 from lskd.errors import UserError
 from lskd.jobs.catalogue import Catalogue
+from lskd.jobs.demand import Demands
+from lskd.jobs.packs import packs
 from lskd.io.layout import FILES, ROOMS
 from lskd.jobs.plan import Plan
 from lskd.jobs.results import Results
@@ -26,6 +28,44 @@ def reads(stage):
     if not workflow.is_main_process:
         return lambda wildcards: []
     return lambda wildcards: or_end(asked().waits_for, f"{ROOMS[stage]}/{wildcards.job}")
+
+
+def asks_for(stage, gpus=0):
+    """The resources of a stage's jobs: a GPU; on a cluster memory, time, and a turn among those in one submission."""
+    if SITE is None:
+        return {"gpu": gpus} if gpus else {}
+    if not workflow.is_main_process:
+        return {"turn": 1} | ({"gpu": gpus} if gpus else {})
+
+    def demand(wildcards, attempt):
+        return DEMANDS.of(PLAN.job(f"{ROOMS[stage]}/{wildcards.job}")).at(attempt, SITE.time_limit)
+
+    return asks_for_where(gpus) | {
+        "mem_mb": lambda wildcards, attempt: demand(wildcards, attempt).megabytes,
+        "runtime": lambda wildcards, attempt: demand(wildcards, attempt).minutes,
+    }
+
+
+def asks_for_where(gpus):
+    return {"turn": 1} | SITE.resources(gpus) | ({"gpu": gpus} if gpus else {})
+
+
+def pack(stage):
+    """The submission that a small job of a cluster shares with others; none on this machine."""
+    if SITE is None or SITE.per_submission == 1 or not workflow.is_main_process:
+        return None
+    return lambda wildcards: or_end(packed).get(f"{ROOMS[stage]}/{wildcards.job}")
+
+
+def packed():
+    """The pack of each job that is to do."""
+    if not PACKS:
+        minutes = lambda job: DEMANDS.of(job).minutes
+        PACKS.append(packs(asked().pending or [], SITE.per_submission, SITE.submission_minutes, minutes))
+        workflow.parent_groupids.update(
+            {name: "pack" for name in PACKS[0].values()}
+        )  # of the profile's group-components
+    return PACKS[0]
 
 
 def or_end(function, *arguments):
@@ -60,5 +100,8 @@ def asked():
 # No rule has a folder as its output, and to look for one takes a tenth of the time of a large plan.
 DAG.check_directory_outputs = lambda dag: None
 PLAN = or_end(read_plan)
-GPU = int(runtime.wants_gpu(PLAN.main.runtime))
-runtime.export(PLAN.main.runtime, workflow.basedir)
+SITE = site.of_profile()
+GPU = int(runtime.wants_gpu(PLAN.main.runtime, SITE is not None))
+DEMANDS = Demands(PLAN.results.root, on_gpu=bool(GPU)) if SITE else None
+PACKS = []
+runtime.export(PLAN.main.runtime, workflow.basedir, SITE)

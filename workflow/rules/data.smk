@@ -5,7 +5,11 @@ rule data:
         made_by("data"),
     log:
         "results/data/{job}/data.log",
+    group:
+        pack("data")
     conda:
         "../../envs/train.yaml"
+    resources:
+        **asks_for("data"),
     shell:
         "python -m lskd.jobs.execute {log:q}"

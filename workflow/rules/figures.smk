@@ -20,7 +20,11 @@ rule figure:
         ),
     log:
         "results/drawn/{job}/figure.log",
+    group:
+        pack("figure")
     conda:
         "../../envs/figures.yaml"
+    resources:
+        **asks_for("figure"),
     shell:
         "python -m lskd.jobs.execute {log:q}"

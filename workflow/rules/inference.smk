@@ -5,11 +5,13 @@ rule predict:
         made_by("predict"),
     log:
         "results/predictions/{job}/predict.log",
+    group:
+        pack("predict")
     conda:
         "../../envs/train.yaml"
     threads: PLAN.main.runtime.threads
     resources:
-        gpu=GPU,
+        **asks_for("predict", GPU),
     shell:
         "python -m lskd.jobs.execute {log:q}"
 
@@ -21,11 +23,13 @@ rule teacher_logits:
         made_by("teacher_logits"),
     log:
         "results/teacher_logits/{job}/teacher_logits.log",
+    group:
+        pack("teacher_logits")
     conda:
         "../../envs/train.yaml"
     threads: PLAN.main.runtime.threads
     resources:
-        gpu=GPU,
+        **asks_for("teacher_logits", GPU),
     shell:
         "python -m lskd.jobs.execute {log:q}"
 
@@ -37,10 +41,12 @@ rule snapshots:
         made_by("snapshots"),
     log:
         "results/snapshots/{job}/snapshots.log",
+    group:
+        pack("snapshots")
     conda:
         "../../envs/train.yaml"
     threads: PLAN.main.runtime.threads
     resources:
-        gpu=GPU,
+        **asks_for("snapshots", GPU),
     shell:
         "python -m lskd.jobs.execute {log:q}"

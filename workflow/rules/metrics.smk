@@ -5,7 +5,11 @@ rule metrics:
         made_by("metrics"),
     log:
         "results/metrics/{job}/metrics.log",
+    group:
+        pack("metrics")
     conda:
         "../../envs/train.yaml"
+    resources:
+        **asks_for("metrics"),
     shell:
         "python -m lskd.jobs.execute {log:q}"

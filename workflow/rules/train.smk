@@ -5,10 +5,12 @@ rule train:
         made_by("train"),
     log:
         "results/runs/{job}/train.log",
+    group:
+        pack("train")
     conda:
         "../../envs/train.yaml"
     threads: PLAN.main.runtime.threads
     resources:
-        gpu=GPU,
+        **asks_for("train", GPU),
     shell:
         "python -m lskd.jobs.execute {log:q}"

@@ -1,0 +1,138 @@
+"""What a job asks a cluster for: memory and time, by its spec, or by what jobs like it took. No torch.
+
+The first estimate is rough and generous: time that is too short is no loss, as a training goes on from its checkpoint
+in the next attempt, which asks for more of both.
+"""
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lskd.errors import UserError
+from lskd.io.atomic import write_json
+from lskd.jobs.job import Job, digest
+
+USAGE = ".usage"  # below results: what each job took, by its address
+BASE_MB, BASE_MINUTES = 1500, 5  # Snakemake, Python and torch; their start
+MARGIN = 1.5  # over what was taken before
+IMAGES = {"digits": 1797, "mnist": 70_000, "fashion_mnist": 70_000, "cifar10": 60_000, "cifar100": 60_000}
+VALUES = {"digits": 64, "mnist": 784, "fashion_mnist": 784, "cifar10": 3072, "cifar100": 3072}  # of an image
+NANOSECONDS = {  # per value of an image and training step, forward and back, on a GPU of some years' age
+    "mlp": 10.0,
+    "plain_cnn": 100.0,
+    "resnet8": 100.0,
+    "resnet20": 200.0,
+    "resnet56": 500.0,
+    "alexnet_cifar": 50.0,
+}
+ANY_NETWORK = 50.0  # of those for large images, which halve their sides early
+ON_CPU = 30.0  # times slower than that
+SHARE = {"train": 1.0, "teacher_logits": 0.4, "predict": 0.4, "snapshots": 0.4}  # of a training step's time
+
+
+@dataclass(frozen=True)
+class Demand:
+    """Megabytes and minutes that a job is expected to take."""
+
+    megabytes: int
+    minutes: int
+
+    def at(self, attempt: int, most_minutes: int) -> "Demand":
+        """What its nth attempt (from 1) asks for."""
+        return Demand(self.megabytes * attempt, min(most_minutes, self.minutes * attempt))
+
+
+class Demands:
+    """The demands of jobs, by what jobs like them took before, where some did."""
+
+    def __init__(self, root: Path, on_gpu: bool) -> None:
+        self._on_gpu = on_gpu
+        self._taken: dict[str, list[tuple[float, float]]] = {}
+        for usage in _read(root / USAGE):
+            self._taken.setdefault(usage["like"], []).append((usage["megabytes"], usage["seconds"]))
+
+    def of(self, job: Job) -> Demand:
+        """A job's demand."""
+        taken = self._taken.get(like(job.stage, job.spec))
+        if taken is None:
+            return estimate(job, self._on_gpu)
+        megabytes, seconds = (MARGIN * max(column) for column in zip(*taken, strict=True))
+        return Demand(math.ceil(megabytes) + BASE_MB // 2, math.ceil(seconds / 60) + BASE_MINUTES)
+
+
+def like(stage: str, spec: dict[str, Any]) -> str:
+    """What jobs that take about as much share: all of their spec but seeds, labels' smoothing and temperatures."""
+    names = ("model", "recipe", "draws", "dtype", "family", "kind", "dataset")
+    kept: dict[str, Any] = {name: spec[name] for name in names if name in spec}
+    if "pixels" in spec:
+        kept["data"] = spec["pixels"]["key"]
+    kept["runs"] = len(spec.get("rows", []))
+    return digest([stage, kept])
+
+
+def estimate(job: Job, on_gpu: bool) -> Demand:
+    """A job's demand by its spec alone."""
+    data = next((above for above in _behind(job) if above.stage == "data"), job)
+    images, values = _size(data.spec)
+    megabytes = BASE_MB + 6 * images * values / 2**20  # the data as bytes, some of them as floats
+    if job.stage in SHARE:
+        megabytes += 8 * images * _classes(data.spec) / 2**20
+        model = job.spec.get("model") or {}
+        epochs = job.spec.get("recipe", {}).get("epochs", max(1, _draws(job)))
+        nanoseconds = NANOSECONDS.get(model.get("name", ""), ANY_NETWORK) * (1.0 if on_gpu else ON_CPU)
+        seconds = SHARE[job.stage] * images * values * epochs * nanoseconds * 1e-9
+    else:
+        read = sum(above.stage in ("predict", "snapshots") for above in job.inputs.values())
+        megabytes += 16 * images * _classes(data.spec) / 2**20
+        seconds = 20.0 + 2e-6 * images * values + read * images * 1e-4
+    return Demand(math.ceil(megabytes), math.ceil(2 * seconds / 60) + BASE_MINUTES)
+
+
+def _behind(job: Job) -> Iterable[Job]:
+    for above in job.inputs.values():
+        yield above
+        yield from _behind(above)
+
+
+def _draws(job: Job) -> int:
+    draws = job.spec.get("draws", 1)
+    return draws if isinstance(draws, int) else 1
+
+
+def _size(spec: dict[str, Any]) -> tuple[int, int]:
+    """Images of a data set, and values of an image; of a user's own, by the number of files where it is known."""
+    name = spec.get("dataset", "")
+    if name == "glyphs":
+        return spec["classes"] * (spec["images"] + spec["test_images"]), spec["pixels"] ** 2
+    content = spec.get("content", {})
+    images = IMAGES.get(name) or content.get("images") or 100_000
+    return images, VALUES.get(name) or 3 * int(spec.get("image_size") or 64) ** 2
+
+
+def _classes(spec: dict[str, Any]) -> int:
+    known = {"cifar100": 100, "glyphs": spec.get("classes", 64)}
+    return int(known.get(spec.get("dataset", ""), 10 if spec.get("dataset") in IMAGES else 1000))
+
+
+def write_usage(root: Path, described: dict[str, Any], megabytes: float, seconds: float) -> None:
+    """Keep what a job took. That it cannot be written stops nothing."""
+    usage = {"like": like(described["stage"], described["spec"]), "title": described["title"]}
+    usage |= {"megabytes": round(megabytes, 1), "seconds": round(seconds, 1)}
+    try:
+        write_json(root / USAGE / f"{described['address']}.json", usage)
+    except UserError:
+        return
+
+
+def _read(folder: Path) -> Iterable[dict[str, Any]]:
+    """What jobs took; a damaged file counts as none."""
+    for path in sorted(folder.glob("*.json")):
+        try:
+            usage = json.loads(path.read_text())
+            if isinstance(usage["like"], str) and float(usage["megabytes"]) > 0 and float(usage["seconds"]) >= 0:
+                yield usage
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
