@@ -199,7 +199,8 @@ def test_a_transform_is_a_function_of_the_student_and_what_it_fits_reads_the_tea
         CATALOGUE.train(small.student(teacher, how=how, crop_padding=1)) for how in hows
     ]
     assert not {"transform", "fit"} & plain.functions.keys() and "transform" not in plain.spec
-    assert not {name for name in plain.definitions if name.startswith("lskd/transforms/")}
+    of_transforms = {name for name in plain.definitions if name.startswith("lskd/transforms/")}
+    assert of_transforms == {"lskd/transforms/of_student.py:transform_of"}  # which calls one where there is one
     assert erased.functions == plain.functions | {"transform": "lskd.transforms.erase:transform"}
     assert erased.spec == plain.spec | {"transform": {"name": "erase", "keep": 0.5}}
     assert "lskd/transforms/shuffle.py:transform" not in erased.definitions

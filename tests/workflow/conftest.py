@@ -187,17 +187,6 @@ def leftovers(tree: Tree) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory) -> Iterator[Tree]:
-    """The tiny study, run to its end. Tests that edit it put everything back."""
-    tree = Tree(tmp_path_factory.mktemp("finished"))
-    tree.configure(TINY)
-    (tree.folder / "output.txt").write_text(tree.run())
-    assert tree.pending() == tree.planned() == set()
-    yield tree
-    tree.close()
-
-
-@pytest.fixture(scope="session")
 def laptop(tmp_path_factory) -> Path:
     """The python of an environment made from envs/figures.txt alone."""
     folder = tmp_path_factory.mktemp("laptop")

@@ -26,27 +26,40 @@ def question(run):
     return ["sacct", "-X", "--noheader", "--parsable2", "--format=JobIdRaw,State", "--starttime", since, "--name", run]
 
 
-async def states_of(run):
-    """The state of each job in a word; None where SLURM does not answer."""
+async def answer(command):
+    """The pairs that a command of SLURM's lists; None where SLURM does not answer."""
     try:
         asked = await asyncio.create_subprocess_exec(
-            *question(run), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+            *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
         )
-        answer, _ = await asyncio.wait_for(asked.communicate(), timeout=60)
+        listed, _ = await asyncio.wait_for(asked.communicate(), timeout=60)
     except (OSError, asyncio.TimeoutError):
         return None
-    if asked.returncode:
-        return None
-    pairs = (line.split("|") for line in answer.decode().splitlines() if "|" in line)
-    return {number: state.split()[0].rstrip("+") for number, state in pairs if state.split()}
+    return None if asked.returncode else [line.split("|") for line in listed.decode().splitlines() if "|" in line]
+
+
+async def states_of(run):
+    """The state of each job in a word; None where SLURM does not answer."""
+    pairs = await answer(question(run))
+    return None if pairs is None else {number: state.split()[0].rstrip("+") for number, state in pairs if state.split()}
+
+
+async def release(run):
+    """Let jobs start again that SLURM holds because a node failed as it started them: nobody else would."""
+    pairs = await answer(["squeue", "--noheader", "--states=PENDING", "--format=%i|%r", "--name", run])
+    for number, reason in pairs or []:
+        if reason.startswith("launch failed"):
+            await answer(["scontrol", "release", number])
 
 
 async def check_active_jobs(self, active_jobs):
     """Report the jobs that ended; yield those to be asked about again."""
     self.next_seconds_between_status_checks = SITE.status_seconds
     if not active_jobs:
-        return
+        return  # the next question comes in time for what is submitted now
     states = await states_of(self.run_uuid)
+    if states and "PENDING" in states.values():
+        await release(self.run_uuid)
     for job in active_jobs:
         state = "RUNNING" if states is None else states.get(job.external_jobid, "")
         if state not in UNSURE:

@@ -122,8 +122,8 @@ CODE = {
     "imports in another order": (
         replaced(
             "lskd/training/distill.py",
-            "from lskd.errors import UserError, mend\nfrom lskd.io.store import Array, open_logits\n",
-            "from lskd.io.store import Array, open_logits\nfrom lskd.errors import UserError, mend\n",
+            "from lskd.errors import UserError, mend\nfrom lskd.io.store import open_logits\n",
+            "from lskd.io.store import open_logits\nfrom lskd.errors import UserError, mend\n",
         ),
         NOTHING,
     ),

@@ -1,0 +1,83 @@
+"""A study run to its end on a real cluster by the shipped profile: as on this machine, packed, and one job to a GPU."""
+
+import re
+from itertools import combinations
+
+import pytest
+
+from tests.slurm.conftest import on_cluster, tree_of
+from tests.workflow.conftest import TINY, leftovers, measured, published
+
+STUDY = TINY | {"runtime": {"device": "auto"}}  # so that jobs ask for a GPU
+GRIDLESS = {"stability": {"kind": "stability", "groups": ["t"]}}
+
+
+@pytest.fixture(scope="module")
+def run(cluster, tmp_path_factory):
+    tree = tree_of(tmp_path_factory.mktemp("cluster") / "tree", STUDY)
+    return tree, on_cluster(tree), jobs_of(cluster)
+
+
+def jobs_of(cluster) -> list[dict[str, str]]:
+    """What SLURM knows of each job."""
+    text = cluster.said("scontrol", "show", "job", "--details", "--oneliner")
+    return [dict(re.findall(r"(\w+)=(\S*)", line)) for line in text.splitlines()]
+
+
+def test_it_ends_as_on_one_machine(run, finished):
+    tree, _, _ = run
+    assert measured(tree) == measured(finished)
+    assert published(tree) == published(finished)
+    assert leftovers(tree) == []
+    assert tree.pending() == set()
+
+
+def test_twenty_jobs_share_ten_submissions(run):
+    _, output, jobs = run
+    assert len(jobs) == output.count("has been submitted") == 10
+    assert {job["JobState"] for job in jobs} == {"COMPLETED"}
+
+
+def test_no_two_jobs_are_on_one_gpu(run):
+    _, _, jobs = run
+    on_gpus = [job for job in jobs if "gres/gpu" in job["TRES"]]
+    assert len(on_gpus) == 5  # two packs of trainings, two of predictions, one of teacher logits
+    for one, two in combinations(on_gpus, 2):
+        is_meanwhile = one["StartTime"] < two["EndTime"] and two["StartTime"] < one["EndTime"]
+        same = (one["NodeList"], one["GRES"]) == (two["NodeList"], two["GRES"])
+        assert not (is_meanwhile and same), (one["JobId"], two["JobId"])
+
+
+def test_each_asks_for_what_it_needs(run):
+    _, _, jobs = run
+    for job in jobs:
+        assert 1000 <= int(re.search(r"mem=(\d+)M", job["TRES"])[1]) <= 3000
+        assert job["TimeLimit"] <= "01:00:00"
+        assert (job["Partition"], job["Account"], job["Requeue"]) == (
+            "gpu" if "gres/gpu" in job["TRES"] else "cpu",
+            "lab",
+            "1",
+        )
+    assert len({job["TimeLimit"] for job in jobs}) > 1  # of one job, and of several
+
+
+def test_the_next_study_asks_for_what_the_first_took(run, cluster):
+    tree, _, before = run
+    tree.configure(STUDY | {"seeds": [1]})
+    on_cluster(tree)
+    known = {job["JobId"] for job in before}
+    memory = {re.search(r"mem=(\d+)M", job["TRES"])[1] for job in jobs_of(cluster) if job["JobId"] not in known}
+    assert "1501" in {re.search(r"mem=(\d+)M", job["TRES"])[1] for job in before}
+    assert "1501" not in memory and len(memory) >= 3  # each kind of job by its own use
+
+
+def test_a_submission_of_two_gpus_runs_two_jobs_at_a_time(run, cluster, tmp_path):
+    tree, _, _ = run
+    known = {job["JobId"] for job in jobs_of(cluster)}
+    both = tree_of(
+        tmp_path / "tree", STUDY | {"seeds": [2], "students": {}, "figures": GRIDLESS}, gpus_per_submission=2
+    )
+    on_cluster(both)
+    new = [job for job in jobs_of(cluster) if job["JobId"] not in known]
+    trained = [job for job in new if "gres/gpu=2" in job["TRES"]]
+    assert len(trained) == 2  # the two trainings, and their two predictions
