@@ -5,7 +5,7 @@ VENV := .venv/bin
 export UV_PYTHON_DOWNLOADS := never
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: study test check format bench gallery docs lock clean help
+.PHONY: study test chaos audit check format bench gallery docs lock clean help
 
 study: .venv/train.ok ## run the default study; ARGS="verdict --config data=PATH" for another
 	@$(VENV)/snakemake $(ARGS)
@@ -13,6 +13,13 @@ study: .venv/train.ok ## run the default study; ARGS="verdict --config data=PATH
 
 test: .venv/dev.ok ## run the tests; ARGS="tests/metrics -x" for some
 	$(VENV)/python -m pytest $(ARGS)
+
+chaos: .venv/dev.ok ## every fault of docs/reliability.md and hostile input of docs/safety.md, at length: hours
+	LSKD_CHAOS=full LSKD_FUZZ=full $(VENV)/python -m pytest tests/chaos tests/slurm tests/fuzz $(ARGS)
+
+audit: .venv/dev.ok ## known vulnerabilities of the locked packages; asks the internet
+	for list in figures train cluster dev; do $(VENV)/uv tool run --from pip-audit==2.10.1 pip-audit \
+	  --require-hashes --disable-pip --requirement envs/$$list.txt || exit 1; done
 
 check: .venv/dev.ok ## ruff, snakefmt, snakemake --lint and mypy
 	$(VENV)/ruff check .

@@ -117,14 +117,14 @@ def stopped(victim: Victim) -> None:
 
 
 def accounts_gone(victim: Victim) -> None:
-    """slurmdbd is gone for a minute (in CI some seconds), and slurmctld for some seconds of it"""
+    """slurmdbd is gone for a minute (in CI for some seconds); then slurmctld for some seconds"""
     victim.wait()
     victim.cluster.kill("slurmdbd")
+    time.sleep(60 if FULL else 5)
+    victim.cluster.start_slurmdbd()
     victim.cluster.kill("slurmctld")
     time.sleep(5)
     victim.cluster.start_slurmctld()
-    time.sleep(55 if FULL else 5)
-    victim.cluster.start_slurmdbd()
 
 
 ON_NODE = (  # faults of trainings that share a node, so that what touches a whole node touches no other's victim

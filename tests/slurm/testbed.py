@@ -125,6 +125,7 @@ class Cluster:
         names = [f"slurmd.n{node}" for node in range(1, self.nodes + 1)]
         for name in (*names, "slurmctld", "slurmdbd", "mariadbd", "munge/munged"):
             self.kill(name, "TERM")
+        subprocess.run(["pkill", "-KILL", "slurmstepd"], capture_output=True)  # where slurmctld could not be asked
         for name in ("slurm.conf", "gres.conf", "slurmdbd.conf"):
             (ETC / name).unlink(missing_ok=True)
 

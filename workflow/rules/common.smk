@@ -34,20 +34,18 @@ def asks_for(stage, gpus=0):
     """The resources of a stage's jobs: a GPU; on a cluster memory, time, and a turn among those in one submission."""
     if SITE is None:
         return {"gpu": gpus} if gpus else {}
+    fixed = {"turn": 1, "gpu": gpus}
     if not workflow.is_main_process:
-        return {"turn": 1} | ({"gpu": gpus} if gpus else {})
+        return fixed
 
     def demand(wildcards, attempt):
         return DEMANDS.of(PLAN.job(f"{ROOMS[stage]}/{wildcards.job}")).at(attempt, SITE.time_limit)
 
-    return asks_for_where(gpus) | {
+    growing = {
         "mem_mb": lambda wildcards, attempt: demand(wildcards, attempt).megabytes,
         "runtime": lambda wildcards, attempt: demand(wildcards, attempt).minutes,
     }
-
-
-def asks_for_where(gpus):
-    return {"turn": 1} | SITE.resources(gpus) | ({"gpu": gpus} if gpus else {})
+    return fixed | SITE.resources(gpus) | growing
 
 
 def pack(stage):
