@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,8 +41,12 @@ class Victim:
 
     def slurm_job(self) -> str:
         """SLURM's number of the job in which it runs."""
-        environment = Path(f"/proc/{self.wait()['pid']}/environ").read_bytes().split(b"\0")
-        return next(each.partition(b"=")[2].decode() for each in environment if each.startswith(b"SLURM_JOB_ID="))
+        while True:
+            with suppress(OSError):  # it ended as it was looked at
+                environment = Path(f"/proc/{self.wait()['pid']}/environ").read_bytes().split(b"\0")
+                return next(
+                    each.partition(b"=")[2].decode() for each in environment if each.startswith(b"SLURM_JOB_ID=")
+                )
 
     def node(self) -> str:
         """The node on which it runs."""
@@ -106,9 +111,9 @@ def daemon_killed(victim: Victim) -> None:
 def out_of_time(victim: Victim) -> None:
     """the time limit is met twice"""
     for _ in range(2):
-        job = victim.slurm_job()
+        job, pid = victim.slurm_job(), victim.wait()["pid"]
         victim.cluster.said("scontrol", "update", f"jobid={job}", "timelimit=1")
-        victim.cluster.wait(lambda job=job: not victim.status or victim.slurm_job() != job, 150)
+        victim.cluster.wait(lambda pid=pid: not Path(f"/proc/{pid}").exists(), 150)
 
 
 def stopped(victim: Victim) -> None:

@@ -1,4 +1,4 @@
-"""The profile of any other queue, by commands of its own: here SLURM's, as those of a queue that nothing is known of."""
+"""The profile of any other queue, by its own commands: here SLURM's, as those of a queue of which nothing is known."""
 
 import stat
 
