@@ -17,7 +17,7 @@ from lskd.jobs.job import Job, digest
 
 USAGE = ".usage"  # below results: what each job took, by its address
 BASE_MB, BASE_MINUTES = 1500, 5  # Snakemake, Python and torch; their start
-MARGIN = 1.5  # over what was taken before
+MARGIN, SPARE_MB = 1.5, 500  # over what was taken before
 IMAGES = {"digits": 1797, "mnist": 70_000, "fashion_mnist": 70_000, "cifar10": 60_000, "cifar100": 60_000}
 VALUES = {"digits": 64, "mnist": 784, "fashion_mnist": 784, "cifar10": 3072, "cifar100": 3072}  # of an image
 NANOSECONDS = {  # per value of an image and training step, forward and back, on a GPU of some years' age
@@ -60,7 +60,7 @@ class Demands:
         if taken is None:
             return estimate(job, self._on_gpu)
         megabytes, seconds = (MARGIN * max(column) for column in zip(*taken, strict=True))
-        return Demand(math.ceil(megabytes) + BASE_MB // 2, math.ceil(seconds / 60) + BASE_MINUTES)
+        return Demand(math.ceil(megabytes) + SPARE_MB, math.ceil(seconds / 60) + BASE_MINUTES)
 
 
 def like(stage: str, spec: dict[str, Any]) -> str:

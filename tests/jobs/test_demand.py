@@ -5,7 +5,7 @@ import json
 import pytest
 
 from lskd.jobs.catalogue import Catalogue
-from lskd.jobs.demand import BASE_MB, BASE_MINUTES, USAGE, Demand, Demands, estimate, like, write_usage
+from lskd.jobs.demand import BASE_MB, BASE_MINUTES, SPARE_MB, USAGE, Demand, Demands, estimate, like, write_usage
 from lskd.jobs.plan import Plan
 from lskd.jobs.results import Results
 from lskd.study import studies
@@ -58,7 +58,7 @@ def test_what_jobs_like_it_took_is_asked_for(tmp_path):
     for place, job in enumerate(trainings[:2]):
         write_usage(tmp_path, job.described(), 2000.0 + 100 * place, 3600.0 * (1 + place))
     demand = Demands(tmp_path, on_gpu=True).of(trainings[-1])
-    assert demand == Demand(int(1.5 * 2100) + BASE_MB // 2, 180 + BASE_MINUTES)
+    assert demand == Demand(int(1.5 * 2100) + SPARE_MB, 180 + BASE_MINUTES)
     other = next(job for job in jobs if job.stage == "train" and "mlp" in job.title)
     assert Demands(tmp_path, on_gpu=True).of(other) == estimate(other, True)
 

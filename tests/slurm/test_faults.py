@@ -67,7 +67,7 @@ def test_out_of_memory_then_more(tree, cluster, expected):
     usage = {"like": like_the_teacher(tree), "title": "", "megabytes": 1.0, "seconds": 1.0}
     (small / "0000000000.json").write_text(json.dumps(usage))
     output = on_cluster(tree)
-    assert "took more memory than the 752 MB that it asked for; its next attempt asks for more" in output
+    assert "took more memory than the 502 MB that it asked for; its next attempt asks for more" in output
     assert measured(tree) == expected
 
 

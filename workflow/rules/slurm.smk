@@ -6,6 +6,7 @@ all jobs while SLURM does not answer, and asks ever more rarely. Here only COMPL
 
 import asyncio
 import re
+import shlex
 import sys
 import time
 from datetime import datetime, timedelta
@@ -84,9 +85,9 @@ def is_made(job):
 
 def ending(job, state):
     """How a submission ended, in a line."""
-    members = list(job.job.jobs) if job.job.is_group() else [job.job]
-    first, more = members[0].wildcards.job[:-11], f" and {len(members) - 1} more" if len(members) > 1 else ""
-    name = f"{members[0].rule.name} {first}{more}: SLURM job {job.external_jobid}"
+    first, *others = members(job.job)
+    more = f" and {len(others)} more" if others else ""
+    name = f"{first.rule.name} {first.wildcards.job[:-11]}{more}: SLURM job {job.external_jobid}"
     if state in UNSURE:
         return f"{name} is not listed as alive for {SITE.lost_minutes} minutes (state {state or 'unknown'})"
     asked = job.job.resources.get("mem_mb")
@@ -94,7 +95,9 @@ def ending(job, state):
         return f"{name} took more memory than the {asked} MB that it asked for; its next attempt asks for more"
     if state == "TIMEOUT":
         return f"{name} met its time limit; its next attempt goes on from its checkpoint"
-    return f"{name} ended as {state} (log: {job.aux['slurm_logfile']})"
+    errors = [line for line in log_of(job).splitlines() if line.startswith("error: ")]
+    said = errors[-1].removeprefix("error: ") if errors else f"see {job.aux['slurm_logfile']}"
+    return f"{name} ended as {state}: {said}"
 
 
 def log_of(job):
@@ -105,4 +108,22 @@ def log_of(job):
         return ""
 
 
+def members(job):
+    """The jobs of a submission."""
+    return list(job.jobs) if job.is_group() else [job]
+
+
+def format_job_exec(self, job):
+    """The command of a submission: that of its jobs' rules, without two Snakemakes around it: seconds, and memory."""
+    if workflow.deployment_settings.deployment_method:  # which prepares an environment first
+        return by_snakemake(self, job)
+    gpus = job.resources.get("gpu") or 0
+    step = ["srun", "--ntasks=1", "--nodes=1", "--cpu-bind=quiet", f"--cpus-per-task={job.threads}"]
+    step += [f"--gpus={gpus}"] * bool(gpus)
+    turns = [sys.executable, "-m", "lskd.jobs.turns", str(SITE.gpus_per_submission)]
+    return shlex.join(step + turns + [str(member.log[0]) for member in members(job)])
+
+
+by_snakemake = snakemake_executor_plugin_slurm.Executor.format_job_exec
+snakemake_executor_plugin_slurm.Executor.format_job_exec = format_job_exec
 snakemake_executor_plugin_slurm.Executor.check_active_jobs = check_active_jobs
