@@ -28,7 +28,9 @@ def test_what_it_does_not_know_is_refused(monkeypatch, text):
 
 
 def test_jobs_ask_for_a_gpu_where_there_may_be_one(monkeypatch):
-    assert wants_gpu(Runtime(device="cuda")) and not wants_gpu(Runtime(device="cpu"))
+    for on_cluster in (False, True):
+        assert wants_gpu(Runtime(device="cuda"), on_cluster) and not wants_gpu(Runtime(device="cpu"), on_cluster)
     for devices in ([], [Path("/dev/nvidia0")]):
         monkeypatch.setattr(Path, "glob", lambda self, pattern, devices=devices: iter(devices))
-        assert wants_gpu(Runtime(device="auto")) == bool(devices)
+        assert wants_gpu(Runtime(device="auto"), on_cluster=False) == bool(devices)
+        assert wants_gpu(Runtime(device="auto"), on_cluster=True)  # its login node needs none
