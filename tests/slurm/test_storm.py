@@ -1,5 +1,7 @@
 """Faults of a cluster while a study runs on it: each training meets one, and all ends as if nothing had been."""
 
+import os
+import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -80,17 +82,23 @@ def storm(cluster, tmp_path_factory):
         fault(victim)
         (slow / victim.title.rpartition("seed")[2]).unlink()
 
-    with hurried(cluster):
-        for victim in victims:
-            victim.wait()
-        met = met_by(victims)
-        with ThreadPoolExecutor() as pool:
-            done = [pool.submit(lambda faults=faults: [suffers(f, met[f]) for f in faults]) for faults in ON_NODE[1:]]
-            done += [pool.submit(suffers, fault, met[fault]) for fault in (out_of_time, stopped)]
-            for each in done:
-                each.result()
-        suffers(accounts_gone, met[accounts_gone])
-        output, _ = process.communicate(timeout=600)
+    try:
+        with hurried(cluster):
+            for victim in victims:
+                victim.wait()
+            met = met_by(victims)
+            with ThreadPoolExecutor() as pool:
+                done = [
+                    pool.submit(lambda row=row: [suffers(fault, met[fault]) for fault in row]) for row in ON_NODE[1:]
+                ]
+                done += [pool.submit(suffers, fault, met[fault]) for fault in (out_of_time, stopped)]
+                for each in done:
+                    each.result()
+            suffers(accounts_gone, met[accounts_gone])
+            output, _ = process.communicate(timeout=600)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
     return tree, output, process.returncode, {fault.__name__: victim.title for fault, victim in met.items()}
 
 

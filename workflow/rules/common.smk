@@ -42,10 +42,15 @@ def asks_for(stage, gpus=0):
         return DEMANDS.of(PLAN.job(f"{ROOMS[stage]}/{wildcards.job}")).at(attempt, SITE.time_limit)
 
     growing = {
-        "mem_mb": lambda wildcards, attempt: demand(wildcards, attempt).megabytes,
+        "mem_mb": lambda wildcards, attempt: side_by_side(gpus) * demand(wildcards, attempt).megabytes,
         "runtime": lambda wildcards, attempt: demand(wildcards, attempt).minutes,
     }
     return fixed | SITE.resources(gpus) | growing
+
+
+def side_by_side(gpus):
+    """How many jobs of a submission share each of its GPUs, or its processors."""
+    return PLAN.main.runtime.runs_per_gpu if gpus else 1
 
 
 def pack(stage):

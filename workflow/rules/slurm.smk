@@ -120,7 +120,8 @@ def format_job_exec(self, job):
     gpus = job.resources.get("gpu") or 0
     step = ["srun", "--ntasks=1", "--nodes=1", "--cpu-bind=quiet", f"--cpus-per-task={job.threads}"]
     step += [f"--gpus={gpus}"] * bool(gpus)
-    turns = [sys.executable, "-m", "lskd.jobs.turns", str(SITE.gpus_per_submission)]
+    most = SITE.gpus_per_submission * side_by_side(gpus)
+    turns = [sys.executable, "-m", "lskd.jobs.turns", str(most)]
     return shlex.join(step + turns + [str(member.log[0]) for member in members(job)])
 
 
