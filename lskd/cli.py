@@ -31,8 +31,14 @@ HELP = {  # command -> what it does, an example
     "adopt": ("accept results of other code for today's code, with a record", "adopt verdict --yes"),
     "gc": ("list what no study names at any scale; --delete removes it", "gc --delete"),
     "register": ("write down what a study will claim, before its test numbers exist", "register --config scale=small"),
-    "lineage": ("every job behind a file, down to the data", "lineage results/figures/demo/ls_kd/grid.png"),
+    "lineage": (
+        "every job behind a file, or --row N of its numbers, down to the data",
+        "lineage results/figures/demo/ls_kd/grid.png",
+    ),
+    "pack": ("write a study's results into one file, to draw its figures elsewhere", "pack ls_kd"),
+    "unpack": ("put the results of such a file beside those that are here", "unpack ls_kd-demo.zip"),
     "watch": ("which jobs run and how far they are", "watch"),
+    "doctor": ("whether a SLURM cluster can run what site.yaml says, and what to mend", "doctor"),
 }
 
 
@@ -83,11 +89,15 @@ def _parser() -> argparse.ArgumentParser:
         "gc": _add_gc,
         "register": lambda _: None,
         "lineage": _add_lineage,
+        "pack": _add_pack,
+        "unpack": _add_unpack,
         "watch": lambda _: None,
+        "doctor": _add_doctor,
     }
     for name, (text, example) in HELP.items():
         prog, epilog = f"{called} {name}", f"example: {called} {example}"
-        part = commands.add_parser(name, prog=prog, parents=[common], description=text, epilog=epilog)
+        parents = [] if name == "unpack" else [common]  # it reads no config
+        part = commands.add_parser(name, prog=prog, parents=parents, description=text, epilog=epilog)
         part.set_defaults(command=globals()[f"_{name}"])
         adders[name](part)
     return parser
@@ -135,7 +145,20 @@ def _add_gc(parser: argparse.ArgumentParser) -> None:
 
 def _add_lineage(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="of a result, published, or a copy of one")
+    parser.add_argument("--row", type=int, metavar="N", help="of a figure's CSV, 1 being the first below its heading")
     parser.add_argument("--json", action="store_true", help="print the same as JSON")
+
+
+def _add_pack(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("study", nargs="?", metavar="STUDY", help="by name; the config's unless given")
+    parser.add_argument("--with-logits", action="store_true", help="and what the networks say, to measure it anew")
+    parser.add_argument("--with-data", action="store_true", help="and the prepared images, which that reads too")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="STUDY-SCALE.zip here, unless given")
+
+
+def _add_unpack(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("archive", type=Path, metavar="ARCHIVE", help="what `pack` wrote")
+    parser.add_argument("folder", nargs="?", type=Path, default=Path(), metavar="DIR", help="a checkout; this folder")
 
 
 def _why(options: argparse.Namespace) -> int:
@@ -276,9 +299,46 @@ def _lineage(options: argparse.Namespace) -> int:
     from lskd.jobs.listing import existing, result_of
 
     root = existing(options.results)
-    node = lineage.Lineage(root).of(result_of(root, options.file))
+    entry, behind = result_of(root, options.file), lineage.Lineage(root)
+    node = behind.of(entry) if options.row is None else behind.of_row(entry, options.row)
     _say([json.dumps(node, indent=1)] if options.json else lineage.lines(node))
     return 0
+
+
+def _pack(options: argparse.Namespace) -> int:
+    from lskd.jobs import pack
+    from lskd.jobs.listing import existing
+
+    existing(options.results)
+    plan = _plan(options)
+    study = options.study or plan.main.study
+    if study not in plan.catalogue.studies:
+        near = get_close_matches(study, plan.catalogue.studies, 1)
+        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(plan.catalogue.studies))}"
+        raise UserError(f"{study}: no study; {hint}")
+    more = (pack.LOGITS if options.with_logits else pack.WHOLE) | (pack.DATA if options.with_data else pack.WHOLE)
+    _say(pack.pack(plan, study, options.output, more))
+    return 0
+
+
+def _unpack(options: argparse.Namespace) -> int:
+    from lskd.jobs.unpack import unpack
+
+    _say(unpack(options.archive, options.folder))
+    return 0
+
+
+def _add_doctor(parser: argparse.ArgumentParser) -> None:
+    default = Path("workflow/profiles/slurm/site.yaml")
+    parser.add_argument("--site", type=Path, default=default, metavar="FILE", help="the cluster's settings")
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from lskd.jobs import doctor
+
+    lines, is_well = doctor.check(options.site, options.results)
+    _say(lines)
+    return 0 if is_well else 1
 
 
 def _watch(options: argparse.Namespace) -> int:

@@ -199,6 +199,35 @@ def test_lineage(lskd):
     assert json.loads("\n".join(lines))["inputs"]["accuracy"]["stage"] == "metrics"
 
 
+def test_lineage_of_a_row(lskd):
+    path = "results/figures/demo/tiny/grid.csv"
+    code, lines = lskd("lineage", path, "--row", "1")
+    assert lines[1].startswith("  | row 1: group t, role teacher, ") and lines[1].endswith("; its runs follow")
+    assert len(lines) < len(lskd("lineage", path)[1]) / 2
+    assert json.loads("\n".join(lskd("lineage", path, "--row", "1", "--json")[1]))["values"]["metric"] == "top1"
+    assert (
+        lskd("lineage", path, "--row", "0")[0]
+        == "error: --row: found 0; this figure has rows 1 to 12, below its heading"
+    )
+    assert lskd("lineage", "results/data", "--row", "1")[0].startswith("error: results/data: no such file")
+
+
+def test_pack_and_unpack(lskd, results):
+    code, lines = lskd("pack", "tiny", "-o", "packs/of mine.zip", "--with-logits")
+    assert code == 0 and lines[0].startswith("packs/of mine.zip: ")
+    code, lines = lskd("unpack", "packs/of mine.zip", "there")
+    assert code == 0 and lines[1].endswith(": snakemake --configfile studies/demo/tiny.yaml")
+    logits = sorted(path.relative_to("there") for path in Path("there").rglob("*.logits.parquet"))
+    assert logits and logits == sorted(results.rglob("*.logits.parquet"))
+    assert lskd("unpack", "packs/of mine.zip")[0] == 0  # beside those that are here, which stay
+    assert lskd("verify")[1][-1].endswith(" 0 damaged")
+    assert lskd("pack")[1][0].startswith("tiny-demo.zip: ")
+    assert not list(Path("there").rglob("data.safetensors"))
+    assert lskd("pack", "--with-data", "-o", "data.zip")[0] == 0
+    assert lskd("unpack", "data.zip", "with data")[0] == 0
+    assert list(Path("with data").rglob("data.safetensors"))
+
+
 def test_watch(lskd):
     assert lskd("watch") == (0, ["no job is running"])
 
@@ -215,6 +244,15 @@ def test_watch(lskd):
         (["ls", "--results", "none"], "none: no such folder of results"),
         (["verify", "config.yaml"], "config.yaml: no result lies there"),
         (["lineage", "config.yaml"], "config.yaml: equals no file of any result"),
+        (["pack", "tinny"], "tinny: no study; did you mean tiny?"),
+        (["pack", "grid"], "grid: no study; known are "),
+        (["pack", "--results", "none"], "none: no such folder of results"),
+        (["pack", "--config", "seeds=[5]"], "pack: tiny is not finished, jobs to do: "),
+        (["unpack", "none.zip"], "none.zip: no such file; name a pack"),
+        (["unpack", "config.yaml"], "config.yaml: no pack of results, or a part of one"),
+        (["unpack"], "the following arguments are required: ARCHIVE"),
+        (["unpack", "none.zip", "--results", "x"], "unrecognized arguments: --results"),
+        (["lineage", "results/figures/demo/tiny/grid.csv", "--row", "x"], "argument --row: invalid int value: 'x'"),
         (["lineage"], "the following arguments are required: FILE; python -m lskd"),
         (["adopt", "--undo", "0123456789"], "0123456789: nothing was adopted for it"),
         (["gc", "--keep", "none.yaml"], "none.yaml: no such file"),
@@ -268,8 +306,19 @@ def test_no_torch_and_fast(results):
     """In processes of their own."""
     check = "import sys; from lskd.cli import main\ntry: main(sys.argv[1:])\nfinally: assert 'torch' not in sys.modules"
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    png = "results/figures/demo/tiny/grid.png"
-    for arguments in (["why"], ["why", png], ["ls"], ["verify"], ["adopt"], ["gc"], ["lineage", png], ["watch"]):
+    png, pack = "results/figures/demo/tiny/grid.png", "tiny-demo.zip"
+    for arguments in (
+        ["why"],
+        ["why", png],
+        ["ls"],
+        ["verify"],
+        ["adopt"],
+        ["gc"],
+        ["lineage", png],
+        ["watch"],
+        ["pack"],
+        ["unpack", pack],
+    ):
         run = subprocess.run([sys.executable, "-c", check, *arguments], env=environment, capture_output=True, text=True)
         assert (run.returncode, run.stderr) == (0, ""), (arguments, run)
     seconds = []

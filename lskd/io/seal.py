@@ -53,6 +53,20 @@ def is_sealed(record: Record) -> bool:
     return record.get("seal") == _own_digest({key: value for key, value in record.items() if key != "seal"})
 
 
+def opened(text: bytes | str) -> Record | None:
+    """The record in a JSON text, if it is sealed by its own digest; None for anything else, however it is made."""
+    try:
+        record = json.loads(text)
+        return record if isinstance(record, dict) and is_sealed(record) else None
+    except (ValueError, RecursionError):  # some thousand brackets left open
+        return None
+
+
+def holds(record: Record, **kinds: type) -> bool:
+    """Whether a record has these keys, each with a value of its type: a seal proves no more than that nothing broke."""
+    return all(type(record.get(key)) is kind for key, kind in kinds.items())
+
+
 def checked(path: Path, folder: Path) -> Path:
     """`path`, after its bytes were compared with the record of the job's `folder` that it lies in.
 
@@ -72,16 +86,12 @@ def checked(path: Path, folder: Path) -> Path:
 
 @lru_cache(maxsize=1 << 14)
 def _parsed(path: Path, content: bytes) -> Record:
-    try:
-        record = json.loads(content)
-        is_own = record["seal"] == _own_digest({key: value for key, value in record.items() if key != "seal"})
-        address = record["address"]
-    except (ValueError, KeyError, TypeError, AttributeError):
-        is_own = False
-    if not is_own:
+    record = opened(content)
+    if record is None or not holds(record, address=str, files=dict):
         raise UserError(f"{path}: damaged, it is not what was written; {mend(path)}")
-    if not path.parent.name.endswith(f"-{address}"):
-        raise UserError(f"{path}: is the record of {address}, which is another job; {mend(path.parent)}")
+    if not path.parent.name.endswith(f"-{record['address']}"):
+        another = record["address"][:20]
+        raise UserError(f"{path}: is the record of {another}, which is another job; {mend(path.parent)}")
     return record
 
 

@@ -1,17 +1,23 @@
-"""Every job behind a file, down to the data, by the records of the results. No torch, and no plan."""
+"""Every job behind a file, or a row of its numbers, down to the data, by the results' records. No torch, no plan."""
 
+import csv
 from pathlib import Path
 from typing import Any
 
 from lskd.errors import UserError
 from lskd.fingerprint import definitions as fingerprint
 from lskd.io.layout import PROCESS
-from lskd.io.seal import RECORD, read_record
+from lskd.io.seal import RECORD, Record, checked, read_record
 from lskd.jobs import why
 from lskd.jobs.listing import STAGE_OF, Entry, short
 from lskd.jobs.results import read_adopted
+from lskd.study.identity import IDENTITY
 
 Node = dict[str, Any]
+OF_ONE_SETTING = (  # kinds of figures of which a row's numbers are of the runs that its own columns name, and no others
+    *("accuracy_table", "calibration_table", "clusters", "curves", "error_table", "grid", "information"),
+    *("inter_stability", "probabilities", "reliability", "soft_targets", "stability"),
+)
 
 
 class Lineage:
@@ -22,11 +28,35 @@ class Lineage:
         self._adopted = list(read_adopted(root).values())
         self._seen: set[str] = set()
         self._today: dict[frozenset[str], dict[str, str] | str] = {}
+        self._row: dict[str, str] | None = None  # what is asked of a figure, by column, where its runs can be told
 
     def of(self, entry: Entry) -> Node:
         """The tree of a result, as JSON values. UserError where its own record is missing or damaged."""
         read_record(entry.folder)
         return self._node(entry.below, None)
+
+    def of_row(self, entry: Entry, number: int) -> Node:
+        """The tree of a row of a figure's CSV, the first below its heading being 1: of the runs that it measures.
+
+        Where its numbers compare runs, as a verdict's do, all runs of the figure are behind it. UserError where there
+        is no such row.
+        """
+        if entry.stage != "figure":
+            raise UserError(f"--row: {entry.below} is no figure; name a figure's CSV")
+        row, kind = _row(entry.folder, number), read_record(entry.folder)["spec"]["kind"]
+        if kind in OF_ONE_SETTING:
+            self._row = {name: row[name] for name in IDENTITY if row.get(name)}
+        return {"row": number, "values": row, "compares": kind not in OF_ONE_SETTING} | self.of(entry)
+
+    def _is_behind(self, record: Record, role: str) -> bool:
+        """Whether what a metric reads in a role is behind the row that is asked for."""
+        stage, _, title = role.partition(" ")
+        if self._row is None or "rows" not in record["spec"]:
+            return True
+        of_row = [each for each in record["spec"]["rows"] if _is_of(each, self._row)]
+        names = {each["dataset"] for each in of_row} if stage == "data" else set()
+        names |= {each[name] for each in of_row for name in ("run", "teacher")}
+        return title in names or not of_row
 
     def _node(self, below: str, expected: dict[str, str] | None) -> Node:
         """The node of a folder; `expected`: the digests of its files when it was read."""
@@ -43,14 +73,19 @@ class Lineage:
         node |= {key: record[key] for key in ("made", "seconds", "commit", "seeds", "versions")}
         node |= {key: record["made_on"].get(key, []) for key in ("device", "precision", "threads")}
         node["spec"] = record["spec"]
-        node["missing"] = [name for name in record["files"] if not (self.root / below / name).exists()]
+        node["files"] = sorted(record["files"])
+        node["missing"] = [name for name in node["files"] if not (self.root / below / name).exists()]
         node["other_bytes"] = sorted(
             name for name, value in (expected or {}).items() if record["files"].get(name, value) != value
         )
         node["code"] = fingerprint.code_digest(record["definitions"])
         node["code_since"] = self._since(record)
         node["adopted"] = [self._adoption(each) for each in self._adopted if each["stands"] == record["address"]]
-        node["inputs"] = {role: self._node(above["folder"], above["seal"]) for role, above in record["inputs"].items()}
+        node["inputs"] = {
+            role: self._node(above["folder"], above["seal"])
+            for role, above in record["inputs"].items()
+            if self._is_behind(record, role)
+        }
         return node
 
     def _since(self, record: dict[str, Any]) -> list[str]:
@@ -73,6 +108,29 @@ class Lineage:
         }
 
 
+def _row(folder: Path, number: int) -> dict[str, str]:
+    """A row of a figure's CSV, by column."""
+    with checked(folder / "figure.csv", folder).open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    if not 1 <= number <= len(rows):
+        raise UserError(f"--row: found {number}; this figure has rows 1 to {len(rows)}, below its heading")
+    return rows[number - 1]
+
+
+def _is_of(run: dict[str, Any], row: dict[str, str]) -> bool:
+    """Whether a run has the values of a row, in the columns that the row fills."""
+    return all(_is_equal(run.get(name), text) for name, text in row.items())
+
+
+def _is_equal(value: Any, text: str) -> bool:
+    if isinstance(value, str):
+        return value == text
+    try:
+        return value is not None and float(value) == float(text)
+    except ValueError:
+        return False
+
+
 def lines(node: Node, role: str = "", depth: int = 0) -> list[str]:
     """A tree as indented lines."""
     pad = "  " * depth
@@ -93,12 +151,17 @@ def _facts(node: Node) -> list[str]:
     made_on += [f"threads {' and '.join(node['threads'])}"] if node["threads"] else []
     made_on += [f"{name} {value}" for name, value in node["versions"].items()]
     seeds = f"seed {', '.join(map(str, node['seeds']))}; " if node["seeds"] else ""
-    facts = [
+    facts = [_row_fact(node)] if "row" in node else []
+    facts += [
         f"made {node['made'][:16].replace('T', ' ')} in {node['seconds']:g} s; {seeds}commit {short(node['commit'])}; "
         f"code {node['code']}",
         ", ".join(made_on),
     ]
-    if node["missing"]:
+    if content := node["spec"].get("content"):
+        facts.append(f"content {', '.join(_content(content))}")
+    if node["files"] and node["missing"] == node["files"]:
+        facts.append(f"its record alone is here; of its files the digests are known: {', '.join(node['files'])}")
+    elif node["missing"]:
         facts.append(f"no longer there: {', '.join(node['missing'])}")
     if node["other_bytes"]:
         facts.append(f"made again since, with other bytes: {', '.join(node['other_bytes'])}")
@@ -111,3 +174,16 @@ def _facts(node: Node) -> list[str]:
             f"adopted for {each['for']} {when} by {each['by']}: code {code['of']} stands for {code['for']}: {changes}"
         )
     return facts
+
+
+def _content(content: dict[str, Any]) -> list[str]:
+    """What identifies the images: published files by their digests, or how many they are, and one digest of all."""
+    flat = {**content, **content["files"]} if isinstance(content.get("files"), dict) else content
+    return [f"{name} {value}" for name, value in flat.items() if not isinstance(value, dict)]
+
+
+def _row_fact(node: Node) -> str:
+    """The row that is asked for, and whether its runs alone follow."""
+    values = ", ".join(f"{name} {text}" for name, text in node["values"].items() if text)
+    what = "it compares runs, so all of the figure's follow" if node["compares"] else "its runs follow"
+    return f"row {node['row']}: {values}; {what}"

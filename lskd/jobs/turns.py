@@ -1,6 +1,6 @@
 """The jobs of one submission of a cluster, so many at a time, each in a process of its own.
 
-`python -m lskd.jobs.turns N LOG...`: each LOG as for `lskd.jobs.execute`. SIGTERM, which a cluster sends ahead of a time
+`python -m lskd.jobs.turns N LOG...`: each LOG as for `lskd.jobs.execute`. SIGTERM, which comes ahead of a time
 limit, is passed on to the jobs that run, and no more are begun. The exit status is 0 if all of them are made.
 """
 

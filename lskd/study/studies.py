@@ -35,18 +35,18 @@ def read_all(
 
 
 def targets(main: Study, studies: dict[str, Study]) -> dict[str, list[tuple[str, str]]]:
-    """What a user asks for by name: a study or one of its figures, as pairs (study, figure)."""
+    """What a user asks for by name: a study, one of its figures, or `figures`, the config's; pairs (study, figure)."""
     named = {}
     for study in studies.values():
         named[study.study] = [(study.study, figure) for figure in study.figures]
         for figure in study.figures:
             named[figure if study is main else f"{study.study}_{figure}"] = [(study.study, figure)]
-    return named
+    return named | {"figures": named[main.study]}
 
 
 def _check_targets(main: Study, studies: dict[str, Study]) -> None:
     """A step's name, or a name twice, would hide a target; a study's page is called index."""
-    taken = {*STEPS, "index"}
+    taken = {*STEPS, "index", "figures"}
     for study in [study for study in studies.values() if study is not main]:
         taken |= {study.study, *(f"{study.study}_{figure}" for figure in study.figures)}
     for name, where in [(main.study, "study"), *((figure, f"figures.{figure}") for figure in main.figures)]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lskd.errors import UserError, mend
-from lskd.io.seal import RECORD, checked, file_digest, is_sealed, read_record, seal, sealed
+from lskd.io.seal import RECORD, checked, file_digest, holds, is_sealed, opened, read_record, seal, sealed
 from lskd.jobs.execute import is_whole
 
 NAMES = ("one.bin", "two.bin")
@@ -174,3 +174,18 @@ def test_a_record_alone_carries_its_own_digest():
 
 def test_mend_quotes():
     assert mend(Path("results/it's")) == "make it anew: rm -rf 'results/it'\"'\"'s' && snakemake"
+
+
+@pytest.mark.parametrize(
+    "text", [b"[" * 100_000, b'{"seal":' * 100_000, b"\xff", b"[]", b"1", b"", "{}", '{"seal": {}}']
+)
+def test_a_text_that_is_no_sealed_record(text):
+    assert opened(text) is None
+    assert opened(json.dumps(sealed({"a": 1}))) == sealed({"a": 1})
+
+
+def test_a_record_under_a_seal_that_fits_has_what_is_read(folder):
+    assert holds({"a": 1, "b": []}, a=int, b=list) and not holds({"a": True}, a=int) and not holds({}, a=int)
+    for files in (None, [], "x"):
+        (folder / RECORD).write_text(json.dumps(sealed({"address": folder.name[-10:], "files": files})))
+        refused(folder / NAMES[0], folder, "damaged")

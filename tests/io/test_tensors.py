@@ -44,3 +44,11 @@ def test_damage_is_one_line(tmp_path, damage):
     with pytest.raises(UserError, match=r"x\.safetensors: missing or damaged weights .*make it anew") as caught:
         load_tensors(path)
     assert "\n" not in str(caught.value)
+
+
+def test_the_line_does_not_repeat_a_hostile_header(tmp_path):
+    header = json.dumps({"a": {"dtype": "x" * 90_000, "shape": [10**12], "data_offsets": [0, 0]}}).encode()
+    (tmp_path / "w.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(UserError, match="missing or damaged weights") as caught:
+        load_tensors(tmp_path / "w.safetensors")
+    assert len(str(caught.value)) < 600 and "\n" not in str(caught.value)

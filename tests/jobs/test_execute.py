@@ -15,10 +15,10 @@ import pytest
 from lskd.errors import UserError
 from lskd.io.atomic import HOST
 from lskd.io.layout import FILES
-from lskd.io.seal import RECORD, checked, read_record
+from lskd.io.seal import RECORD, checked, read_record, sealed
 from lskd.jobs import execute as module
 from lskd.jobs.catalogue import Catalogue
-from lskd.jobs.execute import alone, check_code, execute, main, results_of
+from lskd.jobs.execute import alone, check_code, execute, main, read_job, results_of
 from lskd.jobs.results import Results
 from lskd.study.config import Data, canonical
 from tests import small
@@ -253,6 +253,17 @@ def test_a_log_that_cannot_be_written_is_one_line(job, capsys):
         main([str(job.folder / "data.log")])
 
 
+def test_a_log_on_a_full_disk_hides_no_error(job, capsys):
+    log = small.write_job(job)
+    path = job.results.root / ".jobs" / f"{job.address}.json"
+    path.write_text("")
+    log.parent.mkdir(parents=True)
+    log.symlink_to("/dev/full")
+    assert exit_of(log) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {path}: no job to read")
+
+
 def test_a_damaged_input_stops_what_reads_it(tmp_path):
     root = finished.copied(tmp_path)
     plan = finished.planned(root)
@@ -268,3 +279,36 @@ def test_a_damaged_input_stops_what_reads_it(tmp_path):
 def test_a_job_file_is_a_function_of_its_address(job):
     again = Catalogue({}, Results(job.results.root)).data(Data())
     assert canonical(again.described()) == canonical(job.described())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"functions": {"run": "os:getcwd"}},
+        {"functions": {"run": "lskd:x.__class__"}},
+        {"functions": {}},
+        {"functions": []},
+        {"folder": "runs/../../x-0123456789"},
+        {"folder": "/etc/x-0123456789"},
+        {"folder": "runs/\0"},
+        {"inputs": {"data": "../data/x-0123456789"}},
+        {"inputs": {"data": 3}},
+        {"spec": None},
+        {"files": "model"},
+    ],
+)
+def test_a_job_file_that_is_sealed_runs_lskds_own_below_the_results(job, changes):
+    log = small.write_job(job)
+    path = job.results.root / ".jobs" / f"{job.address}.json"
+    good = {key: value for key, value in json.loads(path.read_text()).items() if key != "seal"}
+    assert read_job(path)["folder"] == job.below
+    path.write_text(json.dumps(sealed(good | changes)))
+    with pytest.raises(UserError, match="no job to read"):
+        read_job(path)
+    assert exit_of(log) == 1
+
+
+def test_a_job_file_of_brackets(tmp_path):
+    (tmp_path / "x.json").write_bytes(b"[" * 100_000)
+    with pytest.raises(UserError, match="no job to read"):
+        read_job(tmp_path / "x.json")

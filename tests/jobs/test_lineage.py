@@ -1,14 +1,22 @@
 """A file's lineage names every job behind it."""
 
+import csv
+import io
+import math
 import shutil
+from importlib import import_module
 
+import pandas as pd
 import pytest
 
 from lskd.errors import UserError
 from lskd.io.seal import RECORD
 from lskd.jobs.catalogue import ancestors
-from lskd.jobs.lineage import Lineage, lines
+from lskd.jobs.lineage import OF_ONE_SETTING, Lineage, _is_of, lines
 from lskd.jobs.listing import result_of
+from lskd.study import registry
+from lskd.study.identity import IDENTITY
+from tests.figures.synthetic import frames_for
 from tests.jobs import finished as tiny
 
 
@@ -82,3 +90,60 @@ def test_an_input_made_again_with_other_bytes(results, monkeypatch):
     tiny.make_one(results, job)
     changed_bytes = {node["address"]: node["other_bytes"] for node in nodes(tree(results)) if node.get("other_bytes")}
     assert changed_bytes == {job.address: ["history.jsonl"]}
+
+
+def rows(results, figure="grid"):
+    with (results / f"figures/demo/tiny/{figure}.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def of_row(results, number, figure="grid"):
+    path = results / f"figures/demo/tiny/{figure}.csv"
+    return Lineage(results).of_row(result_of(results, path), number)
+
+
+def test_behind_a_row_are_its_runs_and_their_teachers(results):
+    for number, row in enumerate(rows(results), 1):
+        whole = [node for node in nodes(of_row(results, number)) if "see" not in node]
+        measured = {node["title"] for node in whole if node["stage"] == "predict"}
+        alpha = row["label_smoothing"]
+        teacher = f"digits/mlp-w8/one/ls{alpha}/seed0"
+        student = f"digits/mlp-w4/one/kd-T{row['temperature']}-from-mlp-w8-ls{alpha}/seed0"
+        assert measured == ({teacher} if row["role"] == "teacher" else {teacher, student})
+        assert {node["stage"] for node in whole} >= {"figure", "metrics", "train", "data"}
+
+
+def test_behind_a_row_that_compares_are_all_runs(results):
+    row, whole = of_row(results, 1, "diffusion"), tree(results, "figures/demo/tiny/diffusion.csv")
+    assert [node["address"] for node in nodes(row)] == [node["address"] for node in nodes(whole)]
+    assert lines(row)[1].endswith("; it compares runs, so all of the figure's follow")
+    with pytest.raises(UserError, match="is no figure"):
+        Lineage(results).of_row(result_of(results, next(results.rglob("metrics.parquet"))), 1)
+    with pytest.raises(UserError, match="this figure has rows 1 to 12"):
+        of_row(results, 13)
+
+
+@pytest.mark.parametrize("kind", OF_ONE_SETTING)
+def test_the_runs_that_a_row_names_suffice_for_its_numbers(kind):
+    """The table of these runs, and of those that a kind cannot be without, holds the row as it is."""
+    frames, options = frames_for(kind)
+    table = import_module(registry.FIGURES[kind].module).table
+    numbers = as_csv(table(frames, options))
+    for row in numbers[:: max(1, len(numbers) // 6)]:
+        named = {name: row[name] for name in IDENTITY if row.get(name)}
+        behind = {
+            family: frame[[_is_of(blanks(run), named) or run["role"] == kept for run in frame.to_dict("records")]]
+            for family, frame in frames.items()
+            for kept in ["student" if kind == "grid" and row["role"] == "teacher" else ""]  # a grid is of students
+        }
+        assert sum(map(len, behind.values())) < sum(map(len, frames.values()))
+        assert row in as_csv(table(behind, options))
+
+
+def as_csv(numbers: pd.DataFrame) -> list[dict[str, str]]:
+    numbers.attrs = {}
+    return list(csv.DictReader(io.StringIO(numbers.to_csv(index=False, float_format="%.10g"))))
+
+
+def blanks(run: dict) -> dict:
+    return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in run.items()}

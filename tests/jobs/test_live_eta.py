@@ -170,6 +170,19 @@ def test_a_line_fits_its_width(tmp_path):
     assert study.overview.text(60).startswith("0 of 96 jobs done, 3 running, 7,950 images/s")
 
 
+def test_a_quiet_training_is_told_first(tmp_path):
+    """Its speed of long ago is not counted."""
+    study = Study(tmp_path, {f"j{n}": 1.0 for n in range(6)})
+    for name in ("j1", "j2", "j3", "j4"):
+        write(study.folder, name, **training(10), images_per_second=100.0)
+    write(study.folder, "j5", updated=time.time() - 200, **training(10), images_per_second=100.0)
+    study.overview.tick(0)
+    text = study.overview.text()
+    assert text.startswith("0 of 6 jobs done, 5 running (run j5 epoch 2/10 quiet for 3 min, run j1 epoch 2/10, ")
+    assert ", 400 images/s" in text
+    assert "quiet for 3 min, …)" in study.overview.text(90)
+
+
 def test_titles_that_say_nothing_more_than_an_end(tmp_path):
     assert live._cut("abcdef", 4) == "…def"
     assert live._cut("abcdef", 0) == ""

@@ -7,7 +7,7 @@ import pytest
 
 from lskd.errors import UserError
 from lskd.io.layout import FILES
-from lskd.io.seal import seal
+from lskd.io.seal import seal, sealed
 from lskd.jobs import looks
 from lskd.jobs.catalogue import Catalogue
 from lskd.jobs.gc import Named, garbage
@@ -166,3 +166,15 @@ def test_a_damaged_look_is_told(results):
     assert verify(results).failures == [f"{line}: rm -f {path}"]
     with pytest.raises(UserError, match="damaged, it is not what was written"):
         told(results, range(5))
+
+
+@pytest.mark.parametrize("changes", [{"seeds": "3"}, {"students": None}, {"planned": 3}, {"runs": [[]]}, {"runs": "x"}])
+def test_a_look_under_a_seal_that_fits_has_what_is_read(tmp_path, changes):
+    good = {"seeds": 3, "students": 1, "planned": [], "runs": ["0123456789"]}
+    path = tmp_path / "look.json"
+    path.write_text(json.dumps(sealed(good)))
+    assert looks.read_look(path)["seeds"] == 3
+    for text in (json.dumps(sealed(good | changes)), "[" * 100_000):
+        path.write_text(text)
+        with pytest.raises(UserError, match="damaged, it is not what was written"):
+            looks.read_look(path)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lskd.errors import UserError
-from lskd.io.seal import seal
+from lskd.io.seal import seal, sealed
 from lskd.jobs import looks, register
 from lskd.jobs.catalogue import Catalogue
 from lskd.jobs.results import Results
@@ -261,3 +261,14 @@ def test_an_edited_registration_is_none():
 
 def test_a_study_without_claims():
     assert refused(figures={"grid": {"kind": "grid"}}).startswith("figures: tiny has none of kind ")
+
+
+@pytest.mark.parametrize(
+    "changes", [{"date": 3}, {"figures": []}, {"figures": {"verdict": 3}}, {"figures": {"verdict": {"seeds": [0]}}}]
+)
+def test_a_registration_under_a_seal_that_fits_has_what_is_compared(changes):
+    written()
+    good = {key: value for key, value in json.loads(FILE.read_text()).items() if key != "seal"}
+    for text in (json.dumps(sealed(good | changes)), "[" * 100_000):
+        FILE.write_text(text)
+        assert refused().startswith(f"{FILE}: edited or damaged, it is not what was registered")

@@ -6,7 +6,7 @@ from lskd.errors import UserError
 from lskd.io.atomic import write_json
 from lskd.io.seal import sealed
 from lskd.jobs.catalogue import Catalogue
-from lskd.jobs.results import Results
+from lskd.jobs.results import Results, read_adopted_file
 from lskd.study.config import Data
 from tests import small
 
@@ -184,3 +184,16 @@ def test_images_with_a_split_of_their_own_that_are_gone(tmp_path):
     small.place(before)
     (tmp_path / "birds").rename(tmp_path / "away")
     assert Catalogue({}, Results(tmp_path / "results")).data(data).address == before.address
+
+
+@pytest.mark.parametrize("stands", ["../../x", "0123456789/", 3, None, ["0123456789"]])
+def test_what_is_adopted_is_an_address(tmp_path, stands):
+    path = tmp_path / "0123456789.json"
+    write_json(path, sealed({"address": "0123456789", "stands": OTHER}))
+    assert read_adopted_file(path)["stands"] == OTHER
+    write_json(path, sealed({"address": "0123456789", "stands": stands}))
+    with pytest.raises(UserError, match="damaged; delete it and adopt again"):
+        read_adopted_file(path)
+    path.write_text("[" * 100_000)
+    with pytest.raises(UserError, match="damaged; delete it and adopt again"):
+        read_adopted_file(path)

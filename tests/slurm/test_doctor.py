@@ -42,7 +42,7 @@ BROKEN = {  # settings of site.yaml -> what is said
         "time_limit: found 1440, short allows 30 minutes; lower it to 30",
     ),
     "no such GPU": ({"gpu_model": "h100"}, "gpu_model: found h100, gpu has a100; name one, or null"),
-    "no such account": ({"account": "labs"}, "account: found labs, yours are lab; name one of them, or null"),
+    "no such account": ({"account": "labs"}, "account: found labs, yours are lab, root; name one of them, or null"),
     "no such qos": ({"qos": "fast"}, "qos: found fast, yours are normal; name one, or null"),
     "questions too rare": ({"status_seconds": 3000}, "status: found squeue, which forgets jobs after 3600 s here"),
 }
@@ -59,10 +59,9 @@ def test_a_broken_setting_is_named(tree, name):
         (tree.folder / SITE).write_text(before)
     assert status == 1
     mends = [line for line in said.splitlines() if line.startswith("mend")]
-    assert len(mends) == 1 + (
-        name in ("no such account", "no such qos", "a partition that is down", "no such partition", "no such GPU")
-    )
-    assert expected in mends[0]
+    others = [line for line in mends if expected not in line]
+    assert len(mends) > len(others), said
+    assert all(line.startswith("mend  a test job: ") for line in others)  # which cannot be submitted so
 
 
 def test_a_misspelt_key(tree):
@@ -74,7 +73,7 @@ def test_a_misspelt_key(tree):
         (tree.folder / SITE).write_text(before)
     assert status == 1
     assert said.startswith(
-        "error: workflow/profiles/slurm/site.yaml: partion: no such key; known are executor, partition,"
+        "error: workflow/profiles/slurm/site.yaml: partion: no such key; known are account, attempts,"
     )
 
 
@@ -107,7 +106,7 @@ def node_apart(cluster, tree):
     cluster.kill("slurmd.n1")
     cluster.start_slurmd(1)
     for node in (2, 3):
-        cluster.said("scontrol", "update", f"nodename=n{node}", "state=resume")
+        cluster.said("scontrol", "update", f"nodename=n{node}", "state=resume", check=False)  # it may be up by itself
     cluster.wait(lambda: cluster.said("sinfo", "-hN", "-pcpu", "-tidle", "-o%N").count("\n") == cluster.nodes)
 
 

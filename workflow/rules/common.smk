@@ -9,7 +9,7 @@ from lskd.study import reading, runtime, site, studies
 from lskd.errors import UserError
 from lskd.jobs.catalogue import Catalogue
 from lskd.jobs.demand import Demands
-from lskd.jobs.packs import packs
+from lskd.jobs.submissions import packs
 from lskd.io.layout import FILES, ROOMS
 from lskd.jobs.plan import Plan
 from lskd.jobs.results import Results

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lskd.jobs.job import Job
-from lskd.jobs.packs import packs
 from lskd.jobs.results import Results
+from lskd.jobs.submissions import packs
 
 RESULTS = Results(Path("results"))
 STAGES = ("train", "predict", "teacher_logits")
