@@ -20,6 +20,7 @@ from lskd.errors import UserError
 
 _BLOCK = 64  # images a thread decodes at a time, fewer if their pixels take more than
 _BLOCK_BYTES = 1 << 25
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # of all others, Pillow starts Ghostscript for one
 _MODES = {  # how a user calls Pillow's modes; RGB is what is wanted
     "RGB": "",
     "1": "black and white",
@@ -54,7 +55,7 @@ def decode_noted(content: bytes, image_size: int, name: str) -> tuple[np.ndarray
 
 def _opened(content: bytes, name: str) -> tuple[Image.Image, str]:
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
             mode, is_transparent = image.mode, "transparency" in image.info
             rgb = image.convert("RGB")
     except Image.DecompressionBombError as error:

@@ -81,6 +81,8 @@ class EncodedImages:
         try:
             file = pa.ipc.open_file(pa.memory_map(str(path)))
             batches = [file.get_batch(number) for number in range(file.num_record_batches)]
+            for batch in batches:
+                batch.column("split").validate(full=True)  # else a number of no name may end the process
             self._contents = [_binary(batch.column("bytes")) for batch in batches]
             splits = [batch.column("split")[0].as_py() for batch in batches]
         except (OSError, KeyError, IndexError, TypeError, ValueError, pa.ArrowException) as error:

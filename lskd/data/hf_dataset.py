@@ -80,7 +80,9 @@ def _groups(file: Path) -> list[Group]:
     with _reading(file):
         if file.suffix.lower() == ".parquet":
             return _parquet_groups(file)
-        batches = pa.ipc.open_stream(pa.memory_map(str(file))).read_all().to_batches()
+        table = pa.ipc.open_stream(pa.memory_map(str(file))).read_all()
+        table.validate(full=True)  # else an offset that leads out of the file ends the process
+        batches = table.to_batches()
     sizes = [batch.num_rows for batch in batches]
     firsts = np.cumsum([0, *sizes]).tolist()
 
@@ -107,15 +109,18 @@ def _parquet_groups(file: Path) -> list[Group]:
                 f"{file}: rows {first} to {first + group.num_rows - 1} take {group.total_byte_size / 1e9:,.1f} GB of "
                 "memory; write it with smaller row groups"
             )
-        groups.append(Group(file, first, group.num_rows, _parquet_reader(file, number)))
+        groups.append(Group(file, first, group.num_rows, _parquet_reader(file, number, group.num_rows)))
         first += group.num_rows
     return groups
 
 
-def _parquet_reader(file: Path, number: int) -> Callable[[str, str], pa.ChunkedArray]:
+def _parquet_reader(file: Path, number: int, rows: int) -> Callable[[str, str], pa.ChunkedArray]:
     def read(column: str, field: str) -> pa.ChunkedArray:
         with pq.ParquetFile(file) as parquet:
-            return parquet.read_row_group(number, columns=[f"{column}.{field}" if field else column]).column(column)
+            table = parquet.read_row_group(number, columns=[f"{column}.{field}" if field else column])
+        if len(table) != rows:
+            raise ValueError(f"{column} has {len(table)} rows in a group of {rows}")
+        return table.column(column)
 
     return read
 
@@ -190,9 +195,9 @@ def _columns_of(file: Path) -> Columns:
             schema = pq.read_schema(file)
         else:
             schema = pa.ipc.open_stream(pa.memory_map(str(file))).schema
-    features = _features(schema)
-    label = _label_column(file, schema, features)
-    return Columns(_image_column(file, schema, features), label, _class_names(features.get(label, {})))
+        features = _features(schema)  # all within: pyarrow decodes a name when it is asked for
+        label = _label_column(file, schema, features)
+        return Columns(_image_column(file, schema, features), label, _class_names(features.get(label, {})))
 
 
 def _class_names(feature: dict[str, Any]) -> tuple[str, ...] | None:

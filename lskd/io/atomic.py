@@ -1,5 +1,6 @@
 """Files appear whole or not at all."""
 
+import errno
 import json
 import os
 import socket
@@ -13,6 +14,7 @@ from safetensors import SafetensorError
 
 from lskd.errors import UserError
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 HOST = "".join(letter if letter.isalnum() else "-" for letter in socket.gethostname())
 
 
@@ -34,12 +36,25 @@ def atomic(path: Path | str) -> Iterator[Path]:
         tmp.chmod(0o644)  # mkstemp's 0600 would hide results from a group
         tmp.replace(path)
         _sync(path.parent)
-    except (OSError, SafetensorError) as error:
-        why = getattr(error, "strerror", None) or error
+    except Exception as error:
+        fault = _of_disk(error)
+        if fault is None:
+            raise
+        why = getattr(fault, "strerror", None) or fault
         raise UserError(f"{path}: cannot be written ({why}); free or unlock that folder") from error
     finally:
         if tmp is not None:
             tmp.unlink(missing_ok=True)
+
+
+def _of_disk(error: BaseException) -> BaseException | None:
+    """An error of writing, or the full disk that another error hides: matplotlib's PDF fails once more after it."""
+    if isinstance(error, OSError | SafetensorError):
+        return error
+    hidden = error.__context__
+    while hidden is not None and getattr(hidden, "errno", None) not in FULL:
+        hidden = hidden.__context__
+    return hidden
 
 
 def write_json(path: Path | str, value: Any) -> None:

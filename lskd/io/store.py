@@ -8,11 +8,10 @@ found when it is read, and reading a draw costs no more than that draw.
 """
 
 import json
-import os
-import struct
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
+from operator import le
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 
 from lskd.errors import UserError, mend
 from lskd.io.atomic import atomic
+from lskd.io.footer import DIGITS, Footer, Group, seal, vector
 
 Array = NDArray[Any]
 Rows = tuple[Array, Array, Array]
@@ -32,9 +32,6 @@ Rows = tuple[Array, Array, Array]
 GROUP_BYTES = 1 << 28  # a Parquet page holds less than 2 GiB; larger draws take several row groups
 FEATURE_ROWS = 8192
 CHUNK = 1 << 22  # bytes digested while they are still in the CPU's cache
-MAGIC = b"PAR1"
-DIGITS = 32
-SEAL = b"lskd.seal\x18\x20"  # key, then Thrift's mark of a string of 32 bytes: JSON text cannot hold these
 # One page for each column chunk; only `draw`, constant in a row group, has a dictionary and statistics.
 PAGES = {
     "compression": "NONE",
@@ -43,17 +40,6 @@ PAGES = {
     "data_page_size": 2**31 - 1,
     "max_rows_per_page": 2**31 - 1,
 }
-
-
-@dataclass(frozen=True)
-class Group:
-    """A row group: its rows, its bytes [start, end) in the file and their digest; `draw` is None for features."""
-
-    draw: int | None
-    rows: int
-    start: int
-    end: int
-    digest: str
 
 
 def write_logits(
@@ -99,21 +85,11 @@ class _Table:
     """The rows of a file whose seal was right; what is read is verified first."""
 
     def __init__(self, path: Path, columns: list[str]) -> None:
-        outside, footer_start = _verified(path)
-        self.path, self.footer = path, pq.read_metadata(pa.BufferReader(outside))
-        schema, texts = self.footer.schema.to_arrow_schema(), self.footer.metadata
-        self.names, self.taken = schema.names, ["sample", "label", columns[-1]]
-        if self.names != columns:
-            own, wanted = ", ".join(self.names), ", ".join(columns)
-            raise UserError(f"{path}: its columns are {own}, not {wanted}; {mend(path)}")
-        self.width, self.dtype = _vector(schema)
-        self.metadata: dict[str, str] = json.loads(texts[b"lskd"])
-        index: dict[str, Any] = json.loads(texts[b"lskd.index"])
-        self.draws, self.num_samples = tuple[int, ...](index["draws"]), int(index["samples"])
-        self.groups = [Group(*fields) for fields in index["groups"]]
-        edges = [len(MAGIC), *(edge for group in self.groups for edge in (group.start, group.end)), footer_start]
-        if edges[::2] != edges[1::2]:
-            raise UserError(f"{path}: has bytes that no digest covers; {mend(path)}")
+        self.path, self.footer = path, Footer(path, columns)
+        self.taken = ["sample", "label", columns[-1]]
+        self.width, self.dtype, self.groups = self.footer.width, self.footer.dtype, self.footer.groups
+        self.draws, self.num_samples = self.footer.draws, self.footer.num_samples
+        self.metadata = self.footer.metadata
 
     def _rows(self, numbers: Sequence[int]) -> Rows:
         """The rows of these row groups, each verified."""
@@ -132,12 +108,14 @@ class _Table:
 
     def _read_group(self, file: Any, number: int, out: Rows) -> None:
         """Fill `out` with the ends of its column chunks, and `ahead` with the bytes before each."""
-        group, row_group = self.groups[number], self.footer.row_group(number)
-        chunks = [row_group.column(self.names.index(name)) for name in self.taken]
-        plain = all(map(_is_plain, chunks, out))
+        group, row_group = self.groups[number], self.footer.parquet.row_group(number)
+        chunks = [row_group.column(self.footer.names.index(name)) for name in self.taken]
+        ends = [chunk.data_page_offset + chunk.total_compressed_size for chunk in chunks]
+        firsts = [end - values.nbytes for end, values in zip(ends, out, strict=True)]
+        are_in_order = all(map(le, [group.start, *ends], [*firsts, group.end]))
+        plain = are_in_order and all(map(_is_plain, chunks, out))
         ahead, parts, at = [], [], group.start
-        for chunk, values in zip(chunks, out, strict=True) if plain else ():
-            end = chunk.data_page_offset + chunk.total_compressed_size
+        for end, values in zip(ends, out, strict=True) if plain else ():
             ahead.append(bytearray(end - values.nbytes - at))
             parts += [memoryview(ahead[-1]), memoryview(values.data).cast("B")]
             at = end
@@ -151,11 +129,15 @@ class _Table:
     def _decode(self, file: Any, number: int, out: Rows) -> None:
         """The same by pyarrow's decoder, for a file whose pages are cut otherwise than ours."""
         file.seek(0)
-        table = pq.ParquetFile(file).read_row_group(number, columns=self.taken)
-        for name, values in zip(self.taken, out, strict=True):
-            column = table.column(name).combine_chunks()
-            flat = column.flatten() if values.ndim == 2 else column
-            values[:] = flat.to_numpy(zero_copy_only=False).reshape(values.shape)
+        try:
+            table = pq.ParquetFile(file).read_row_group(number, columns=self.taken)
+            for name, values in zip(self.taken, out, strict=True):
+                column = table.column(name).combine_chunks()
+                flat = column.flatten() if values.ndim == 2 else column
+                values[:] = flat.to_numpy(zero_copy_only=False).reshape(values.shape)
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, pa.ArrowException) as error:
+            why = " ".join(str(error).split())[:200]
+            raise UserError(f"{self.path}: row group {number} cannot be read ({why}); {mend(self.path)}") from None
 
 
 class LogitsFile(_Table):
@@ -228,12 +210,6 @@ def _schema(vectors: str, width: int, dtype: str, *others: tuple[str, pa.DataTyp
     return pa.schema([pa.field(name, kind, nullable=False) for name, kind in columns])
 
 
-def _vector(schema: pa.Schema) -> tuple[int, np.dtype]:
-    """Length and dtype of the vectors, the last column."""
-    kind = schema[-1].type
-    return kind.list_size, np.dtype(kind.value_type.to_pandas_dtype())
-
-
 class _Digesting:
     """A binary file that digests what is written to it; `take` gives the digest since the last `take`."""
 
@@ -261,7 +237,7 @@ class _Writer:
     def __init__(self, parquet: pq.ParquetWriter, sink: _Digesting, path: Path | str) -> None:
         self.parquet, self.sink, self.path = parquet, sink, path
         self.schema, self.groups, self.index = parquet.schema, list[Group](), dict[str, Any]()
-        self.width, self.dtype = _vector(self.schema)
+        self.width, self.dtype = vector(self.schema)
 
     def add(
         self, draw: int | None, samples_n: Array, labels_n: Array, vectors_nk: Array, most_rows: int = 1 << 30
@@ -309,59 +285,7 @@ def _writing(path: Path | str, schema: pa.Schema, metadata: dict[str, str]) -> I
             index = writer.index | {"groups": [astuple(group) for group in writer.groups]}
             texts = {"lskd": json.dumps(metadata), "lskd.index": json.dumps(index), "lskd.seal": "0" * DIGITS}
             parquet.add_key_value_metadata(texts)
-        _seal(file)
-
-
-def _seal(file: BinaryIO) -> None:
-    """Put the digest of all that lies outside the row groups in the place of its zeros."""
-    file.flush()
-    outside, footer_start = _outside(file)
-    file.seek(footer_start - len(MAGIC) + _seal_at(outside))
-    file.write(_sealed(outside).encode())
-
-
-def _outside(file: BinaryIO) -> tuple[bytes, int]:
-    """All bytes outside the row groups (magic, footer, its length, magic) and where the footer starts."""
-    size = os.fstat(file.fileno()).st_size
-    if size < 12:
-        raise ValueError(f"{size} bytes are no Parquet file")
-    file.seek(size - 8)
-    length, magic = struct.unpack("<I4s", file.read(8))
-    if magic != MAGIC or length > size - 12:
-        raise ValueError("its end is no Parquet footer")
-    file.seek(size - 8 - length)
-    footer = file.read(length + 8)
-    file.seek(0)
-    return file.read(len(MAGIC)) + footer, size - 8 - length
-
-
-def _seal_at(outside: bytes) -> int:
-    """Where the seal's digits start."""
-    place = outside.find(SEAL)
-    if place < 0:
-        raise ValueError("its footer carries no lskd seal, so it was written by something else or is damaged")
-    return place + len(SEAL)
-
-
-def _sealed(outside: bytes) -> str:
-    at = _seal_at(outside)
-    return xxhash.xxh3_128(outside[:at] + b"0" * DIGITS + outside[at + DIGITS :]).hexdigest()
-
-
-def _verified(path: Path) -> tuple[bytes, int]:
-    """The bytes outside the row groups, after their seal was compared and before anything parses them."""
-    try:
-        with path.open("rb") as file:
-            outside, footer_start = _outside(file)
-        at = _seal_at(outside)
-    except OSError as error:
-        why = error.strerror or error
-        raise UserError(f"{path}: cannot be read ({why}); {mend(path)}") from error
-    except ValueError as error:
-        raise UserError(f"{path}: {error}; {mend(path)}") from error
-    if outside[at : at + DIGITS] != _sealed(outside).encode():
-        raise UserError(f"{path}: its footer has changed since it was written; {mend(path)}")
-    return outside, footer_start
+        seal(file)
 
 
 def _read_digest(file: Any, start: int, parts: list[memoryview]) -> str:
@@ -378,7 +302,8 @@ def _read_digest(file: Any, start: int, parts: list[memoryview]) -> str:
 
 def _is_plain(chunk: Any, values: Array) -> bool:
     """Whether, by the footer, a column chunk holds these many values as they lie in memory."""
-    plain = chunk.compression == "UNCOMPRESSED" and not chunk.has_dictionary_page
+    # not chunk.compression: of a number that stands for no codec, pyarrow (26) ends the process
+    plain = chunk.total_compressed_size == chunk.total_uncompressed_size and not chunk.has_dictionary_page
     plain = plain and set(chunk.encodings) <= {"PLAIN", "RLE"} and chunk.num_values == values.size
     return plain and chunk.total_compressed_size > values.nbytes
 

@@ -20,7 +20,10 @@ def write_table(path: Path, table: pa.Table, origin: dict[str, Any]) -> None:
 def read_table(path: Path) -> pa.Table:
     """A table without its metadata. UserError where the file is missing or no Parquet."""
     try:
-        return pq.read_table(path).replace_schema_metadata(None)
-    except (OSError, pa.ArrowException) as error:
-        reason = " ".join(str(error).split())
+        table = pq.read_table(path).replace_schema_metadata(None)
+        table.validate(full=True)  # texts are UTF-8
+        table.column_names  # noqa: B018  # these too, which are decoded when they are asked for
+        return table
+    except (OSError, ValueError, pa.ArrowException) as error:
+        reason = " ".join(str(error).split())[:200]
         raise UserError(f"{path}: cannot be read as Parquet ({reason}); {mend(path)}") from None

@@ -23,4 +23,5 @@ def load_tensors(path: Path) -> dict[str, torch.Tensor]:
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
-        raise UserError(f"{path}: missing or damaged weights ({error}); {mend(path)}") from None
+        why = " ".join(str(error).split())[:200]  # it repeats what the file holds
+        raise UserError(f"{path}: missing or damaged weights ({why}); {mend(path)}") from None

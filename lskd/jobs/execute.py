@@ -8,13 +8,14 @@ import fcntl
 import importlib
 import json
 import os
+import re
 import resource
 import signal
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -22,8 +23,8 @@ from typing import Any
 from lskd.errors import UserError, is_of_memory
 from lskd.fingerprint import definitions as fingerprint
 from lskd.io.atomic import sweep
-from lskd.io.layout import JOBS, PROCESS
-from lskd.io.seal import RECORD, is_sealed, read_record, seal
+from lskd.io.layout import JOBS, PROCESS, ROOMS
+from lskd.io.seal import RECORD, holds, opened, read_record, seal
 from lskd.jobs.demand import write_usage
 from lskd.jobs.environment import gathered
 from lskd.jobs.progress import running, step_of
@@ -32,6 +33,7 @@ from lskd.jobs.work import Work
 from lskd.study.runtime import runtime
 
 MORE_MEMORY = "lower its recipe's batch_size or data.image_size, or run fewer jobs at a time (snakemake --cores 1)"
+_OWN = re.compile(r"lskd(\.\w+)+:\w+$")
 Described = dict[str, Any]  # a job as `Job.described` tells it
 
 
@@ -87,13 +89,30 @@ def results_of(folder: Path) -> Path:
 def read_job(path: Path) -> Described:
     """The job in a file. UserError where there is none, which a new plan mends."""
     try:
-        described = json.loads(path.read_text())
-        if is_sealed(described):
-            return described
-        reason: object = "it is not what was written"
-    except (OSError, ValueError, AttributeError) as error:
-        reason = error
-    raise UserError(f"{path}: no job to read ({reason}); run snakemake again")
+        described = opened(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"{path}: no job to read ({error}); run snakemake again") from None
+    if described is None or not _is_job(described):
+        raise UserError(f"{path}: no job to read (it is not what was written); run snakemake again")
+    return described
+
+
+def _is_job(described: Described) -> bool:
+    """Whether a sealed file has what is executed, of lskd's own functions, in a folder of results."""
+    texts = dict.fromkeys(("stage", "title", "address", "plain", "folder", "place"), str)
+    others = {"spec": dict, "functions": dict, "definitions": dict, "inputs": dict, "files": list}
+    if not holds(described, **texts, **others):
+        return False
+    folders = [described["folder"], *described["inputs"].values()]
+    entries = [described["functions"].get("run"), *described["functions"].values()]
+    return all(map(_is_below, folders)) and all(isinstance(entry, str) and _OWN.match(entry) for entry in entries)
+
+
+def _is_below(folder: Any) -> bool:
+    """Whether a folder is told as one below the results."""
+    if not isinstance(folder, str) or "\0" in folder:
+        return False
+    return folder.partition("/")[0] in ROOMS.values() and ".." not in folder.split("/")
 
 
 def execute(described: Described, results: Path) -> None:
@@ -177,12 +196,12 @@ class _Tee:
         if text.startswith(("error:", "warning:")):
             self.terminal.write(text.rstrip("\n") + "\n")
             self.terminal.flush()
-        self.file.write(text)
-        self.file.flush()
+        with suppress(OSError):  # a full disk, of which the line above may tell
+            self.file.write(text.encode(self.encoding, self.errors))
         return len(text)
 
     def flush(self) -> None:
-        self.file.flush()
+        """Nothing waits."""
 
     def isatty(self) -> bool:
         return False
@@ -193,7 +212,7 @@ def _logged(path: Path) -> Iterator[None]:
     """Send what the process says to a file; a job that goes on appends."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a", encoding="utf-8", errors="backslashreplace")
+        file = path.open("ab", buffering=0)
     except OSError as error:
         sys.exit(f"error: {path}: cannot be written ({error.strerror}); free or unlock that folder")
     before = sys.stderr

@@ -136,7 +136,6 @@ def table(statuses: Iterable[Status], width: int | None = None) -> str:
 
 def _row(status: Status) -> tuple[str, ...]:
     now = time.time()
-    quiet = status.quiet(now)
     return (
         status.title,
         f"{status.epoch}/{status.epochs}" if status.epochs else "",
@@ -146,12 +145,15 @@ def _row(status: Status) -> tuple[str, ...]:
         duration(max(0.0, now - status.started)),
         "" if status.seconds_left is None else duration(status.seconds_left),
         f"{status.host}:{status.pid}",
-        f"quiet for {_roughly(quiet)}" if quiet else "",
+        _silence(status.quiet(now)).lstrip(),
     )
 
 
-def _roughly(seconds: float) -> str:
-    return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:.0f} h"
+def _silence(seconds: float) -> str:
+    """What is said of a job that said nothing for so long; "" of one that did."""
+    if not seconds:
+        return ""
+    return f" quiet for {seconds / 60:.0f} min" if seconds < 3600 else f" quiet for {seconds / 3600:.0f} h"
 
 
 def _cut(text: str, width: int) -> str:
@@ -285,18 +287,21 @@ class Overview:
         head = f"{self.total - len(self.costs):,} of {self.total:,} jobs done"
         if self.running:
             head += f", {len(self.running)} running"
-        speeds = [status.images_per_second or 0.0 for status in self.running if not status.quiet(time.time())]
+        now = time.time()
+        quiet_first = sorted(self.running, key=lambda status: not status.quiet(now))
+        speeds = [status.images_per_second or 0.0 for status in self.running if not status.quiet(now)]
         tail = f", {sum(speeds):,.0f} images/s" if sum(speeds) else ""
         if self.costs:
             tail += ", ETA …" if self.eta is None else f", ETA {duration(self.eta)}"
-        names = [_name(status) for status in self.running]
+        names = [_name(status, now) for status in quiet_first]
         if width is None:
             return head + _listed(names[:3], len(names) > 3) + tail
         return (head + _fitting(names, width - len(head) - len(tail)) + tail)[: max(0, width)]
 
 
-def _name(status: Status) -> str:
-    return f"{status.title} epoch {status.epoch}/{status.epochs}" if status.epochs else status.title
+def _name(status: Status, now: float) -> str:
+    epoch = f" epoch {status.epoch}/{status.epochs}" if status.epochs else ""
+    return f"{status.title}{epoch}{_silence(status.quiet(now))}"
 
 
 def _listed(names: list[str], more: bool) -> str:

@@ -4,13 +4,13 @@ Whoever judges at 3 seeds and then adds 2 has two chances of a false claim. A lo
 its verdict is published, never changed, and left alone by `gc`; copies of results bring it along.
 """
 
-import json
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lskd.errors import UserError
 from lskd.io.atomic import write_json
-from lskd.io.seal import Record, is_sealed, read_record, sealed
+from lskd.io.seal import Record, holds, opened, read_record, sealed
 from lskd.study import registry
 
 if TYPE_CHECKING:
@@ -64,17 +64,19 @@ def files(root: Path) -> list[Path]:
 
 def read_look(path: Path) -> Record:
     """One look. UserError where it is not what was written."""
-    try:
-        look: Record = json.loads(path.read_text())
-        is_whole = is_sealed(look) and isinstance(look["runs"], list)
-    except (OSError, ValueError, KeyError, AttributeError):
-        is_whole = False
-    if not is_whole:
-        raise UserError(
-            f"{path}: damaged, it is not what was written; restore it from a copy of the results, or forget that look:"
-            f" rm -f {path}"
-        )
-    return look
+    with suppress(OSError):
+        look = opened(path.read_bytes())
+        if look and _is_look(look):
+            return look
+    raise UserError(
+        f"{path}: damaged, it is not what was written; restore it from a copy of the results, or forget that look:"
+        f" rm -f {path}"
+    )
+
+
+def _is_look(look: Record) -> bool:
+    is_of_form = holds(look, seeds=int, students=int, planned=list, runs=list)
+    return is_of_form and all(isinstance(run, str) for run in look["runs"])
 
 
 def _size(look: Record) -> tuple[int, int]:

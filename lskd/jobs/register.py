@@ -3,8 +3,8 @@
 The file is to be committed. A verdict that is planned beside it says when it was registered, and what is otherwise now.
 """
 
-import json
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from lskd.errors import UserError
 from lskd.fingerprint import definitions as fingerprint
 from lskd.io.atomic import write_json
 from lskd.io.layout import ROOMS
-from lskd.io.seal import Record, is_sealed, read_record, sealed
+from lskd.io.seal import Record, holds, opened, read_record, sealed
 from lskd.jobs import looks, why
 from lskd.jobs.job import Job, digest
 from lskd.jobs.provenance import commit
@@ -84,14 +84,23 @@ def _now() -> str:
 
 def _read(path: Path) -> Record:
     """A registration. UserError where it is not what was written."""
-    try:
-        registration: Record = json.loads(path.read_text())
-        is_whole = is_sealed(registration) and isinstance(registration["figures"], dict)
-    except (OSError, ValueError, KeyError, AttributeError):
-        is_whole = False
-    if not is_whole:
-        raise UserError(f"{path}: edited or damaged, it is not what was registered; git checkout -- {path}")
-    return registration
+    with suppress(OSError):
+        registration = opened(path.read_bytes())
+        if registration and _is_registration(registration):
+            return registration
+    raise UserError(f"{path}: edited or damaged, it is not what was registered; git checkout -- {path}")
+
+
+def _is_registration(registration: Record) -> bool:
+    is_of_form = holds(registration, date=str, figures=dict)
+    return is_of_form and all(_is_content(content) for content in registration["figures"].values())
+
+
+def _is_content(content: Any) -> bool:
+    """Whether what stands for a figure has what it is compared by."""
+    if not isinstance(content, dict) or not holds(content, seeds=list, looks=list, code=dict):
+        return False
+    return all(isinstance(seed, int) for seed in content["seeds"])
 
 
 def _content(catalogue: "Catalogue", study: str, figure: str) -> Record:

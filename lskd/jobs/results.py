@@ -1,14 +1,15 @@
 """The folder of results: what is there, and which results of other code were accepted for today's."""
 
-import json
 import os
+import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from lskd.errors import UserError
 from lskd.io.layout import FILES, ROOMS
-from lskd.io.seal import RECORD, Record, is_sealed, read_record
+from lskd.io.seal import RECORD, Record, opened, read_record
 from lskd.jobs.job import Job
 
 ADOPTED = "adopted"
@@ -106,10 +107,8 @@ def read_adopted(root: Path) -> dict[str, Record]:
 
 def read_adopted_file(path: Path) -> Record:
     """One such record. UserError where it is not what was written."""
-    try:
-        record: Record = json.loads(path.read_text())
-        if is_sealed(record) and record["address"] == path.stem and record["stands"]:
+    with suppress(OSError):
+        record = opened(path.read_bytes())
+        if record and record.get("address") == path.stem and re.fullmatch("[0-9a-f]{10}", str(record.get("stands"))):
             return record
-    except (OSError, ValueError, KeyError, AttributeError):
-        pass
-    raise UserError(f"{path}: damaged; delete it and adopt again: rm -f {path} && python -m lskd adopt --yes") from None
+    raise UserError(f"{path}: damaged; delete it and adopt again: rm -f {path} && python -m lskd adopt --yes")

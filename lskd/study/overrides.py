@@ -4,6 +4,7 @@ import argparse
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -66,6 +67,21 @@ def check_entry(entry: str) -> None:
         raise UserError(f"{key}: found {len(value):,} characters, at most {LONGEST:,} on a command line; use a file")
     if value.startswith(("[", "{")) and not _is_path(value):
         _check_yaml(key, value)
+    check_levels(key, value)
+
+
+def check_levels(key: str, value: str) -> None:
+    """Refuse what grows without end when it is read, as far as a value is YAML: Snakemake reads it unasked."""
+    level = 0
+    anchors: set[str | None] = set()
+    with suppress(yaml.YAMLError):  # then it is text
+        for event in yaml.parse(value, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+            if isinstance(event, yaml.AliasEvent) and event.anchor in anchors:
+                raise UserError(f"{key}: found *{event.anchor}, an alias; write the values out, or use a file")
+            anchors.add(getattr(event, "anchor", None))
+            level += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if level > yaml_file.DEEPEST:
+                raise UserError(f"{key}: found more than {yaml_file.DEEPEST} levels; no study is so deep: write fewer")
 
 
 def _check_yaml(key: str, value: str) -> None:

@@ -200,7 +200,7 @@ def _one_line(error: ValidationError) -> str:
     path, first = problems[0]
     others = len({each for each, _ in problems} - {path})
     more = f" (and {others} more)" if others else ""
-    key = ".".join(path)
+    key = _cut(".".join(path))
     if first["type"] == "extra_forbidden":
         return f"{key}: unknown key; {_allowed(path)}{more}"
     if first["type"] == "missing":

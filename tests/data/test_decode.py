@@ -157,3 +157,10 @@ def test_memory_is_checked(monkeypatch):
     check_memory(100, 32)
     with pytest.raises(UserError, match="lower it to 32 or less, or set data.stream: true$"):
         check_memory(100, 33)
+
+
+def test_no_other_program_is_started_for_an_image(monkeypatch):
+    """Pillow has Ghostscript draw what begins as PostScript, whatever the file's name."""
+    monkeypatch.setattr("subprocess.Popen.__init__", lambda *given, **options: pytest.fail("a program was started"))
+    with pytest.raises(UserError, match="does not decode as an image"):
+        decode(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n", 8, "cat/1.png")

@@ -135,3 +135,14 @@ def test_damage_ends_in_one_line(damage, path):
 def test_reading_imports_no_torch():
     code = "import lskd.data.encoded, sys; assert not {'torch', 'PIL'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_number_of_no_split_ends_in_a_line(tmp_path):
+    path = tmp_path / "images.arrow"
+    codes, names = pa.array([99], pa.int8()), pa.array(SPLITS)
+    split = pa.DictionaryArray.from_arrays(codes, names, safe=False)
+    columns = [split, pa.array([0], pa.int32()), pa.array([b"x"], pa.large_binary()), pa.array(["x"])]
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, module.SCHEMA) as sink:
+        sink.write_batch(pa.record_batch(columns, schema=module.SCHEMA))
+    with pytest.raises(UserError, match="missing or damaged images"):
+        EncodedImages(path)

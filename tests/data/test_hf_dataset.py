@@ -395,3 +395,22 @@ def test_a_row_group_larger_than_the_memory_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(hf_dataset.memory, "available", lambda: 100)
     with pytest.raises(UserError, match="rows 0 to 6 take 0.0 GB of memory; write it with smaller row groups"):
         read(tmp_path)
+
+
+def test_an_offset_that_leads_out_of_an_arrow_file(tmp_path):
+    """pyarrow itself would read there, and end the process."""
+    save_to_disk(tmp_path / "mine", rows(4, paths=True))
+    file = tmp_path / "mine/data-00000-of-00001.arrow"
+    content, offsets = file.read_bytes(), np.array([0, 5, 10, 15, 20], np.int32).tobytes()
+    assert content.count(offsets) == 1
+    file.write_bytes(content.replace(offsets, np.array([0, 5, 10, 15, 2**31 - 1], np.int32).tobytes()))
+    with pytest.raises(UserError, match="cannot be read"):
+        read(tmp_path / "mine")
+
+
+def test_a_name_that_is_no_utf8(tmp_path):
+    save_to_disk(tmp_path / "mine", rows(4, paths=True))
+    file = tmp_path / "mine/data-00000-of-00001.arrow"
+    file.write_bytes(file.read_bytes().replace(b"path", b"p\xffth"))
+    with pytest.raises(UserError, match="cannot be read"):
+        read(tmp_path / "mine")

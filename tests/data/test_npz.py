@@ -266,3 +266,13 @@ def test_files_are_looked_at_before_anything_starts(tmp_path):
         check("npz", tmp_path / "a.npz")
     x_and_y(tmp_path / "b.npz")
     check("npz", tmp_path / "b.npz")
+
+
+@pytest.mark.parametrize("header", ["z'descr'}\n", "{'a': " + "(" * 900, "-" * 9_000 + "1", "[" * 5_000, "\0"])
+def test_a_header_that_is_no_python(tmp_path, header):
+    member = npy.magic(1, 0) + len(header).to_bytes(2, "little") + header.encode()
+    with zipfile.ZipFile(tmp_path / "mine.npz", "w") as archive:
+        archive.writestr("images.npy", member)
+        archive.writestr("labels.npy", member)
+    with pytest.raises(UserError, match=r"mine\.npz: images cannot be read \(.+\)"):
+        read(tmp_path / "mine.npz")

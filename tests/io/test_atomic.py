@@ -1,5 +1,6 @@
 """Files appear whole or not at all, and what killed writers leave is removed."""
 
+import errno
 import json
 import os
 import signal
@@ -117,3 +118,22 @@ def test_other_hosts_and_other_files_are_left_alone(tmp_path):
         (tmp_path / name).touch()
     sweep(tmp_path)
     assert names(tmp_path) == sorted(kept)
+
+
+def test_a_full_disk_that_a_library_hides_is_told(tmp_path):
+    """matplotlib's PDF fails again while it closes a file that could not be written."""
+    said = r"figure.pdf: cannot be written \(No space left on device\)"
+    with pytest.raises(UserError, match=said), atomic(tmp_path / "figure.pdf"):
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        finally:
+            object().pos  # noqa: B018
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_error_is_none_of_the_disk(tmp_path):
+    with pytest.raises(AttributeError), atomic(tmp_path / "figure.pdf"):
+        try:
+            (tmp_path / "nosuch").read_bytes()
+        finally:
+            object().pos  # noqa: B018

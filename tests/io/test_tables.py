@@ -32,3 +32,14 @@ def test_a_damaged_or_missing_table_is_one_line(tmp_path):
     with pytest.raises(UserError, match=r"metrics\.parquet: cannot be read as Parquet .*make it anew") as caught:
         read_table(path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", [b"first name", b"one text"])
+def test_texts_that_are_no_utf8_are_told_when_the_table_is_read(tmp_path, text):
+    path = tmp_path / "metrics.parquet"
+    pq.write_table(pa.table({"first name": ["one text"]}), path, use_dictionary=False, write_statistics=False)
+    content = path.read_bytes()
+    assert text in content
+    path.write_bytes(content.replace(text, b"\xff" + text[1:]))
+    with pytest.raises(UserError, match=r"metrics\.parquet: cannot be read as Parquet"):
+        read_table(path)

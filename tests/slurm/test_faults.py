@@ -75,7 +75,7 @@ def like_the_teacher(tree) -> str:
     """What jobs that are like the study's teacher share."""
     tree.tell_jobs()
     jobs = [json.loads(path.read_text()) for path in (tree.folder / "results/.jobs").glob("*.json")]
-    (spec,) = [job["spec"] for job in jobs if job["stage"] == "train" and "mlp" in job["title"]]
+    (spec,) = [job["spec"] for job in jobs if job["stage"] == "train" and job["title"].startswith("digits/mlp")]
     return like("train", spec)
 
 

@@ -14,23 +14,26 @@ GRIDLESS = {"stability": {"kind": "stability", "groups": ["t"]}}
 
 
 @pytest.fixture(scope="module")
-def run(cluster, tmp_path_factory):
+def run(cluster, finished, tmp_path_factory):
     """The tree, what snakemake said, SLURM's jobs, and the GPUs in use at many moments: (node, index) of each job."""
-    tree = tree_of(tmp_path_factory.mktemp("cluster") / "tree", STUDY)
+    tree = tree_of(tmp_path_factory.mktemp("cluster") / "tree", STUDY, finished.folder)
+    known = {job["JobId"] for job in jobs_of(cluster)}
     process, moments = tree.start(*PROFILE, PATH=PATH), []
     while process.poll() is None:
-        running = [job for job in jobs_of(cluster) if job["JobState"] == "RUNNING" and "gres/gpu" in job["TRES"]]
+        own = jobs_of(cluster, known)
+        running = [job for job in own if job["JobState"] == "RUNNING" and "gres/gpu" in job["TRES"]]
         moments.append([(job["NodeList"], job["GRES"]) for job in running])
         time.sleep(0.3)
     output, _ = process.communicate()
     assert process.returncode == 0, output
-    return tree, output, jobs_of(cluster), moments
+    return tree, output, jobs_of(cluster, known), moments
 
 
-def jobs_of(cluster) -> list[dict[str, str]]:
-    """What SLURM knows of each job."""
+def jobs_of(cluster, known=frozenset()) -> list[dict[str, str]]:
+    """What SLURM knows of each job but those known before."""
     text = cluster.said("scontrol", "show", "job", "--details", "--oneliner")
-    return [dict(re.findall(r"(\w+)=(\S*)", line)) for line in text.splitlines()]
+    jobs = [dict(re.findall(r"(\w+)=(\S*)", line)) for line in text.splitlines()]
+    return [job for job in jobs if job.get("JobId", "") not in known | {""}]
 
 
 def test_it_ends_as_on_one_machine(run, finished):
@@ -71,10 +74,10 @@ def test_each_asks_for_what_it_needs(run):
 
 def test_the_next_study_asks_for_what_the_first_took(run, cluster):
     tree, _, before, _ = run
+    known = {job["JobId"] for job in jobs_of(cluster)}
     tree.configure(STUDY | {"seeds": [1]})
     on_cluster(tree)
-    known = {job["JobId"] for job in before}
-    memory = {re.search(r"mem=(\d+)M", job["TRES"])[1] for job in jobs_of(cluster) if job["JobId"] not in known}
+    memory = {re.search(r"mem=(\d+)M", job["TRES"])[1] for job in jobs_of(cluster, known)}
     assert "1501" in {re.search(r"mem=(\d+)M", job["TRES"])[1] for job in before}
     assert "1501" not in memory and len(memory) >= 3  # each kind of job by its own use
 
@@ -86,6 +89,5 @@ def test_a_submission_of_two_gpus_runs_two_jobs_at_a_time(run, cluster, tmp_path
         tmp_path / "tree", STUDY | {"seeds": [2], "students": {}, "figures": GRIDLESS}, gpus_per_submission=2
     )
     on_cluster(both)
-    new = [job for job in jobs_of(cluster) if job["JobId"] not in known]
-    trained = [job for job in new if "gres/gpu=2" in job["TRES"]]
+    trained = [job for job in jobs_of(cluster, known) if "gres/gpu=2" in job["TRES"]]
     assert len(trained) == 2  # the two trainings, and their two predictions

@@ -121,3 +121,17 @@ def test_too_many_runs_are_refused_before_they_are_made():
         UserError, match="config: 5,000 networks to train, 5,000 of them t; at most 4,000: shorten seeds"
     ):
         reading.parse(raw)
+
+
+@pytest.mark.parametrize("value", ["- " * 9_000, "? " * 9_000, "x: " + "[" * 9_000])
+def test_levels_without_end_are_refused_before_anything_is_built(value):
+    with pytest.raises(UserError, match="seeds: found more than 40 levels"):
+        overrides.check_entry(f"seeds={value}")
+    overrides.check_entry("seeds=- 1")
+
+
+def test_aliases_that_stand_for_billions_are_refused():
+    value = "a: &a [x, x]\nb: &b [*a, *a]"
+    with pytest.raises(UserError, match=r"data: found \*a, an alias; write the values out"):
+        overrides.check_entry(f"data={value}")
+    overrides.check_entry("data=*.png")

@@ -291,3 +291,10 @@ def test_each_folder_said_on_the_command_line_has_its_own_place_for_figures():
     assert reading.parse(OWN | named, overrides=named).study == "mine"
     published = {"data": "cifar10"}
     assert reading.parse(OWN | published, overrides=published).study == OWN["study"]
+
+
+def test_a_key_without_end_is_not_repeated_whole():
+    study = {"study": "s", "x" * 50_000: 1}
+    with pytest.raises(UserError, match="unknown key|is missing") as caught:
+        reading.parse(study)
+    assert len(str(caught.value)) < 1_000
