@@ -84,7 +84,7 @@ class EncodedImages:
             for batch in batches:
                 batch.column("split").validate(full=True)  # else a number of no name may end the process
             self._contents = [_binary(batch.column("bytes")) for batch in batches]
-            splits = [batch.column("split")[0].as_py() for batch in batches]
+            splits = [SPLITS[SPLITS.index(batch.column("split")[0].as_py())] for batch in batches]
         except (OSError, KeyError, IndexError, TypeError, ValueError, pa.ArrowException) as error:
             reason = " ".join(str(error).split())
             raise UserError(f"{path}: missing or damaged images ({reason}); {mend(path)}") from error

@@ -12,6 +12,7 @@ from lskd.data.image_folders import files_in, folders_in
 from lskd.data.spelling import as_reported, split_of
 from lskd.errors import UserError
 
+_LONGEST_NAME = 255  # bytes, as file systems have it
 _SHARD = re.compile(r"-(\d+)-of-(\d+)$")
 
 
@@ -53,15 +54,17 @@ def _saved_files(folder: Path) -> list[Path]:
 
 def _is_plain(folder: Path, name: str) -> bool:
     """Whether a name from a file stays in its folder; UserError if not."""
-    if name != Path(name).name or name in ("", ".", ".."):
-        raise UserError(f"{folder}: names {name!r}, which is no plain name; write the data set anew with save_to_disk")
+    if name != Path(name).name or name in ("", ".", "..") or len(name.encode(errors="replace")) > _LONGEST_NAME:
+        raise UserError(
+            f"{folder}: names {name[:60]!r}, which is no plain name; write the data set anew with save_to_disk"
+        )
     return True
 
 
 def _json(path: Path) -> dict[str, object]:
     try:
         value = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: cannot be read ({error}); write the data set anew with save_to_disk") from error
     if not isinstance(value, dict):
         raise UserError(f"{path}: not what save_to_disk writes; write the data set anew with it")

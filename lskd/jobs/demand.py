@@ -4,15 +4,16 @@ The first estimate is rough and generous: time that is too short is no loss, as 
 in the next attempt, which asks for more of both.
 """
 
-import json
 import math
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lskd.errors import UserError
 from lskd.io.atomic import write_json
+from lskd.io.seal import holds, opened, sealed
 from lskd.jobs.job import Job, digest
 
 USAGE = ".usage"  # below results: what each job took, by its address
@@ -67,8 +68,8 @@ def like(stage: str, spec: dict[str, Any]) -> str:
     """What jobs that take about as much share: all of their spec but seeds, labels' smoothing and temperatures."""
     names = ("model", "recipe", "draws", "dtype", "family", "kind", "dataset")
     kept: dict[str, Any] = {name: spec[name] for name in names if name in spec}
-    if "pixels" in spec:
-        kept["data"] = spec["pixels"]["key"]
+    if isinstance(spec.get("pixels"), dict):  # of a training: the data set that it sees; of glyphs, their size
+        kept["data"] = spec["pixels"].get("key")
     kept["runs"] = len(spec.get("rows", []))
     return digest([stage, kept])
 
@@ -122,7 +123,7 @@ def write_usage(root: Path, described: dict[str, Any], megabytes: float, seconds
     usage = {"like": like(described["stage"], described["spec"]), "title": described["title"]}
     usage |= {"megabytes": round(megabytes, 1), "seconds": round(seconds, 1)}
     try:
-        write_json(root / USAGE / f"{described['address']}.json", usage)
+        write_json(root / USAGE / f"{described['address']}.json", sealed(usage))
     except UserError:
         return
 
@@ -130,9 +131,7 @@ def write_usage(root: Path, described: dict[str, Any], megabytes: float, seconds
 def _read(folder: Path) -> Iterable[dict[str, Any]]:
     """What jobs took; a damaged file counts as none."""
     for path in sorted(folder.glob("*.json")):
-        try:
-            usage = json.loads(path.read_text())
-            if isinstance(usage["like"], str) and float(usage["megabytes"]) > 0 and float(usage["seconds"]) >= 0:
+        with suppress(OSError):
+            usage = opened(path.read_bytes())
+            if usage and holds(usage, like=str, megabytes=float, seconds=float):
                 yield usage
-        except (OSError, ValueError, KeyError, TypeError):
-            continue

@@ -14,7 +14,7 @@ from lskd.errors import UserError
 from lskd.study import yaml_file
 
 EXPONENT = r"[+-]?\d+(\.\d*)?[eE][+-]?\d+"
-LONGEST = 20_000  # characters of an entry
+LONGEST, LONGEST_KEY = 20_000, 64  # characters of an entry
 # below these keys stand names of classes, groups and files, which stay text
 _NAMES = {"root", "name", "classes", "targets", "similar", "groups"}
 _KEY = r"[a-zA-Z_][\w-]*\w"  # what Snakemake takes for a key
@@ -60,8 +60,10 @@ def check_entry(entry: str) -> None:
             f"--config: found {entry!r:.60}, no KEY=VALUE; targets stand before --config: snakemake grid --config ..."
         )
     if "." in key and all(key.split(".")):
-        raise UserError(f"--config: found {entry!r:.60}; say a key within a key as {_nested(key.split('.'), value)}")
-    if not re.fullmatch(_KEY, key):
+        raise UserError(
+            f"--config: found {entry!r:.60}; say a key within a key as {_nested(key[:200].split('.'), value)}"
+        )
+    if not re.fullmatch(_KEY, key) or len(key) > LONGEST_KEY:
         raise UserError(f"--config: found {entry!r:.60}; a key is a name of the study's, such as seeds='[0, 1]'")
     if len(entry) > LONGEST:
         raise UserError(f"{key}: found {len(value):,} characters, at most {LONGEST:,} on a command line; use a file")
@@ -74,7 +76,7 @@ def check_levels(key: str, value: str) -> None:
     """Refuse what grows without end when it is read, as far as a value is YAML: Snakemake reads it unasked."""
     level = 0
     anchors: set[str | None] = set()
-    with suppress(yaml.YAMLError):  # then it is text
+    with suppress(yaml.YAMLError, UnicodeEncodeError):  # then it is text
         for event in yaml.parse(value, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
             if isinstance(event, yaml.AliasEvent) and event.anchor in anchors:
                 raise UserError(f"{key}: found *{event.anchor}, an alias; write the values out, or use a file")
@@ -95,7 +97,7 @@ def _check_yaml(key: str, value: str) -> None:
 
 def _nested(keys: list[str], value: str) -> str:
     """`a={b: {c: value}}`, in quotes for a shell."""
-    nested = value or "VALUE"
+    nested = value if value and len(value) <= 60 else "VALUE"
     for key in reversed(keys[1:]):
         nested = f"{{{key}: {nested}}}"
     return f"--config '{keys[0]}={nested}'"

@@ -88,7 +88,7 @@ def _scales(raw: dict[str, Any], source: str) -> dict[str, dict[str, Any]]:
     scales = _mapping(raw.get("scales"), "scales", source)
     unknown = sorted(str(name) for name in scales if name not in SCALES)
     if unknown:
-        raise UserError(f"{source}: scales: found {', '.join(unknown)}; allowed: {', '.join(SCALES)}")
+        raise UserError(f"{source}: scales: found {_cut(', '.join(unknown))}; allowed: {', '.join(SCALES)}")
     return {name: _mapping(values, f"scales.{name}", source) for name, values in scales.items()}
 
 
@@ -178,7 +178,7 @@ def _check_values(value: Any, source: str, *path: str) -> None:
             _check_values(below, source, *path, str(place))
     problem = _problem(value)
     if problem:
-        raise UserError(f"{source}: {'.'.join(path)}: found {problem}")
+        raise UserError(f"{source}: {_cut('.'.join(path))}: found {problem}")
 
 
 def _problem(value: Any) -> str:

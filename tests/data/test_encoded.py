@@ -146,3 +146,9 @@ def test_a_number_of_no_split_ends_in_a_line(tmp_path):
         sink.write_batch(pa.record_batch(columns, schema=module.SCHEMA))
     with pytest.raises(UserError, match="missing or damaged images"):
         EncodedImages(path)
+
+
+def test_a_split_of_another_name_ends_in_a_line(path):
+    path.write_bytes(path.read_bytes().replace(b"valtest", b"vaXtest"))
+    with pytest.raises(UserError, match="missing or damaged images"):
+        EncodedImages(path)

@@ -414,3 +414,12 @@ def test_a_name_that_is_no_utf8(tmp_path):
     file.write_bytes(file.read_bytes().replace(b"path", b"p\xffth"))
     with pytest.raises(UserError, match="cannot be read"):
         read(tmp_path / "mine")
+
+
+@pytest.mark.parametrize("state", [f'{{"_data_files": [{{"filename": "{"x" * 5_000}"}}]}}', "[" * 100_000])
+def test_a_state_without_end(tmp_path, state):
+    save_to_disk(tmp_path / "mine", rows(4))
+    (tmp_path / "mine/state.json").write_text(state)
+    with pytest.raises(UserError, match="no plain name|cannot be read") as caught:
+        read(tmp_path / "mine")
+    assert len(str(caught.value)) < 1_000

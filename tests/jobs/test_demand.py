@@ -8,8 +8,8 @@ from lskd.jobs.catalogue import Catalogue
 from lskd.jobs.demand import BASE_MB, BASE_MINUTES, SPARE_MB, USAGE, Demand, Demands, estimate, like, write_usage
 from lskd.jobs.plan import Plan
 from lskd.jobs.results import Results
-from lskd.study import studies
-from tests.workflow.conftest import TINY
+from lskd.study import reading, studies
+from tests.workflow.conftest import ROOT, TINY
 
 
 def pending(root, **changes):
@@ -67,6 +67,25 @@ def test_jobs_are_alike_whatever_their_seed_smoothing_and_temperature(tmp_path):
     jobs = pending(tmp_path, seeds=[0, 1])
     kinds = {(job.stage, like(job.stage, job.spec)) for job in jobs if job.stage in ("train", "predict")}
     assert len(kinds) == 4  # teachers and students
+
+
+def test_every_job_of_the_default_study_tells_what_it_took(tmp_path):
+    config = reading.read(ROOT / "config.yaml")
+    main, known = studies.read_all(config, {}, [])
+    plan = Plan(main, Catalogue(known, Results(tmp_path)), {})
+    plan.ask([])
+    for job in plan.pending:
+        write_usage(tmp_path, job.described(), 1000.0, 60.0)
+    demands = Demands(tmp_path, on_gpu=True)
+    assert {demands.of(job) for job in plan.pending} == {Demand(1500 + SPARE_MB, 2 + BASE_MINUTES)}
+
+
+def test_an_edited_usage_counts_as_none(tmp_path):
+    job = of_stage(pending(tmp_path), "train")
+    write_usage(tmp_path, job.described(), 2000.0, 60.0)
+    (path,) = (tmp_path / USAGE).iterdir()
+    path.write_text(path.read_text().replace("2000.0", "9000.0"))
+    assert Demands(tmp_path, on_gpu=True).of(job) == estimate(job, True)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", json.dumps({"like": 3, "megabytes": "x", "seconds": 1})])

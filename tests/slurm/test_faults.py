@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from lskd.io.seal import sealed
 from lskd.jobs.demand import USAGE, like
 from tests.slurm.conftest import PROFILE, on_cluster, set_site, tree_of
 from tests.slurm.testbed import PATH
@@ -65,7 +66,7 @@ def test_out_of_memory_then_more(tree, cluster, expected):
     small = tree.folder / "results" / USAGE
     small.mkdir()
     usage = {"like": like_the_teacher(tree), "title": "", "megabytes": 1.0, "seconds": 1.0}
-    (small / "0000000000.json").write_text(json.dumps(usage))
+    (small / "0000000000.json").write_text(json.dumps(sealed(usage)))
     output = on_cluster(tree)
     assert "took more memory than the 502 MB that it asked for; its next attempt asks for more" in output
     assert measured(tree) == expected

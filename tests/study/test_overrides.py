@@ -134,4 +134,14 @@ def test_aliases_that_stand_for_billions_are_refused():
     value = "a: &a [x, x]\nb: &b [*a, *a]"
     with pytest.raises(UserError, match=r"data: found \*a, an alias; write the values out"):
         overrides.check_entry(f"data={value}")
-    overrides.check_entry("data=*.png")
+    for text in ("*.png", "\ud800", "a: b: c"):
+        overrides.check_entry(f"data={text}")
+
+
+@pytest.mark.parametrize(
+    "entry", ["a.b=" + "x" * 9_000, ".".join(["a"] * 9_000) + "=1", "a" * 9_000 + "=1", "x" * 9_000]
+)
+def test_no_line_repeats_an_entry_without_end(entry):
+    with pytest.raises(UserError, match="--config: found") as caught:
+        overrides.check_entry(entry)
+    assert len(str(caught.value)) < 1_000
