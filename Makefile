@@ -12,7 +12,7 @@ study: .venv/train.ok ## run the default study; ARGS="verdict --config data=PATH
 	@$(VENV)/python workflow/report/make_report.py $(ARGS)
 
 test: .venv/dev.ok ## run the tests; ARGS="tests/metrics -x" for some
-	$(VENV)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	$(VENV)/python -m pytest $(ARGS)
 
 chaos: .venv/dev.ok ## every fault of docs/reliability.md and hostile input of docs/safety.md, at length: hours
 	LSKD_CHAOS=full LSKD_FUZZ=full $(VENV)/python -m pytest tests/chaos tests/slurm tests/fuzz $(ARGS)

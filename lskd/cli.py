@@ -420,11 +420,14 @@ def _laid_over(base: Any, over: dict[str, Any]) -> dict[str, Any]:
 
 def read_overrides(entries: Iterable[str]) -> dict[str, Any]:
     """`key=value ...` as Snakemake reads them: numbers, True, False, YAML whose leaves are text, else text."""
+    from lskd.study.overrides import check_levels
+
     overrides: dict[str, Any] = {}
     for entry in entries:
         key, equals, value = entry.partition("=")
         if not equals or not re.match(r"[a-zA-Z_][\w-]*\w$", key):
             raise UserError(f"--config: found {entry!r}, key=value is needed; targets stand before --config")
+        check_levels(key, value)
         value = value.strip("'\"")
         overrides = _laid_over(overrides, {key: _value(value) if value else None})
     return overrides

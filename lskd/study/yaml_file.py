@@ -130,12 +130,16 @@ class _Loader(_Fast):
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
             return super().construct_object(node, deep)
-        except ValueError as error:  # such as 2026-13-40, which YAML takes for a date
+        except yaml.YAMLError:
+            raise
+        except Exception as error:  # such as 2026-13-40, which YAML takes for a date; !!float '', !!bool x
             reason = " ".join(str(error).split())[:60]
             problem = f"{node.value[:40]!r} cannot be read ({reason}); quote it if it is text"
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        if not isinstance(node, yaml.MappingNode):  # of `!!set [a]`
+            raise yaml.constructor.ConstructorError(None, None, "no mapping of keys", node.start_mark)
         seen = set()
         for key_node, _ in node.value:
             if key_node.tag == "tag:yaml.org,2002:merge":  # `<<: *anchor` may be overridden

@@ -3,7 +3,6 @@
 import argparse
 import json
 import math
-import pickle
 import re
 import sys
 from pathlib import Path
@@ -76,16 +75,18 @@ def read_checkpoint(path: Path, digest: str) -> Tensors:
         if path.suffix == ".safetensors":
             return load_file(path)
         with torch.serialization.safe_globals([argparse.Namespace]):  # the arguments that many scripts save too
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            return _inside(torch.load(path, map_location="cpu", weights_only=True), path)
     except (OSError, SafetensorError) as error:
-        raise UserError(f"{path}: cannot be read ({error}); name a state dict, .safetensors or .pt") from None
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        why = " ".join(str(error).split())[:80]
+        why = " ".join(str(error).split())[:200]
+        raise UserError(f"{path}: cannot be read ({why}); name a state dict, .safetensors or .pt") from None
+    except UserError:
+        raise
+    except Exception as error:  # torch names no class for what such a file may raise
+        why = " ".join(str(error).split())[:80] or type(error).__name__
         raise UserError(
             f"{path}: no state dict that loads with weights_only ({why}...); save it again: "
             "torch.save(model.state_dict(), PATH)"
         ) from None
-    return _inside(content, path)
 
 
 def _inside(content: Any, path: Path) -> Tensors:

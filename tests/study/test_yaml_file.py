@@ -84,3 +84,14 @@ def test_what_is_right_is_read(tmp_path):
     file = tmp_path / "c.yaml"
     file.write_bytes("\ufeffa: &a {b: 1}\nc: {<<: *a, b: 2}\nd: [*a, *a]\r\n".encode())
     assert yaml_file.read(file) == {"a": {"b": 1}, "c": {"b": 2}, "d": [{"b": 1}, {"b": 1}]}
+
+
+def test_a_list_that_is_said_to_be_a_set():
+    with pytest.raises(UserError, match="x.yaml:1:4: no mapping of keys"):
+        yaml_file.load("a: !!set [b]\n", "x.yaml")
+
+
+@pytest.mark.parametrize("value", ["!!float ''", "!!int ''", "!!bool x", "!!timestamp x", "!!timestamp 2026-99-99"])
+def test_a_value_that_is_none_of_the_type_it_is_said_to_be(value):
+    with pytest.raises(UserError, match="x.yaml:1:4: .* cannot be read .*; quote it if it is text"):
+        yaml_file.load(f"a: {value}\n", "x.yaml")

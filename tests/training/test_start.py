@@ -431,3 +431,15 @@ def test_the_arguments_that_training_scripts_save_too_are_read_and_other_objects
     torch.save({"model": weights, "when": datetime.date(2026, 1, 1)}, tmp_path / "object.pt")
     with pytest.raises(UserError, match="no state dict that loads with weights_only"):
         read_checkpoint(tmp_path / "object.pt", file_digest(tmp_path / "object.pt"))
+
+
+def test_opcodes_that_go_wrong_within_torch_are_one_line(tmp_path):
+    circle: dict = {}
+    circle["model"] = circle
+    torch.save(circle, tmp_path / "circle.pt")
+    for name, content in (("pop", b"0."), ("get", b"h."), ("none", pickle.dumps({"a": 1}) * 3)):
+        (tmp_path / f"{name}.pt").write_bytes(content)
+    for path in tmp_path.iterdir():
+        with pytest.raises(UserError, match="no state dict") as caught:
+            read(path)
+        assert "\n" not in str(caught.value)
