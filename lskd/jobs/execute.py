@@ -25,7 +25,6 @@ from lskd.fingerprint import definitions as fingerprint
 from lskd.io.atomic import sweep
 from lskd.io.layout import JOBS, PROCESS, ROOMS
 from lskd.io.seal import RECORD, holds, opened, read_record, seal
-from lskd.jobs.demand import write_usage
 from lskd.jobs.environment import gathered
 from lskd.jobs.progress import running, step_of
 from lskd.jobs.provenance import Clock, record
@@ -246,6 +245,8 @@ def supervised(arguments: list[str]) -> int:
     status, usage, hung = _waited(child, folder.name[-10:], 60 * hang_minutes)
     if not os.WIFSIGNALED(status):
         if described and not status:
+            from lskd.jobs.demand import write_usage  # here, as at the head every result would depend on it
+
             write_usage(results_of(folder), described, usage.ru_maxrss / 1024, time.monotonic() - started)
         return os.waitstatus_to_exitcode(status)
     why = _killed(os.WTERMSIG(status), oom_kills() > kills)
