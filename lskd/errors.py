@@ -1,5 +1,6 @@
 """The one exception that means: the user can mend this; and how its words end."""
 
+import errno
 import shlex
 from pathlib import Path
 
@@ -23,3 +24,14 @@ def mend(path: Path) -> str:
 def is_of_memory(error: Exception) -> bool:
     """Whether an error is torch's word for a full memory, of a GPU or of the machine."""
     return type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
+
+
+def of_disk(error: BaseException) -> str | None:
+    """Why nothing could be written, where an error tells it or hides it: on a full disk matplotlib's PDF fails anew."""
+    if isinstance(error, OSError) or type(error).__name__ == "SafetensorError":
+        return str(getattr(error, "strerror", None) or error)
+    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    hidden = error.__context__
+    while hidden is not None and getattr(hidden, "errno", None) not in full:
+        hidden = hidden.__context__
+    return None if hidden is None else str(getattr(hidden, "strerror", None) or hidden)

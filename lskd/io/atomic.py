@@ -1,6 +1,5 @@
 """Files appear whole or not at all."""
 
-import errno
 import json
 import os
 import socket
@@ -10,11 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
+from lskd.errors import UserError, of_disk
 
-from lskd.errors import UserError
-
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 HOST = "".join(letter if letter.isalnum() else "-" for letter in socket.gethostname())
 
 
@@ -37,24 +33,13 @@ def atomic(path: Path | str) -> Iterator[Path]:
         tmp.replace(path)
         _sync(path.parent)
     except Exception as error:
-        fault = _of_disk(error)
-        if fault is None:
+        why = of_disk(error)
+        if why is None:
             raise
-        why = getattr(fault, "strerror", None) or fault
         raise UserError(f"{path}: cannot be written ({why}); free or unlock that folder") from error
     finally:
         if tmp is not None:
             tmp.unlink(missing_ok=True)
-
-
-def _of_disk(error: BaseException) -> BaseException | None:
-    """An error of writing, or the full disk that another error hides: matplotlib's PDF fails once more after it."""
-    if isinstance(error, OSError | SafetensorError):
-        return error
-    hidden = error.__context__
-    while hidden is not None and getattr(hidden, "errno", None) not in FULL:
-        hidden = hidden.__context__
-    return hidden
 
 
 def write_json(path: Path | str, value: Any) -> None:
