@@ -192,3 +192,10 @@ def json_files(valid: list[dict[str, Any]]) -> st.SearchStrategy[bytes]:
     """Hostile sealed records: changed bytes, and changed values under a seal that fits."""
     deep = st.integers(10, 100_000).map(lambda levels: b'{"seal":' + b"[" * levels)
     return st.one_of(mutations([as_sealed(each) for each in valid]), trees(valid).map(as_sealed), deep)
+
+
+def written(path: Path, content: bytes) -> Path:
+    """A file with this content, which no write of the reader's may change."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path

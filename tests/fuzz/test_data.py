@@ -22,19 +22,7 @@ from lskd.data import encoded, hf_dataset, image_folders, imagefolder, npz
 from lskd.data.decode import decode
 from lskd.data.kinds import kind_of
 from lskd.data.layouts import check, given_splits
-from tests.fuzz.hostile import VALUES, fuzzed, mutations, refused, trees
-
-
-@pytest.fixture(scope="module")
-def guarded(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("guarded")
-
-
-def written(path: Path, content: bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    return path
-
+from tests.fuzz.hostile import VALUES, fuzzed, mutations, refused, trees, written
 
 DRAW = np.random.default_rng(0)
 IMAGES = DRAW.integers(0, 256, (12, 4, 4, 3), dtype=np.uint8)

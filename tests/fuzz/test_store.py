@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pytest
 import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -21,7 +20,7 @@ from lskd.io.seal import RECORD, checked, read_record, seal
 from lskd.io.tables import read_table, write_table
 from lskd.io.tensors import load_tensors, write_tensors
 from lskd.jobs import execute, live, looks, register, results
-from tests.fuzz.hostile import as_sealed, fuzzed, json_files, mutations, refused, trees
+from tests.fuzz.hostile import as_sealed, fuzzed, json_files, mutations, refused, trees, written
 
 ADDRESS = "0123456789"
 RECORD_VALUES = {
@@ -67,18 +66,6 @@ STATUS = {
     "step": 3,
     "steps": 9,
 }
-
-
-@pytest.fixture(scope="module")
-def guarded(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("guarded")
-
-
-def written(path: Path, content: bytes) -> Path:
-    """A file with this content, which no write of the reader's may change."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    return path
 
 
 def a_store(folder: Path, kind: str) -> bytes:
