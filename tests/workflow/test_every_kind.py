@@ -11,6 +11,15 @@ from PIL import Image
 from lskd.study import registry
 from tests.workflow.conftest import ENVIRONMENT, Tree
 
+EMPTY = """
+import io
+import pandas, pyarrow.parquet, scipy.optimize
+from matplotlib.figure import Figure
+figure = Figure()
+figure.subplots(2, 2)
+for ending in ("png", "svg", "pdf"):
+    figure.savefig(io.BytesIO(), format=ending)
+"""
 FOLDER = "results/figures/demo/kinds"
 ENDINGS = ("svg", "csv", "md", "tex", "html")  # PNG and PDF are packed by libraries of the machine's
 
@@ -24,8 +33,15 @@ def metrics_alone(every_kind, tmp_path_factory):
     tree.close()
 
 
+@pytest.fixture(scope="module")
+def empty_figure(laptop, tmp_path_factory) -> float:
+    """Processor seconds of four empty axes in three formats."""
+    folder = tmp_path_factory.mktemp("empty")
+    return min(cpu_seconds([laptop, "-c", EMPTY], folder) for _ in range(3))
+
+
 @pytest.mark.parametrize("kind", registry.FIGURES)
-def test_drawn_and_drawn_again_alike_in_under_three_seconds_without_torch(every_kind, metrics_alone, laptop, kind):
+def test_drawn_and_drawn_again_alike_and_fast_without_torch(every_kind, metrics_alone, laptop, empty_figure, kind):
     name = f"the_{kind}"
     with Image.open(every_kind.folder / FOLDER / f"{name}.png") as picture:
         assert min(picture.size) > 200
@@ -44,9 +60,9 @@ def test_drawn_and_drawn_again_alike_in_under_three_seconds_without_torch(every_
             published = every_kind.folder / FOLDER / f"{name}.{ending}"
             assert (folder / f"figure.{ending}").read_bytes() == published.read_bytes()
         shutil.rmtree(folder)
-        if seconds[-1] < 3:
+        if seconds[-1] < 2.5 * empty_figure:
             break
-    assert min(seconds) < 3
+    assert min(seconds) < 2.5 * empty_figure
 
 
 def test_the_laptop_has_no_torch(laptop):

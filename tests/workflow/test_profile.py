@@ -17,7 +17,7 @@ def asked(finished, device: str) -> set[str]:
         text = finished.run("--dry-run", "--quiet", "host", "--config", *settings)
     jobs = re.findall(r"^rule (train|predict|teacher_logits):\n(?:    .*\n)*?    resources: (.*)$", text, re.MULTILINE)
     assert {rule for rule, _ in jobs} == STAGES
-    return {re.search(r"gpu=(\d+)", resources).group(1) for _, resources in jobs}
+    return {gpus.group(1) if (gpus := re.search(r"gpu=(\d+)", resources)) else "0" for _, resources in jobs}
 
 
 def test_jobs_ask_for_a_gpu_where_it_is_to_be_used(finished):

@@ -19,8 +19,8 @@ RULES = "".join(path.read_text() for path in [ROOT / "Snakefile", *sorted((ROOT 
 USED = set(re.findall(r"\bworkflow\.(?!rst)(\w+)", RULES))
 OPTIONS = {option for action in cli.get_argument_parser()._actions for option in action.option_strings}
 KNOWN = {
-    *("basedir", "config_settings", "configfiles", "dag_settings", "dryrun", "is_main_process", "output_settings"),
-    "overwrite_configfiles",
+    *("basedir", "config_settings", "configfiles", "dag_settings", "deployment_settings", "dryrun", "is_main_process"),
+    *("output_settings", "overwrite_configfiles", "parent_groupids"),
 }
 
 
