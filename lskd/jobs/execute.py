@@ -23,7 +23,7 @@ from typing import Any
 from lskd.errors import UserError, is_of_memory
 from lskd.fingerprint import definitions as fingerprint
 from lskd.io.atomic import sweep
-from lskd.io.layout import JOBS, PROCESS, ROOMS
+from lskd.io.layout import JOBS, PROCESS
 from lskd.io.seal import RECORD, holds, opened, read_record, seal
 from lskd.jobs.environment import gathered
 from lskd.jobs.progress import running, step_of
@@ -108,10 +108,13 @@ def _is_job(described: Described) -> bool:
 
 
 def _is_below(folder: Any) -> bool:
-    """Whether a folder is told as one below the results."""
+    """Whether a folder is told as one below a room of the results; any name is a room's here, as all of `main`'s code
+    is part of every address, and a new room shall leave old results alone.
+    """
     if not isinstance(folder, str) or "\0" in folder:
         return False
-    return folder.partition("/")[0] in ROOMS.values() and ".." not in folder.split("/")
+    room, *below = folder.split("/")
+    return re.fullmatch("[a-z_]+", room) is not None and len(below) > 0 and not {"", ".", ".."} & set(below)
 
 
 def execute(described: Described, results: Path) -> None:
@@ -251,7 +254,7 @@ def supervised(arguments: list[str]) -> int:
         return os.waitstatus_to_exitcode(status)
     why = _killed(os.WTERMSIG(status), oom_kills() > kills)
     if hung:
-        why = f"made no step for {hang_minutes} minutes (runtime.hang_minutes), so it was ended; run again to go on"
+        why = f"made no step in {hang_minutes} min (runtime.hang_minutes), so it was ended; run again to go on"
     print(f"error: {folder}: {why}", file=sys.stderr, flush=True)
     return 128 + os.WTERMSIG(status)
 
@@ -282,7 +285,7 @@ def _waited(child: int, address: str, hang_seconds: float) -> tuple[int, resourc
             os.kill(child, signal.SIGKILL)  # it does not go on, so it saves nothing more
             _, status, usage = os.wait4(child, 0)
             return status, usage, True
-        time.sleep(1.0)
+        time.sleep(0.1)
 
 
 def _killed(number: int, by_kernel: bool) -> str:

@@ -73,7 +73,7 @@ def test_a_hung_job_is_ended_and_the_next_run_goes_on(short, undisturbed, tmp_pa
     _, said = process.communicate(timeout=120)
     assert process.returncode == 128 + signal.SIGKILL
     (line,) = errors_of(said)
-    assert "made no step for 1 minutes (runtime.hang_minutes), so it was ended; run again to go on" in line
+    assert "made no step in 1 min (runtime.hang_minutes), so it was ended; run again to go on" in line
     assert (log.parent / checkpoint.NAME).exists()
     tree.run()
     tree.close()
@@ -89,7 +89,7 @@ def test_a_minute_of_snakemake(short, undisturbed, tmp_path):
     stopped(tree, process.pid)
     assert process.wait(120) == 1
     (line,) = errors_of((tree.folder / "output.txt").read_text())
-    assert "made no step for 1 minutes (runtime.hang_minutes), so it was ended; run again to go on" in line
+    assert "made no step in 1 min (runtime.hang_minutes), so it was ended; run again to go on" in line
     tree.run()
     tree.close()
     equals(tree, undisturbed)

@@ -142,7 +142,7 @@ def test_a_training_that_met_its_time_limit_twice_went_on_each_time(storm):
 def test_a_training_that_hung_was_ended_and_told(storm):
     _, output, _, met = storm
     assert f"{met['stopped']}" in output
-    assert "made no step for 1 minutes" in output
+    assert "made no step in 1 min" in output
 
 
 def test_of_two_copies_one_published(storm):
