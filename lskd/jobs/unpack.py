@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lskd.errors import UserError
 from lskd.figures.study_page import PAGE, is_whole
-from lskd.io.atomic import HOST, atomic, is_running
+from lskd.io.atomic import HOST, atomic, is_running, write_text
 from lskd.io.hold import held
 from lskd.io.seal import RECORD, Record, checked, file_digest, read_record
 from lskd.io.seal import opened as sealed_in
@@ -24,6 +24,7 @@ from lskd.jobs.file_progress import FileProgress
 from lskd.jobs.listing import PUBLISHED, STAGE_OF
 from lskd.jobs.looks import read_look
 from lskd.jobs.results import read_adopted_file
+from lskd.jobs.verify import ALONE
 from lskd.study import yaml_file
 
 _ASIDE = ".unpack."
@@ -272,6 +273,8 @@ def _place_result(aside: Path, folder: Path, below: str, files: set[str]) -> boo
         (target / RECORD).unlink(missing_ok=True)  # a new set begins, as where a job makes it
         for name in sorted(files, key=lambda name: name == RECORD):
             _move(aside / below / name, target / name)
+        if files == {RECORD}:
+            write_text(target / ALONE, file_digest(target / RECORD))
     return True
 
 

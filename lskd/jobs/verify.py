@@ -26,7 +26,8 @@ from lskd.study.config import canonical
 
 _THREADS = min(16, (os.cpu_count() or 1) * 2)
 _QUIET_SECONDS, _LINE_SECONDS = 2.0, 10.0
-_KEPT = re.compile(r".+\.log|checkpoint\.pt.*")  # what may lie beside a result's files
+ALONE = "packed.txt"  # beside a record that was unpacked without its result's files: that record's digest
+_KEPT = re.compile(rf".+\.log|checkpoint\.pt.*|{re.escape(ALONE)}")  # what may lie beside a result's files
 
 
 @dataclass
@@ -35,12 +36,14 @@ class Report:
 
     files: int = 0
     results: int = 0
+    by_record: int = 0  # results of which a pack held the record alone
     failures: list[str] = field(default_factory=list)
 
     @property
     def last(self) -> str:
         """The closing line."""
-        return f"{self.files} files in {self.results} results verified, {len(self.failures)} damaged"
+        alone = f", {self.by_record} of them by their record alone, as unpacked" if self.by_record else ""
+        return f"{self.files} files in {self.results} results verified{alone}, {len(self.failures)} damaged"
 
 
 def verify(root: Path, paths: Iterable[Path] = ()) -> Report:
@@ -54,7 +57,11 @@ def verify(root: Path, paths: Iterable[Path] = ()) -> Report:
         if entry.address in running and not (entry.folder / RECORD).exists():
             continue  # it is being made
         report.results += 1
-        expected += _expected(entry, report)
+        files = _expected(entry, report)
+        if files and _is_alone(entry.folder) and not any(path.exists() for path, _, _ in files):
+            report.by_record += 1
+        else:
+            expected += files
     _compare(expected, report)
     stems = _published_stems(root, paths)
     _published(root, stems, report)
@@ -67,6 +74,14 @@ def verify(root: Path, paths: Iterable[Path] = ()) -> Report:
             f"{path}: left by a process that was killed; rm -f {shlex.quote(str(path))}" for path in left_behind(root)
         ]
     return report
+
+
+def _is_alone(folder: Path) -> bool:
+    """Whether this very record came from a pack without its files."""
+    try:
+        return (folder / ALONE).read_text() == file_digest(folder / RECORD)
+    except (OSError, ValueError):
+        return False
 
 
 def damages(folder: Path) -> list[str]:

@@ -17,7 +17,7 @@ from lskd.jobs import archive, pack
 from lskd.jobs.lineage import Lineage, lines
 from lskd.jobs.listing import result_of
 from lskd.jobs.unpack import unpack
-from lskd.jobs.verify import verify
+from lskd.jobs.verify import ALONE, verify
 from tests.jobs import finished as tiny
 from tests.jobs import packed
 from tests.small import flip
@@ -34,7 +34,8 @@ def contents(path=None):
 
 
 def files(folder):
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.name != ALONE]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
 def refused(path, folder):
@@ -55,6 +56,21 @@ def test_all_of_it_and_nothing_else(folder):
         == f"{packed.packed()}: {len(contents())} files of {len(list(folder.rglob(RECORD)))} results in {folder}"
     )
     assert said[1].endswith(": snakemake --configfile studies/demo/tiny.yaml")
+
+
+def test_verify_knows_what_a_pack_holds_by_its_record_alone(folder):
+    unpack(packed.packed(), folder)
+    report = verify(folder / "results")
+    alone = list(folder.rglob(ALONE))
+    assert alone and report.failures == []
+    assert f"{len(alone)} of them by their record alone" in report.last
+    record = alone[0].with_name(RECORD)
+    flip(record)
+    (gone,) = folder.glob("results/metrics/**/metrics.parquet")
+    gone.unlink()
+    lines = {line.partition(": ")[0]: line for line in verify(folder / "results").failures}
+    assert lines.keys() == {str(record), str(gone)}
+    assert "damaged" in lines[str(record)] and "is gone" in lines[str(gone)]
 
 
 def test_again_changes_nothing(folder):
