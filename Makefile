@@ -11,8 +11,10 @@ study: .venv/train.ok ## run the default study; ARGS="verdict --config data=PATH
 	@$(VENV)/snakemake $(ARGS)
 	@$(VENV)/python workflow/report/make_report.py $(ARGS)
 
+# tests/conftest.py says which tests are together, and which begin first.
+SIDE_BY_SIDE = -n 2 --dist loadgroup --no-loadscope-reorder
 test: .venv/dev.ok ## run the tests; ARGS="tests/metrics -x" for some
-	$(VENV)/python -m pytest $(ARGS)
+	$(VENV)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 chaos: .venv/dev.ok ## every fault of docs/reliability.md and hostile input of docs/safety.md, at length: hours
 	LSKD_CHAOS=full LSKD_FUZZ=full $(VENV)/python -m pytest tests/chaos tests/slurm tests/fuzz $(ARGS)

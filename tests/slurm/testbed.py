@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -94,6 +95,11 @@ def why_not() -> str:
         return "munged and slurmd run as root"
     if (ETC / "slurm.conf").exists() and not (ETC / "slurm.conf").is_symlink():
         return f"{ETC}/slurm.conf is of a real cluster"
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            os.mknod(f"{folder}/gpu", 0o020666, os.makedev(1, 3))
+        except OSError as error:
+            return f"no device files can be made here, so no GPUs ({error.strerror})"
     return ""
 
 
