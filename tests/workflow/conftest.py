@@ -18,7 +18,12 @@ from lskd.study import registry
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("Snakefile", "config.yaml", "envs", "lskd", "profiles", "workflow")
-ENVIRONMENT = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
+NO_CLUSTER = ROOT / "tests/no_cluster"
+ENVIRONMENT = {
+    **os.environ,
+    "PYTHONDONTWRITEBYTECODE": "",
+    "PATH": os.pathsep.join([str(NO_CLUSTER), os.environ["PATH"]]),
+}
 TINY = {
     "study": "tiny",
     "name": "A tiny study",
