@@ -12,7 +12,7 @@ study: .venv/train.ok ## run the default study; ARGS="verdict --config data=PATH
 	@$(VENV)/python workflow/report/make_report.py $(ARGS)
 
 # tests/conftest.py says which tests are together, and which begin first.
-SIDE_BY_SIDE = -n 2 --dist loadgroup --no-loadscope-reorder
+SIDE_BY_SIDE = -n 2 --no-loadscope-reorder
 test: .venv/dev.ok ## run the tests; ARGS="tests/metrics -x" for some
 	$(VENV)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 

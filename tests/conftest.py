@@ -1,30 +1,47 @@
 """What all tests share."""
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.workflow.conftest import TINY, Tree
 
-FOLDERS = ("slurm", "workflow", "chaos")  # the longest tests, which begin first
-TREES = ("every_kind", "cluster")  # fixtures that take a minute, or that there can be one of at a time
+ROOT = Path(__file__).parents[1]
+FOLDERS = ("slurm", "workflow", "chaos")  # of the longest tests, which begin first
 
 settings.register_profile("patient", deadline=None)  # a busy machine is no failure
 settings.load_profile("patient")
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Tests of one file, and those of one large fixture, run in one process, one after the other."""
-    shared = [name for name in TREES if name in getattr(item, "fixturenames", ())]
-    item.add_marker(pytest.mark.xdist_group(shared[0] if shared else str(item.path)))
+class SideBySide(LoadScopeScheduling):
+    """Tests in several processes: in one of them those of a file, of the cluster, of the study of every kind."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        if file.startswith("tests/slurm/"):
+            return "cluster"  # there can be one
+        return "every_kind" if _uses_every_kind(file) else file
+
+
+@cache
+def _uses_every_kind(file: str) -> bool:
+    return "every_kind" in (ROOT / file).read_text()  # a fixture that takes minutes
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SideBySide:
+    """Asked where `-n` says how many processes are asked for."""
+    return SideBySide(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes long begins first."""
-    folder = {item: item.path.relative_to(Path(__file__).parent).parts[0] for item in items}
+    folder = {item: item.path.relative_to(ROOT / "tests").parts[0] for item in items}
     items.sort(key=lambda item: FOLDERS.index(folder[item]) if folder[item] in FOLDERS else len(FOLDERS))
 
 
