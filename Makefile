@@ -14,10 +14,11 @@ study: .venv/train.ok ## run the default study; ARGS="verdict --config data=PATH
 # tests/conftest.py says which tests are together, and which begin first.
 SIDE_BY_SIDE = -n 2 --no-loadscope-reorder
 test: .venv/dev.ok ## run the tests; ARGS="tests/metrics -x" for some
-	$(VENV)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
+	$(VENV)/python -m pytest $(SIDE_BY_SIDE) -m "not long" $(ARGS)
 
 chaos: .venv/dev.ok ## every fault of docs/reliability.md and hostile input of docs/safety.md, at length: hours
 	LSKD_CHAOS=full LSKD_FUZZ=full $(VENV)/python -m pytest tests/chaos tests/slurm tests/fuzz $(ARGS)
+	$(VENV)/python -m pytest tests/workflow -m long $(ARGS)
 
 audit: .venv/dev.ok ## known vulnerabilities of the locked packages; asks the internet
 	for list in figures train cluster dev; do $(VENV)/uv tool run --from pip-audit==2.10.1 pip-audit \

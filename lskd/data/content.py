@@ -103,11 +103,16 @@ def check_same(content_at_planning: dict[str, Any], dataset: str, root: str, cac
         raise UserError(f"{root}: the {what} changed since this job was planned; run again")
 
 
-def _check_digits() -> None:
+def digits_file() -> Path:
+    """Where scikit-learn has its digits. UserError without scikit-learn."""
     package = find_spec("sklearn")  # which imports nothing
     if package is None or not package.submodule_search_locations:
         raise UserError("digits: scikit-learn is not installed; pip install 'lskd[train]'")
-    path = Path(package.submodule_search_locations[0], "datasets", "data", "digits.csv.gz")
+    return Path(package.submodule_search_locations[0], "datasets", "data", "digits.csv.gz")
+
+
+def _check_digits() -> None:
+    path = digits_file()
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:

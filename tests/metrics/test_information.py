@@ -78,11 +78,11 @@ def test_order_shift_scale_and_sign_do_not_matter_and_bounds_hold(seed, scale, s
 
 def test_it_tends_to_the_integral_for_gaussians():
     """Two images: I(X; Y) of two unit Gaussians 2 apart, by numerical integration."""
-    values_xl = np.random.default_rng(3).normal(size=(2, 400_000)) + np.array([[-1.0], [1.0]])
+    values_xl = np.random.default_rng(3).normal(size=(2, 100_000)) + np.array([[-1.0], [1.0]])
     y = np.linspace(-12, 12, 20001)
     one, two = norm.pdf(y, -1), norm.pdf(y, 1)
     expected = np.trapezoid(one * np.log(2 * one / (one + two)), y)  # equal by symmetry for the other image
-    assert mutual_information(values_xl) == pytest.approx(expected, abs=5e-3)
+    assert mutual_information(values_xl) == pytest.approx(expected, abs=1e-2)
 
 
 def with_snapshots(run: RunData, labels=(0, 2), epochs=(1, 5), draws=3, images=4, skip=None):

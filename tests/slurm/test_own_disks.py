@@ -33,6 +33,7 @@ def own_checkouts(cluster, tmp_path):
     cluster.wait(lambda: cluster.answers("srun", f"--nodes={cluster.nodes}", "--partition=cpu", "true"))
 
 
+@pytest.mark.long
 def test_a_folder_of_results_is_all_that_nodes_need_to_share(own_checkouts, finished, cluster):
     tree, copies = own_checkouts
     whole = yaml.safe_load((tree.folder / "config.yaml").read_text())

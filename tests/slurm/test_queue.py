@@ -19,7 +19,10 @@ esac
 """
 
 
-@pytest.mark.parametrize("asks", [True, False], ids=["asked", "by the files that jobs leave"])
+@pytest.mark.parametrize(
+    "asks",
+    [pytest.param(True, id="asked"), pytest.param(False, id="by the files that jobs leave", marks=pytest.mark.long)],
+)
 def test_a_plain_queue(cluster, finished, tmp_path, asks):
     (tmp_path / "tree").mkdir()
     tree, status = Tree(tmp_path / "tree", finished.folder), tmp_path / "status"

@@ -227,6 +227,7 @@ def test_each_layout_is_read(layouts, layout):
     assert tuple(len(tensors[f"{split}_labels"]) for split in ("train", "val", "test")) == LAYOUTS[layout]
 
 
+@pytest.mark.long
 def test_a_verdict_on_a_folder_of_images(layouts):
     """The first command of the page, made small."""
     shutil.copy2(ROOT / "config.yaml", layouts.folder)

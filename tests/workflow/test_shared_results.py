@@ -69,7 +69,10 @@ def test_two_branches_with_other_losses(undisturbed, tmp_path):
     verified(a)
 
 
-@pytest.mark.parametrize("missing", MISSING)
+@pytest.mark.parametrize(
+    "missing",
+    ["everything", *(pytest.param(name, marks=pytest.mark.long) for name in MISSING if name != "everything")],
+)
 def test_two_working_copies_at_the_same_time(undisturbed, tmp_path, missing):
     """Both come to their end, whatever each makes of it; bytes are those of one that was alone."""
     results = tmp_path / "results"

@@ -77,6 +77,7 @@ def mislabelled(tree) -> str:
     return sentence(tree, "mislabelled")
 
 
+@pytest.mark.long
 def test_with_wrong_labels_it_helps(mislabelled):
     assert mislabelled.startswith("On mislabelled, smoothing the teacher mlp-w64 (α = 0.8) helps its student mlp-w32")
     assert "hurts" not in mislabelled
@@ -92,6 +93,7 @@ def test_with_right_labels_and_faint_patterns_it_hurts(tree):
     assert said.endswith("Advice: leave the teacher unsmoothed, and distil at T = 1.")
 
 
+@pytest.mark.long
 def test_two_seeds_cannot_tell_and_train_nothing(tree, mislabelled):
     tree.configure(STUDY | {"seeds": [0, 1]})
     planned = tree.pending("verdict", config={"data": "mislabelled"})
