@@ -35,7 +35,9 @@ def test_a_plain_queue(cluster, finished, tmp_path, asks):
     site.write_text(yaml.safe_dump(settings))
     before = cluster.said("squeue", "-h", "--states=all", "-o%i").count("\n")
     tree.run("--workflow-profile", "workflow/profiles/queue", PATH=PATH)
-    assert cluster.said("squeue", "-h", "--states=all", "-o%i").count("\n") - before == 7  # two predictions share one
+    assert (
+        cluster.said("squeue", "-h", "--states=all", "-o%i").count("\n") - before == 8
+    )  # none of its jobs may share one
     local = Tree(make(tmp_path / "local"), finished.folder)
     local.configure(SHORT)
     local.run()

@@ -146,4 +146,5 @@ def test_a_training_that_hung_was_ended_and_told(storm):
 
 
 def test_of_two_copies_one_published(storm):
-    assert log_of(storm, "daemon_killed").rstrip().endswith("is there")
+    log = log_of(storm, "daemon_killed")
+    assert log.count("epoch 300/300") == 1  # the other found it made, if SLURM began another
