@@ -13,12 +13,12 @@ import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import xxhash
 
+from lskd.data.digits_file import digits_file
 from lskd.data.image_folders import image_folders, scan, unreadable, walk
 from lskd.data.layouts import check
 from lskd.errors import UserError
@@ -103,16 +103,10 @@ def check_same(content_at_planning: dict[str, Any], dataset: str, root: str, cac
         raise UserError(f"{root}: the {what} changed since this job was planned; run again")
 
 
-def digits_file() -> Path:
-    """Where scikit-learn has its digits. UserError without scikit-learn."""
-    package = find_spec("sklearn")  # which imports nothing
-    if package is None or not package.submodule_search_locations:
-        raise UserError("digits: scikit-learn is not installed; pip install 'lskd[train]'")
-    return Path(package.submodule_search_locations[0], "datasets", "data", "digits.csv.gz")
-
-
 def _check_digits() -> None:
     path = digits_file()
+    if path is None:
+        raise UserError("digits: scikit-learn is not installed; pip install 'lskd[train]'")
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:

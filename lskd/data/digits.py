@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from lskd.data.arrays import Arrays, Samples
-from lskd.data.content import digits_file
+from lskd.data.digits_file import digits_file
 from lskd.data.split import stratified_mask
 
 _SPLIT_SEED = 20200
@@ -13,7 +13,9 @@ _SPLIT_SEED = 20200
 
 def load(root: Path, *, workers: int, test_fraction: float) -> Arrays:
     """Load the digits with a fixed stratified test split; grey levels 0..16 are scaled to 0..255 (root is not used)."""
-    rows = np.loadtxt(digits_file(), delimiter=",")  # sklearn.datasets takes seconds to import
+    file = digits_file()
+    assert file is not None  # planning looked
+    rows = np.loadtxt(file, delimiter=",")  # sklearn.datasets takes seconds to import
     images = np.rint(rows[:, :-1].reshape(-1, 1, 8, 8) * (255 / 16)).astype(np.uint8)
     names = [f"digits#{index}" for index in range(len(images))]
     samples = Samples(images, rows[:, -1].astype(np.int64), names)
