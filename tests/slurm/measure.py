@@ -1,12 +1,13 @@
 """What a submission costs: the default study, and its jobs one by one, on the cluster of these tests.
 
-`python -m tests.slurm.measure` prints what docs/cluster.md tells. Of a submission: the time from its being submitted to
-its end by SLURM, less what its jobs took by themselves.
+`python -m tests.slurm.measure` prints what docs/cluster.md tells. Overhead: the time from a submission's start on a node
+to its end by SLURM, less what its jobs took by themselves, a job. Wait: from being submitted to the start, queue and all.
 """
 
 import json
 import re
 import shutil
+import statistics
 import sys
 import tempfile
 import time
@@ -43,21 +44,26 @@ def measure(cluster: Cluster, folder: Path, study: dict, name: str, **settings) 
     started = time.monotonic()
     output = tree.run(*PROFILE, PATH=PATH)
     wall = time.monotonic() - started
-    rows = cluster.said("squeue", "-h", "--states=all", "-o%i|%V|%e|%k").splitlines()
+    rows = cluster.said("squeue", "-h", "--states=all", "-o%i|%V|%S|%e").splitlines()
     jobs = [row.split("|") for row in rows if row.split("|")[0] not in known]
     took = {path.stem: json.loads(path.read_text())["seconds"] for path in (tree.folder / "results/.usage").glob("*")}
-    commands = {number: command_of(cluster, number) for number, *_ in jobs}
-    costs: dict[bool, list[float]] = {True: [], False: []}
-    for number, submitted, ended, _ in jobs:
-        members = re.findall(r"-([0-9a-f]{10})/\w+\.log", commands[number])
-        seconds = seconds_of(ended) - seconds_of(submitted) - sum(took[address] for address in members)
-        costs[len(members) > 1].append(seconds / len(members))
+    overheads: dict[bool, list[float]] = {True: [], False: []}
+    waits = []
+    for number, submitted, began, ended in jobs:
+        members = re.findall(r"-([0-9a-f]{10})/\w+\.log", command_of(cluster, number))
+        seconds = seconds_of(ended) - seconds_of(began) - sum(took[address] for address in members)
+        overheads[len(members) > 1].append(seconds / len(members))
+        waits.append(seconds_of(began) - seconds_of(submitted))
     print(f"{name}: {output.count('has been submitted')} submissions of {len(took)} jobs, {wall:.0f} s")
-    for is_packed, each in costs.items():
-        if each:
-            what = "a job in a pack" if is_packed else "a job alone"
-            median = sorted(each)[len(each) // 2]
-            print(f"  overhead of {what}: median {median:.2f} s (most {max(each):.2f} s, n = {len(each)})")
+    tell("overhead of a job alone", overheads[False])
+    tell("overhead of a job in a pack", overheads[True])
+    tell("wait of a submission", waits)
+
+
+def tell(what: str, seconds: list[float]) -> None:
+    if seconds:
+        middle = statistics.median(seconds)
+        print(f"  {what}: median {middle:.2f} s (most {max(seconds):.2f} s, n = {len(seconds)})", flush=True)
 
 
 def command_of(cluster: Cluster, number: str) -> str:

@@ -36,6 +36,12 @@ def jobs_of(cluster, known=frozenset()) -> list[dict[str, str]]:
     return [job for job in jobs if job.get("JobId", "") not in known | {""}]
 
 
+def memory_mb(job: dict[str, str]) -> int:
+    """What a job asks for; SLURM writes 2048 MB as 2G."""
+    number, unit = re.search(r"mem=([\d.]+)([MGT])", job["TRES"]).groups()
+    return round(float(number) * 1024 ** "MGT".index(unit))
+
+
 def test_it_ends_as_on_one_machine(run, finished):
     tree, *_ = run
     assert measured(tree) == measured(finished)
@@ -62,7 +68,7 @@ def test_no_two_jobs_are_on_one_gpu(run):
 def test_each_asks_for_what_it_needs(run):
     _, _, jobs, _ = run
     for job in jobs:
-        assert 1000 <= int(re.search(r"mem=(\d+)M", job["TRES"])[1]) <= 3000
+        assert 1000 <= memory_mb(job) <= 3000
         assert job["TimeLimit"] <= "01:00:00"
         assert (job["Partition"], job["Account"], job["Requeue"]) == (
             "gpu" if "gres/gpu" in job["TRES"] else "cpu",
@@ -77,9 +83,9 @@ def test_the_next_study_asks_for_what_the_first_took(run, cluster):
     known = {job["JobId"] for job in jobs_of(cluster)}
     tree.configure(STUDY | {"seeds": [1]})
     on_cluster(tree)
-    memory = {re.search(r"mem=(\d+)M", job["TRES"])[1] for job in jobs_of(cluster, known)}
-    assert "1501" in {re.search(r"mem=(\d+)M", job["TRES"])[1] for job in before}
-    assert "1501" not in memory and len(memory) >= 3  # each kind of job by its own use
+    memory = {memory_mb(job) for job in jobs_of(cluster, known)}
+    assert 1501 in {memory_mb(job) for job in before}
+    assert 1501 not in memory and len(memory) >= 3  # each kind of job by its own use
 
 
 def test_a_submission_of_two_gpus_runs_two_jobs_at_a_time(run, cluster, tmp_path):
