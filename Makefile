@@ -70,6 +70,8 @@ lock: .venv/uv.ok ## lock the packages after an edit of pyproject.toml
 	$(LOCK) pyproject.toml --output-file envs/figures.txt
 	$(LOCK) pyproject.toml --extra train --output-file envs/train.txt
 	$(LOCK) pyproject.toml --extra train --extra cluster --output-file envs/cluster.txt
+	cp envs/train.txt envs/translation.txt # so that no version moves
+	$(LOCK) pyproject.toml --extra train --extra translation --output-file envs/translation.txt
 	$(LOCK) pyproject.toml --extra train --extra dev --output-file envs/dev.txt
 
 clean: ## remove .venv and all results

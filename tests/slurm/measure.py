@@ -1,7 +1,7 @@
 """What a submission costs: the default study, and its jobs one by one, on the cluster of these tests.
 
-`python -m tests.slurm.measure` prints what docs/cluster.md tells. Overhead: the time from a submission's start on a node
-to its end by SLURM, less what its jobs took by themselves, a job. Wait: from being submitted to the start, queue and all.
+`python -m tests.slurm.measure` prints what docs/cluster.md tells. Overhead: the time from a submission's start on a
+node to its end by SLURM, less what its jobs took by themselves, a job. Wait: from being submitted to the start.
 """
 
 import json
