@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -65,6 +65,7 @@ _CHUNK = 1 << 22  # bytes
 _REPORT_SECONDS = 10.0
 _FORMAT = "lskd content 1"
 
+Listed = Iterable[tuple[str, os.DirEntry[str] | Path]]  # each file that counts: its path, and itself
 Cache = dict[str, list[str]]  # path relative to the root -> [stamp, digest]
 
 
@@ -83,11 +84,26 @@ def content(dataset: str, root: str, cache: Path | None, write: bool) -> dict[st
     if dataset in PUBLISHED:
         return {"files": dict(PUBLISHED[dataset])}
     check(dataset, Path(root))
-    digests = _digests(Path(root), dataset == "imagefolder", cache, write)
+    listed = _images(Path(root)) if dataset == "imagefolder" else _files(Path(root))
+    digests = _digests(Path(root), listed, cache, write)
     total = xxhash.xxh3_128()
     for path in sorted(digests, key=os.fsencode):  # by bytes: the same order in every locale
         total.update(os.fsencode(path) + b"\0" + digests[path].encode())
     return {"images" if dataset == "imagefolder" else "files": len(digests), "digest": total.hexdigest()}
+
+
+def content_of_files(root: Path, paths: list[Path], cache: Path | None, write: bool) -> dict[str, Any]:
+    """What identifies a corpus: its files' names, below `root` where they are, and bytes, in their order.
+
+    `cache`, `write` as in `content`.
+    """
+    listed = [(os.fspath(path.absolute()), path) for path in paths]
+    digests = _digests(root, listed, cache, write)
+    total = xxhash.xxh3_128()
+    for place, path in listed:
+        name = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
+        total.update(os.fsencode(name) + b"\0" + digests[place].encode())
+    return {"files": len(paths), "digest": total.hexdigest()}
 
 
 def check_same(content_at_planning: dict[str, Any], dataset: str, root: str, cache: Path | None = None) -> None:
@@ -118,10 +134,10 @@ def _check_digits() -> None:
         )
 
 
-def _digests(root: Path, are_images: bool, cache: Path | None, write: bool) -> dict[str, str]:
-    """The posix path of each file that counts, relative to `root`, -> the digest of its bytes."""
+def _digests(root: Path, listed: Listed, cache: Path | None, write: bool) -> dict[str, str]:
+    """The posix path of each file that counts, relative to `root` or whole, -> the digest of its bytes."""
     settled = time.time_ns() - _TICK  # taken before any file is looked at: what changes from here on has a later ctime
-    stamps = _stamps(_images(root) if are_images else _files(root), settled)
+    stamps = _stamps(listed, settled)
     cache_file = cache / xxhash.xxh3_128_hexdigest(os.fsencode(root.resolve())) if cache else None
     cached = _read_cache(cache_file) if cache_file else {}
     digests = {path: cached[path][1] for path, stamp in stamps.items() if stamp and cached.get(path, [""])[0] == stamp}
@@ -134,7 +150,7 @@ def _digests(root: Path, are_images: bool, cache: Path | None, write: bool) -> d
     return digests
 
 
-def _images(root: Path) -> Iterator[tuple[str, os.DirEntry[str] | Path]]:
+def _images(root: Path) -> Listed:
     """Each image that the loader reads: its posix path relative to `root`, and itself."""
     for folder in image_folders(root):
         prefix = folder.relative_to(root).as_posix()
@@ -142,7 +158,7 @@ def _images(root: Path) -> Iterator[tuple[str, os.DirEntry[str] | Path]]:
             yield f"{prefix}/{name}", entry
 
 
-def _files(root: Path) -> Iterator[tuple[str, os.DirEntry[str] | Path]]:
+def _files(root: Path) -> Listed:
     """Each file below `root`, or `root` itself, but hidden ones. UserError for links to folders or to nothing."""
     if root.is_file():
         yield root.name, root
@@ -156,7 +172,7 @@ def _files(root: Path) -> Iterator[tuple[str, os.DirEntry[str] | Path]]:
         yield name, entry
 
 
-def _stamps(listed: Iterable[tuple[str, os.DirEntry[str] | Path]], settled: int) -> dict[str, str]:
+def _stamps(listed: Listed, settled: int) -> dict[str, str]:
     """The path of each listed file -> what changes whenever the file does.
 
     The stamp is "" where it proves nothing: a ctime after `settled` (nanoseconds) may be that of two changes in one

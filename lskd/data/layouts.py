@@ -36,6 +36,10 @@ def given_splits(dataset: str, root: Path) -> frozenset[str]:
         splits = frozenset(npz_parts(root))
     elif dataset == "hf_dataset":
         splits = frozenset(hf_files(root))
+    elif dataset in ("iwslt14", "wmt14"):
+        splits = frozenset({"val", "test"})
+    elif dataset == "aligned":
+        splits = frozenset(path.stem for path in root.glob("*.*") if path.stem in ("val", "test"))
     else:
         return frozenset()
     return splits - {"train"}
