@@ -43,6 +43,10 @@ class Status:
     loss: float | None = None
     val_top1: float | None = None
     images_per_second: float | None = None
+    update: int | None = None  # of a translation, with the three below
+    updates: int | None = None
+    val_nll: float | None = None
+    tokens_per_second: float | None = None
     seconds_left: float | None = None
 
     @property
@@ -138,10 +142,10 @@ def _row(status: Status) -> tuple[str, ...]:
     now = time.time()
     return (
         status.title,
-        f"{status.epoch}/{status.epochs}" if status.epochs else "",
-        f"{status.images_per_second:,.0f}" if status.images_per_second else "",
+        _count(status).removeprefix(" epoch ").lstrip(),
+        _speed(status),
         "" if status.loss is None else f"{status.loss:.4g}",
-        "" if status.val_top1 is None else f"{status.val_top1:.2%}",
+        _val(status),
         duration(max(0.0, now - status.started)),
         "" if status.seconds_left is None else duration(status.seconds_left),
         f"{status.host}:{status.pid}",
@@ -299,9 +303,28 @@ class Overview:
         return (head + _fitting(names, width - len(head) - len(tail)) + tail)[: max(0, width)]
 
 
+def _count(status: Status) -> str:
+    """epoch 3/30, or update 120/500; "" for a job that has neither."""
+    if status.updates:
+        return f" update {status.update}/{status.updates}"
+    return f" epoch {status.epoch}/{status.epochs}" if status.epochs else ""
+
+
+def _speed(status: Status) -> str:
+    """Of images as the table's head says; else with its unit."""
+    if status.tokens_per_second:
+        return f"{status.tokens_per_second:,.0f} tokens/s"
+    return f"{status.images_per_second:,.0f}" if status.images_per_second else ""
+
+
+def _val(status: Status) -> str:
+    if status.val_nll is not None:
+        return f"NLL {status.val_nll:.4g}"
+    return "" if status.val_top1 is None else f"{status.val_top1:.2%}"
+
+
 def _name(status: Status, now: float) -> str:
-    epoch = f" epoch {status.epoch}/{status.epochs}" if status.epochs else ""
-    return f"{status.title}{epoch}{_silence(status.quiet(now))}"
+    return f"{status.title}{_count(status)}{_silence(status.quiet(now))}"
 
 
 def _listed(names: list[str], more: bool) -> str:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -19,6 +20,21 @@ if TYPE_CHECKING:
 FOLDER = "results/.running"
 TICK_SECONDS = 1.0
 LINE_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Words:
+    """What a kind of training counts, and its number on val: the key in the status file, the words, the format."""
+
+    unit: str
+    samples: str
+    val: str
+    val_words: str
+    val_format: str
+
+
+IMAGES = Words("epoch", "images", "val_top1", "val top1", ".2%")
+TOKENS = Words("update", "tokens", "val_nll", "val NLL", ".4g")
 
 
 class StatusFile:
@@ -92,12 +108,14 @@ class Report:
         samples_per_step: int,
         file: StatusFile,
         bar: "Progress | None" = None,
+        words: Words = IMAGES,
     ) -> None:
+        self._words = words
         self._title, self._epochs, self._steps, self._samples = title, epochs, steps, samples_per_step
         self._first, self._file, self._bar = done, file, bar
         self._task = bar.add_task(title, total=steps, completed=done, numbers="") if bar else None
         self._loss: float | None = None
-        self._val_top1: float | None = None
+        self._val: float | None = None
         self._began: tuple[float, int] | None = None  # after the first step, which compiles and warms up: (when, step)
         self._due = 0.0
         self._printed, self._lines = time.monotonic(), 0
@@ -110,9 +128,9 @@ class Report:
         if now >= self._due:
             self._tick(done, now)
 
-    def epoch(self, epoch: int, done: int, loss: float, val_top1: float) -> None:
-        """Say the numbers of a finished epoch (from 1), after `done` steps."""
-        self._loss, self._val_top1 = loss, val_top1
+    def epoch(self, epoch: int, done: int, loss: float, val: float) -> None:
+        """Say the numbers of a finished epoch (from 1), or of an update, after `done` steps."""
+        self._loss, self._val = loss, val
         now = time.monotonic()
         is_due = not self._lines or epoch == self._epochs or now - self._printed >= LINE_SECONDS - TICK_SECONDS
         self._say(epoch, done, now, is_due)
@@ -138,11 +156,12 @@ class Report:
                 print(f"{self._title}: {self._numbers(epoch, done, now)}{eta}", file=sys.stderr, flush=True)
 
     def _numbers(self, epoch: int, done: int, now: float) -> str:
-        parts = [f"epoch {epoch}/{self._epochs}"]
+        words = self._words
+        parts = [f"{words.unit} {epoch}/{self._epochs}"]
         if self._loss is not None:
-            parts.append(f"loss {self._loss:.4g} val top1 {self._val_top1:.2%}")
+            parts.append(f"loss {self._loss:.4g} {words.val_words} {self._val:{words.val_format}}")
         if speed := self._steps_per_second(done, now):
-            parts.append(f"{speed * self._samples:,.0f} images/s")
+            parts.append(f"{speed * self._samples:,.0f} {words.samples}/s")
         return " ".join(parts)
 
     def _progress(self, done: int, now: float) -> dict[str, Any]:
@@ -151,16 +170,18 @@ class Report:
             "first_step": self._first,  # what an earlier process did
             "step": done,
             "steps": self._steps,
-            "epoch": self._epoch(done),
-            "epochs": self._epochs,
+            self._words.unit: self._epoch(done),
+            f"{self._words.unit}s": self._epochs,
             "loss": self._loss,
-            "val_top1": self._val_top1,
-            "images_per_second": speed and round(speed * self._samples, 1),
+            self._words.val: self._val,
+            f"{self._words.samples}_per_second": speed and round(speed * self._samples, 1),
             "seconds_left": left and round(left, 1),
         }
 
     def _epoch(self, done: int) -> int:
-        """The epoch (from 1) that is under way after `done` steps."""
+        """The epoch (from 1) that is under way after `done` steps; of updates, how many are done."""
+        if self._words.unit == "update":
+            return done
         return min(self._epochs, done * self._epochs // max(1, self._steps) + 1)
 
     def _steps_per_second(self, done: int, now: float) -> float | None:
@@ -176,11 +197,13 @@ class Report:
 
 
 @contextmanager
-def report(title: str, address: str, epochs: int, steps: int, done: int, samples_per_step: int) -> Iterator[Report]:
-    """Report on a training of `epochs` epochs and `steps` steps of which `done` are done."""
+def report(
+    title: str, address: str, epochs: int, steps: int, done: int, samples_per_step: int, words: Words = IMAGES
+) -> Iterator[Report]:
+    """Report on a training of `epochs` epochs and `steps` steps of which `done` are done, in the words of its kind."""
     display = _bar() if on_terminal(sys.stderr) else nullcontext()
     with running(title, address) as file, display as bar:
-        yield Report(title, epochs, steps, done, samples_per_step, file, bar)
+        yield Report(title, epochs, steps, done, samples_per_step, file, bar, words)
 
 
 def _bar() -> "Progress":

@@ -2,14 +2,16 @@
 
 from typing import TYPE_CHECKING, Literal
 
-from lskd.study.options import Option, Temperature, Weight
+from lskd.study.options import Option, Temperature
 from lskd.supervision.precision import precise
-from lskd.supervision.shared import TEMPERATURE
+from lskd.supervision.shared import HARD_SMOOTHING, SOFT_WEIGHT, T_SQUARED, TEMPERATURE
 
 if TYPE_CHECKING:
     import torch
 
 NEEDS_TEACHER = True
+TASKS = ("images", "translation")
+FORM = "full"  # of a translator's stored logits
 OPTIONS = (
     TEMPERATURE,
     Option(
@@ -21,8 +23,9 @@ OPTIONS = (
         short="Tt",
         axis=True,
     ),
-    Option("soft_weight", Weight, 1.0, "w of the teacher; 1 - w of the labels", short="w", axis=True),
-    Option("t_squared", bool, True, "the soft term times T^2 (Hinton)", short={False: "noT2"}),
+    SOFT_WEIGHT,
+    T_SQUARED,
+    HARD_SMOOTHING,
     Option("soften_student", bool, True, "the student's logits are divided by T too", short={False: "hardstudent"}),
     Option(
         "reduction",

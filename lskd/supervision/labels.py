@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import torch
 
 NEEDS_TEACHER = False
+TASKS = ("images", "translation")
 OPTIONS = (
     Option(
         "label_smoothing",

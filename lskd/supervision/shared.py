@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from lskd.study.options import REQUIRED, Option, Temperature
+from lskd.study.options import REQUIRED, Option, Smoothing, Temperature, Weight
 
 if TYPE_CHECKING:
     import torch
@@ -21,6 +21,11 @@ CE_WEIGHT = Option(
     "of the labels' cross-entropy, which is added to the teacher's term",
     short="ce",
     axis=True,
+)
+SOFT_WEIGHT = Option("soft_weight", Weight, 1.0, "w of the teacher; 1 - w of the labels", short="w", axis=True)
+T_SQUARED = Option("t_squared", bool, True, "the soft term times T^2 (Hinton)", short={False: "noT2"})
+HARD_SMOOTHING = Option(
+    "hard_smoothing", Smoothing, 0.0, "label smoothing of the labels' term, where it has weight", off=0.0, short="hls"
 )
 KD_WEIGHT = Option("kd_weight", Factor, 1.0, "of the teacher's term", short="kd", axis=True)
 

@@ -129,6 +129,13 @@ def test_the_table(folder):
     assert c.split() == f"run c 1/10 1:40 {HOST}:{os.getpid()} quiet for 5 min".split()
 
 
+def test_a_translation_in_the_table(folder):
+    counts = {"step": 120, "steps": 500, "update": 120, "updates": 500}
+    write(folder, "a", **counts, loss=4.1, val_nll=3.9, tokens_per_second=12300.0)
+    _, a = table(jobs(folder)).splitlines()
+    assert a.split() == f"run a update 120/500 12,300 tokens/s 4.1 NLL 3.9 1:40 {HOST}:{os.getpid()}".split()
+
+
 def test_an_empty_table(folder):
     assert table(jobs(folder)) == "no job is running"
 

@@ -108,6 +108,22 @@ def test_the_file_says_what_the_job_is(folder):
     assert list(folder.iterdir()) == []
 
 
+def test_a_translation_counts_updates_and_tokens(folder, clock, capsys):
+    with report("en-de", ADDRESS, 500, 500, 0, 4096, progress.TOKENS) as tell:
+        for update in range(1, 121):
+            clock.now += 0.5
+            tell.step(update)
+        tell.epoch(120, 120, 4.1234, 3.9)
+        clock.now += 20
+        tell.step(121)
+        status = content(folder)
+    assert (status["update"], status["updates"], status["val_nll"], status["loss"]) == (121, 500, 3.9, 4.1234)
+    assert status["tokens_per_second"] == round(120 / 79.5 * 4096, 1)
+    assert not status.keys() & {"epoch", "epochs", "val_top1", "images_per_second"}
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line == "en-de: update 121/500 loss 4.123 val NLL 3.9 6,183 tokens/s ETA 4:11"
+
+
 def test_the_speed_is_of_this_process(folder, clock):
     statuses = []
     train(clock, 0.5, 60, 3, done=20, each=lambda step: statuses.append(content(folder)))
