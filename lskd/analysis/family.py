@@ -23,6 +23,8 @@ TOLD = {  # the words for a difference above and below 0 (of a prediction: as pr
     "choice": ("better", "worse"),
     "rule": ("better", "worse"),
     "prediction": ("seen", "opposite seen"),
+    "truncation": ("higher", "lower"),
+    "smoothing": ("helps", "hurts"),
 }
 BESIDE = ("higher, no claim", "lower, no claim", "equal, no claim")
 

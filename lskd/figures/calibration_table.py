@@ -25,6 +25,11 @@ METHODS = ("baseline", "temperature scaling", "label smoothing")
 
 def table(frames: Frames, options: Options) -> pd.DataFrame:
     """Calibration on test by network and method, and on val where the paper's is on val, beside the paper's."""
+    return table_of(frames, options, FORMULA, of_tokens=False)
+
+
+def table_of(frames: Frames, options: Options, formula: str, of_tokens: bool) -> pd.DataFrame:
+    """The same of images, or of a translation's next tokens."""
     wanted = ["temperature", *SHOWN, *(f"{name}_scaled" for name in SHOWN)]
     values = pick(frames, "calibration", split=["val", "test"], metric=wanted)
     numbers = named(over_seeds(values, [*SETTING, "split", "metric"])).rename(columns={"mean": "ours"})
@@ -35,8 +40,8 @@ def table(frames: Frames, options: Options) -> pd.DataFrame:
     numbers["rank"] = numbers["method"].map(METHODS.index)
     keys = ["dataset", "role", "model", "network", "temperature", "rank", "label_smoothing", "metric", "split"]
     numbers = numbers.sort_values(keys, kind="stable").drop(columns="rank")
-    numbers = _beside(numbers, options)
-    return present(numbers, _layout(numbers), _caption(numbers, values, options), FORMULA)
+    numbers = _beside(numbers, options, of_tokens)
+    return present(numbers, _layout(numbers), _caption(numbers, values, options), formula)
 
 
 def _method(row: dict[str, Any]) -> str:
@@ -46,7 +51,7 @@ def _method(row: dict[str, Any]) -> str:
     return "temperature scaling" if is_scaling else "baseline"
 
 
-def _beside(numbers: pd.DataFrame, options: Options) -> pd.DataFrame:
+def _beside(numbers: pd.DataFrame, options: Options, of_tokens: bool) -> pd.DataFrame:
     """The paper's numbers of the same method and split, a row for each of its data sets unless it has ours.
 
     `paper_label_smoothing` is the paper's own alpha; a difference takes the same one.
@@ -54,7 +59,7 @@ def _beside(numbers: pd.DataFrame, options: Options) -> pd.DataFrame:
     theirs = published(options)
     rows = []
     for row in records(numbers):
-        printed = [] if theirs is None or row["role"] == "student" else _same(row, theirs)
+        printed = [] if theirs is None or row["role"] == "student" else _same(row, theirs, of_tokens)
         for them in printed:
             own = theirs_of(row, them)
             if not math.isclose(row["label_smoothing"], them["label_smoothing"]):
@@ -65,9 +70,9 @@ def _beside(numbers: pd.DataFrame, options: Options) -> pd.DataFrame:
     return pd.DataFrame(rows).assign(scale=options.get("scale", ""))
 
 
-def _same(row: dict[str, Any], theirs: pd.DataFrame) -> list[dict[str, Any]]:
+def _same(row: dict[str, Any], theirs: pd.DataFrame, of_tokens: bool) -> list[dict[str, Any]]:
     printed = theirs[(theirs["metric"] == row["metric"]) & (theirs["method"] == row["method"])]
-    printed = printed[~printed["dataset"].str.startswith("WMT")]  # next-token predictions; ours are of images
+    printed = printed[printed["dataset"].str.startswith("WMT") == of_tokens]  # theirs of next tokens
     of_split = records(printed[printed["split"].eq("val") == (row["split"] == "val")])
     own_data = any(same_name(row["dataset"], name) for name in printed["dataset"])
     return [them for them in of_split if not own_data or same_name(row["dataset"], them["dataset"])]

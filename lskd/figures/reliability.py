@@ -20,6 +20,11 @@ PANEL = ["dataset", "network", "temperature"]
 
 def table(frames: Frames, options: Options) -> pd.DataFrame:
     """Confidence, accuracy and share of the test images by bin, pooled over seeds; ECE as mean, spread and n."""
+    return table_of(frames, options, "images", FORMULA)
+
+
+def table_of(frames: Frames, options: Options, samples: str, formula: str) -> pd.DataFrame:
+    """The same of what `samples` names."""
     bins = pick(frames, "reliability", split="test", binning="width")
     bins = bins[(bins["label_smoothing"] == 0) | ~bins["scaled"].astype(bool)]
     setting = [*SETTING, "scaled"]
@@ -34,7 +39,7 @@ def table(frames: Frames, options: Options) -> pd.DataFrame:
     )
     pooled["share"] = pooled["count"] / pooled.groupby(setting, dropna=False)["count"].transform("sum")
     pooled = named(pooled.merge(_errors(frames), on=setting, how="left"))
-    return present(pooled, _layout(pooled), _caption(bins, options), FORMULA)
+    return present(pooled, _layout(pooled, samples), _caption(bins, options, samples), formula)
 
 
 def _errors(frames: Frames) -> pd.DataFrame:
@@ -46,7 +51,7 @@ def _errors(frames: Frames) -> pd.DataFrame:
     )
 
 
-def _layout(pooled: pd.DataFrame) -> pd.DataFrame:
+def _layout(pooled: pd.DataFrame, samples: str) -> pd.DataFrame:
     rows = []
     for first, part in groups(pooled, [*PANEL, "label_smoothing", "scaled"]):
         filled = part[part["count"] > 0]
@@ -57,14 +62,15 @@ def _layout(pooled: pd.DataFrame) -> pd.DataFrame:
             "Curve": _label(first["label_smoothing"], first["scaled"]),
             "ECE": cell(first["ece_mean"], first["ece_spread"], first["n"], 4),
             "Confidence − accuracy": number(gap, 4, sign=True),
-            "Images": f"{part['count'].sum():.0f}",
+            samples.capitalize(): f"{part['count'].sum():.0f}",
         }
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _caption(bins: pd.DataFrame, options: Options) -> str:
-    what = "Reliability diagram, 15 bins of equal width, test images of all seeds pooled; ECE with its number of seeds"
+def _caption(bins: pd.DataFrame, options: Options, samples: str) -> str:
+    pooled = f"test {samples} of all seeds pooled"
+    what = f"Reliability diagram, 15 bins of equal width, {pooled}; ECE with its number of seeds"
     return f"{what}. The scaling temperature is fitted on val by NLL. {measured(bins, options)}"
 
 

@@ -44,7 +44,9 @@ def by_epoch(tensors: dict[str, torch.Tensor], path: Path) -> dict[int, dict[str
         epoch, _, rest = name.partition("/")
         snapshots.setdefault(int(epoch), {})[rest] = tensor
     if not snapshots:
-        raise UserError(f"{path}: holds no snapshot; give the run's recipe some snapshot_epochs")
+        raise UserError(
+            f"{path}: holds no snapshot; give the run's recipe some snapshot_epochs (snapshot_updates if it translates)"
+        )
     return dict(sorted(snapshots.items()))
 
 

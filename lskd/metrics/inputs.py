@@ -32,7 +32,7 @@ class RunData:
     """
 
     row: Row
-    folders: dict[str, Path]  # stage (predict, snapshots, train) or "data" -> the folder of that job's result
+    folders: dict[str, Path]  # stage (predict, snapshots, train, translate, ...) or "data" -> the folder of that result
     teacher: "RunData | None" = None
 
     def logits(self, split: str) -> Batch:
@@ -67,6 +67,24 @@ class RunData:
         """Along a training: epoch, sample, draw (of the augmentation), label [R] and logits float64 [R, K]."""
         table = read_table(self._checked("snapshots", "snapshots.parquet"))
         return {name: _array(table.column(name)) for name in table.column_names}
+
+    def translations(self, stage: str) -> dict[str, Array]:
+        """Translated sentences: split, update, temperature (decoding), sentence, hypothesis and reference [R].
+
+        `stage` is translate, or translate_snapshots for those along a training.
+        """
+        table = read_table(self._checked(stage, "translations.parquet"))
+        return {name: table.column(name).to_numpy() for name in table.column_names}
+
+    def tokens(self, stage: str) -> dict[str, Array]:
+        """Next-token predictions: split, update, temperature, is_fitted, sentence, position, token, nll and so on [R].
+
+        nll (nats) and confidence (0..1) are float64, is_correct is bool.
+        """
+        path = self._checked(stage, "tokens.parquet")
+        table = read_table(path)
+        columns = {name: table.column(name).to_numpy() for name in table.column_names}
+        return columns | {name: _usable(columns[name], path) for name in ("nll", "confidence")}
 
     @cached_property
     def classes(self) -> list[str]:
