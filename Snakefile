@@ -56,6 +56,7 @@ if SITE is not None and SITE.executor == "slurm" and workflow.is_main_process:
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/inference.smk"
+include: "workflow/rules/translation.smk"
 include: "workflow/rules/metrics.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/targets.smk"

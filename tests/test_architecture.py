@@ -19,7 +19,7 @@ FOR_ALL = ("errors", "version")
 TORCHLESS = ("study", "jobs", "metrics", "analysis", "figures", "papers", "transforms", "fingerprint")
 # what points upwards, as the page says; nothing may be added here
 FOR_STAGES = {"lskd.jobs.work", "lskd.jobs.environment", "lskd.jobs.progress"}
-UPWARDS = dict.fromkeys(("data", "figures", "inference", "metrics", "training"), FOR_STAGES)
+UPWARDS = dict.fromkeys(("data", "figures", "inference", "metrics", "training", "translation"), FOR_STAGES)
 UPWARDS["study"] = {"lskd.data.kinds"}
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path

@@ -2,7 +2,7 @@
 
 A comparison is a mean difference between choices (label smoothing of the teacher, T), paired by the teachers' seed:
 a difference is averaged over the students of a seed first. All claims of a table are one family (`family.py`).
-Accuracies are top-1 in percent, their differences in percentage points. What is recommended is chosen on val alone.
+Scores are top-1 in percent, or BLEU, and their differences points. What is recommended is chosen on val alone.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,6 +14,7 @@ import pandas as pd
 
 from lskd.analysis import images, predictions
 from lskd.analysis.family import judged
+from lskd.analysis.score import score_of, scored
 from lskd.analysis.statistics import compare, components, look_level, omnibus, one_sided, sign_flips
 from lskd.analysis.students import CELL, SETTING, Cell, Contrast, Row, Students, by_seed, order, records, settings_of
 from lskd.errors import UserError
@@ -35,7 +36,7 @@ Options = dict[str, Any]
 
 
 def verdict(frames: Frames, options: Options | None = None) -> pd.DataFrame:
-    """All comparisons of a study, a row each, from its metric families; all but accuracy may be missing or empty.
+    """All comparisons of a study, a row each, from its metric families; all but accuracy, or bleu, may be missing.
 
     `question` is "same T" (LS teacher against the alpha = 0 teacher at the same T, on test), "interaction" (that effect
     against the one at the lowest T), "omnibus" (do the effects differ between T), "best on val" (the best against each
@@ -45,8 +46,8 @@ def verdict(frames: Frames, options: Options | None = None) -> pd.DataFrame:
     both kinds of teacher.
     """
     options = options or {}
-    settings = settings_of(frames["accuracy"])
-    baselines = _baselines(frames["accuracy"])
+    settings = settings_of(scored(frames))
+    baselines = _baselines(scored(frames))
     rows = [row for each in settings for row in student_rows(each, margin(each, baselines, options))]
     if not rows:
         alphas = ", ".join(f"{alpha:g}" for alpha in sorted({cell[0] for each in settings for cell in each.cells}))
@@ -67,8 +68,8 @@ def rule(frames: Frames, options: Options | None = None) -> pd.DataFrame:
     no student of a smoothed teacher has T = 1, or there is nothing else.
     """
     options = options or {}
-    settings = settings_of(frames["accuracy"])
-    baselines = _baselines(frames["accuracy"])
+    settings = settings_of(scored(frames))
+    baselines = _baselines(scored(frames))
     rows = [row for each in settings for row in _rule(each, margin(each, baselines, options))]
     if not rows:
         degrees = ", ".join(f"{t:g}" for t in sorted({t for each in settings for _, t in each.cells if t is not None}))
@@ -127,12 +128,13 @@ def with_flips(rows: list[Row]) -> list[Row]:
     return [row | {"p_flip": float(next(p_k))} if row["question"] == "same T" else row for row in rows]
 
 
-def _baselines(accuracy: pd.DataFrame) -> dict[tuple[Any, ...], float]:
-    """Mean top-1 on val in percent of the networks trained on labels alone, by data set, network and recipe."""
+def _baselines(rows: pd.DataFrame) -> dict[tuple[Any, ...], float]:
+    """Mean points on val of the networks trained on labels alone, by data set, network and recipe."""
     keys = ["dataset", "model", "recipe"]
-    is_used = (accuracy["role"] == "baseline") & (accuracy["metric"] == "top1") & (accuracy["split"] == "val")
-    rows = accuracy[is_used & (accuracy["label_smoothing"] == 0)].drop_duplicates("run")
-    return {tuple(key): 100 * float(part["value"].mean()) for key, part in rows.groupby(keys)}
+    score = score_of(rows)
+    is_used = (rows["role"] == "baseline") & (rows["metric"] == score.metric) & (rows["split"] == "val")
+    rows = rows[is_used & (rows["label_smoothing"] == 0)].drop_duplicates("run")
+    return {tuple(key): score.factor * float(part["value"].mean()) for key, part in rows.groupby(keys)}
 
 
 def _same_t(students: Students) -> Iterator[Row]:
@@ -211,7 +213,7 @@ def _without_temperature(students: Students) -> bool:
 
 
 def _about(students: Students, question: str, split: str = "test") -> Row:
-    about: Row = {"question": question, "what": "top1", "split": split, "unit": "points", "sign": 1}
+    about: Row = {"question": question, "what": students.score, "split": split, "unit": "points", "sign": 1}
     return about | {"weight": 1.0, "is_one_sided": False, "has_margin": True, "margin": np.nan} | students.setting
 
 

@@ -1,4 +1,4 @@
-"""The students of a study as arrays of top-1: what comparisons, the choice on val and the bootstrap read.
+"""The students of a study as arrays of their score: what comparisons, the choice on val and the bootstrap read.
 
 A *setting* is one teacher network, student network, recipe and way of distilling; a *cell* of it is a choice of label
 smoothing for the teacher and T. A *seed* is that of a pair of teachers, without and with smoothing. Its students differ
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lskd.analysis.score import score_of
 from lskd.errors import UserError
 
 SETTING = ["dataset", "lineage", "teacher_model", "model", "recipe", "soft_weight", "variant"]
@@ -26,18 +27,23 @@ Place = tuple[int, int, Cell]  # seed, student, cell
 
 @dataclass(frozen=True)
 class Students:
-    """The students of one setting: top-1 in percent by split, [S, J, C], NaN where there is none; their titles."""
+    """The students of one setting: points by split, [S, J, C], NaN where there is none; their titles.
+
+    `score` is the metric of the points: top-1 in percent, or BLEU.
+    """
 
     setting: Row
     seeds: list[int]
     cells: list[Cell]
-    top1: dict[str, np.ndarray]
+    points: dict[str, np.ndarray]
+    score: str
     titles: dict[Place, str]
 
     def differences(self, split: str, contrast: Contrast) -> np.ndarray:
         """The weighted sum of cells [S, J], in points where the weights sum to 0."""
         return sum(
-            (weight * self.top1[split][:, :, self.cells.index(cell)] for cell, weight in contrast.items()), np.zeros(())
+            (weight * self.points[split][:, :, self.cells.index(cell)] for cell, weight in contrast.items()),
+            np.zeros(()),
         )
 
     def smoothings_at(self, temperature: float | None) -> list[float]:
@@ -52,7 +58,7 @@ class Students:
 
     def mean(self, split: str, cell: Cell) -> float:
         """A cell's mean over seeds of the mean over students; NaN where nothing was measured."""
-        value_s = by_seed(self.top1[split][:, :, self.cells.index(cell)])
+        value_s = by_seed(self.points[split][:, :, self.cells.index(cell)])
         return float(value_s.mean()) if len(value_s) else np.nan
 
 
@@ -67,15 +73,16 @@ def order(cell: Cell) -> tuple[float, bool, float]:
     return cell[0], cell[1] is None, cell[1] or 0.0
 
 
-def settings_of(accuracy: pd.DataFrame) -> list[Students]:
-    """The students of each setting, sorted, from rows of the metric family accuracy.
+def settings_of(rows: pd.DataFrame) -> list[Students]:
+    """The students of each setting, sorted, from rows of the metric family accuracy or bleu (`score.scored`).
 
     Raises UserError without students, and where two of them differ in nothing that a comparison tells apart.
     """
-    is_used = (accuracy["role"] == "student") & (accuracy["metric"] == "top1") & accuracy["split"].isin(["val", "test"])
-    rows = accuracy[is_used].drop_duplicates(["run", "split"])  # a run may be in two groups
+    score = score_of(rows)
+    is_used = (rows["role"] == "student") & (rows["metric"] == score.metric) & rows["split"].isin(["val", "test"])
+    rows = rows[is_used].drop_duplicates(["run", "split"])  # a run may be in two groups
     if rows.empty:
-        raise UserError("accuracy: found no student; the verdict compares students, so name a group of them")
+        raise UserError(f"{score.name}: found no student; the verdict compares students, so name a group of them")
     values: dict[tuple[Any, ...], dict[tuple[str, Place], tuple[str, float]]] = {}
     for row in records(rows.sort_values("run", kind="stable")):
         setting = tuple(_known(row[name]) for name in SETTING)
@@ -86,19 +93,22 @@ def settings_of(accuracy: pd.DataFrame) -> list[Students]:
                 f"verdict: cannot tell {of_setting[place][0]} from {row['run']}; name in `groups` the group of one"
                 " of them"
             )
-        of_setting[place] = (row["run"], 100 * row["value"])
-    return [_students(key, values[key]) for key in sorted(values, key=lambda key: [(v is None, v) for v in key])]
+        of_setting[place] = (row["run"], score.factor * row["value"])
+    return [
+        _students(key, values[key], score.metric)
+        for key in sorted(values, key=lambda key: [(v is None, v) for v in key])
+    ]
 
 
-def _students(setting: tuple[Any, ...], values: dict[tuple[str, Place], tuple[str, float]]) -> Students:
+def _students(setting: tuple[Any, ...], values: dict[tuple[str, Place], tuple[str, float]], score: str) -> Students:
     places = [place for _, place in values]
     seeds, students = sorted({place[0] for place in places}), sorted({place[1] for place in places})
     cells = sorted({place[2] for place in places}, key=order)
-    top1 = {split: np.full((len(seeds), len(students), len(cells)), np.nan) for split in ("val", "test")}
+    points = {split: np.full((len(seeds), len(students), len(cells)), np.nan) for split in ("val", "test")}
     for (split, (seed, student, cell)), (_, value) in values.items():
-        top1[split][seeds.index(seed), students.index(student), cells.index(cell)] = value
+        points[split][seeds.index(seed), students.index(student), cells.index(cell)] = value
     named = {name: np.nan if value is None else value for name, value in zip(SETTING, setting, strict=True)}
-    return Students(named, seeds, cells, top1, {place: run for (_, place), (run, _) in values.items()})
+    return Students(named, seeds, cells, points, score, {place: run for (_, place), (run, _) in values.items()})
 
 
 def cell_of(row: Row) -> Cell:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from lskd.analysis.comparisons import settings
 from lskd.analysis.family import CANNOT_TELL, NO_DIFFERENCE, NOT_APART
+from lskd.analysis.score import SCORES
 from lskd.analysis.statistics import FEWEST, POWER, TIE
 from lskd.analysis.students import Row, records
 
@@ -173,7 +174,7 @@ def choice_sentence(choice: Row) -> str:
         certainty = f"{seeds(choice['n'])} cannot tell which is better"
     else:
         certainty = f"{seeds(choice['n'])} tell this from chance"
-    at = f"The best on val, {cell_text(choice)}, has {choice['this']:.2f} % on test"
+    at = f"The best on val, {cell_text(choice)}, has {choice['this']:.2f}{SCORES[choice['what']].unit} on test"
     return f"{at}, {_gap(choice, f'the best {kind} choice')}: {certainty}."
 
 

@@ -1,12 +1,14 @@
 """Student accuracy over T and alpha, with the teacher's and the lone student's (Chandrasegaran 2022, grids A and B)."""
 
 import math
+import textwrap
 from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lskd.analysis.score import score_of, scored
 from lskd.figures import style
 from lskd.figures.beside import beside, published, warning
 from lskd.figures.rows import (
@@ -28,20 +30,23 @@ Frames = dict[str, pd.DataFrame]
 Options = dict[str, Any]
 FORMULA = (
     "A smoothed target is (1 − α) onehot(y) + α/K. A student minimises T² KL(softmax(z_teacher/T) ‖ "
-    "softmax(z_student/T)), without hard labels unless its soft weight is below 1. Shown is test accuracy, top-1,"
-    " over the temperature T and the teacher's label smoothing α."
+    "softmax(z_student/T)), without hard labels unless its soft weight is below 1. Shown is test accuracy, top-1, or"
+    " BLEU, over the temperature T and the teacher's label smoothing α."
 )
+TITLE = 44  # characters of a title's line
 ROLES = {"teacher": 0, "baseline": 1, "student": 2}
 
 
 def table(frames: Frames, options: Options) -> pd.DataFrame:
-    """Test accuracy in percent by network, T and alpha. Raises UserError without students."""
-    runs = pick(frames, "accuracy", split="test", metric=["top1", "top5"])
-    students = pick({"accuracy": runs}, "accuracy", role="student")
+    """Test accuracy in percent, or BLEU, by network, T and alpha. Raises UserError without students."""
+    rows = scored(frames)
+    score = score_of(rows)
+    runs = pick({score.name: rows}, score.name, split="test", metric=[score.metric, *score.beside])
+    students = pick({score.name: runs}, score.name, role="student")
     degrees = temperatures(students, options)
     runs = runs[runs["temperature"].isna() | runs["temperature"].isin(degrees)]
-    ours = over_seeds(runs.assign(value=runs["value"] * 100), [*SETTING, "metric", "k"])
-    ours = ours.rename(columns={"mean": "ours"}).assign(unit="%")
+    ours = over_seeds(runs.assign(value=runs["value"] * score.factor), [*SETTING, "metric", "k"])
+    ours = ours.rename(columns={"mean": "ours"}).assign(unit=score.unit.strip())
     numbers = beside(named(ours), published(options), options)
     order = numbers["role"].map(ROLES)
     keys = ["dataset", "order", "model", "network", "temperature", "label_smoothing", "metric"]
@@ -65,7 +70,7 @@ def _grid(numbers: pd.DataFrame) -> pd.DataFrame:
 
 def _both(part: pd.DataFrame) -> str:
     """top-1 / top-5 (n)."""
-    ours = part.drop_duplicates("metric").sort_values("metric")
+    ours = part.drop_duplicates("metric").sort_values("metric")  # top1, then top5
     if ours.empty:
         return "—"
     texts = [cell(row["ours"], row["spread"]) for row in records(ours)]
@@ -73,7 +78,7 @@ def _both(part: pd.DataFrame) -> str:
 
 
 def _paper(part: pd.DataFrame, smoothings: list[float]) -> dict[str, str]:
-    first = part[part["metric"] == "top1"]
+    first = part[part["metric"] == score_of(part).metric]
     cells = {}
     for alpha in smoothings:
         printed = first[(first["label_smoothing"] == alpha) & first["paper"].notna()]
@@ -86,14 +91,17 @@ def _paper(part: pd.DataFrame, smoothings: list[float]) -> dict[str, str]:
 
 def _caption(numbers: pd.DataFrame, runs: pd.DataFrame, options: Options) -> str:
     k = int(numbers.loc[numbers["metric"] == "top5", "k"].max()) if numbers["metric"].eq("top5").any() else 0
-    measures = f"top-1 / top-{k}" if k else "top-1"
-    what = f"Test accuracy in % ({measures}) of students distilled at temperature T from a teacher of label smoothing α"
+    measures = f"accuracy in % ({f'top-1 / top-{k}' if k else 'top-1'})"
+    if numbers["metric"].eq("bleu").any():
+        measures = score_of(numbers).words
+    what = f"Test {measures} of students distilled at temperature T from a teacher of label smoothing α"
     return f"{what} (number of seeds in brackets). {measured(runs, options)}{warning(numbers)}"
 
 
 def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
-    """A panel for each student network: top-1 over T, a colour for each alpha; lines for teacher and lone student."""
-    first = table[table["metric"] == "top1"].drop_duplicates([*SETTING])
+    """A panel for each student network: scores over T, a colour for each alpha; lines for teacher and lone student."""
+    score = score_of(table)
+    first = table[table["metric"] == score.metric].drop_duplicates([*SETTING])
     students = first[first["role"] == "student"]
     panels = list(groups(students, ["dataset", "network"]))
     columns = min(len(panels), 2)
@@ -104,7 +112,7 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
         _panel(panel, part, first[(first["dataset"] == row["dataset"]) & (first["role"] != "student")])
     for panel in axes.flat[len(panels) :]:
         panel.remove()
-    axes[0, 0].set_ylabel("test accuracy (%)")
+    axes[0, 0].set_ylabel(f"test {score.axis}")
     style.legend_below(figure, _handles(first), 2)
     return figure
 
@@ -133,7 +141,7 @@ def _panel(panel: Axes, students: pd.DataFrame, others: pd.DataFrame) -> None:
     panel.grid(axis="x", visible=False)
     style.few_ticks(panel, y=5)
     panel.set_xlabel("temperature T")
-    panel.set_title(f"{row['dataset']}: {row['network']}")
+    panel.set_title("\n".join(textwrap.wrap(f"{row['dataset']}: {row['network']}", TITLE)))
 
 
 def _handles(first: pd.DataFrame) -> list[Any]:

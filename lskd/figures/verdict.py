@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 
 from lskd.analysis import comparisons, predictions, protocol, wording
 from lskd.analysis.family import CANNOT_TELL, NO_DIFFERENCE
+from lskd.analysis.score import Score, score_of, scored
 from lskd.figures import style
-from lskd.figures.rows import measured, number, pick, present, records
+from lskd.figures.rows import groups, measured, number, pick, present, records
 
 Frames = dict[str, pd.DataFrame]
 Options = dict[str, Any]
@@ -51,32 +52,36 @@ PREDICTED = {
 }
 MEASURED = {"eta_S1_S2": "η", "stability_eq2_beyond": "stability", "ece": "calibration"}  # by a family's first row
 BAND = "#EFEFEF"
+BOOTSTRAP_LEVEL = 0.05
 WRAP = 104  # characters of 8 pt in the width of two columns
 
 
 def table(frames: Frames, options: Options) -> pd.DataFrame:
     """Every comparison of the study, a row each. UserError without both kinds of teacher."""
-    pick(frames, "accuracy", role="student")
+    rows = scored(frames)
+    score = score_of(rows)
+    pick({score.name: rows}, score.name, role="student")
     numbers = comparisons.verdict(frames, options)
-    lines = pd.DataFrame([_line(row) for row in records(numbers)])
+    lines = pd.DataFrame([_line(row, score) for row in records(numbers)])
     if len(list(comparisons.settings(numbers))) == 1:  # which the answer names
         lines = lines.drop(columns=NETWORKS)
-    page = present(numbers, lines, _caption(numbers, frames["accuracy"], options), FORMULA)
+    caption = " ".join([_caption(numbers, rows, options), *_bootstrapped(frames.get("bleu_bootstrap"))])
+    page = present(numbers, lines, caption, FORMULA)
     page.attrs["answer"] = " ".join(wording.sentences(numbers))
     return page
 
 
-def _line(row: dict[str, Any]) -> dict[str, str]:
-    """A comparison in plain words. The few that are not of accuracies name their unit beside each number."""
+def _line(row: dict[str, Any], score: Score) -> dict[str, str]:
+    """A comparison in plain words. The few that are not of the students' score name their unit beside each number."""
     digits, unit = _digits(row["what"]), _unit(row)
     this, other = _sides(row)
     return {
         "Question": QUESTIONS.get(row["question"]) or f"Predicted: {PREDICTED[row['what']]}",
         NETWORKS: network(row),
         "Teacher with": this,
-        "Accuracy (%)": _with_unit(number(row["this"], digits), unit),
+        score.axis[:1].upper() + score.axis[1:]: _with_unit(number(row["this"], digits), unit),
         "Compared with": other,
-        "Its accuracy (%)": _with_unit(number(row["other"], digits), unit),
+        f"Its {score.axis}": _with_unit(number(row["other"], digits), unit),
         "Difference (points)": _with_unit(_difference(row, digits), unit),
         "Interval (over images too)": span(row, digits) + _in_brackets(images_span(row, digits)),
         "Seeds (n)": f"{row['n']}",
@@ -155,19 +160,40 @@ def network(row: dict[str, Any]) -> str:
     return f"{row['dataset']}: {row['model']}{taught}{weight}{variant}"
 
 
-def _caption(numbers: pd.DataFrame, accuracy: pd.DataFrame, options: Options) -> str:
+def _caption(numbers: pd.DataFrame, rows: pd.DataFrame, options: Options) -> str:
     """The page's text: the answer, the choice, how it was told, what was not measured."""
-    students = accuracy[accuracy["role"] == "student"]
+    students = rows[rows["role"] == "student"]
     choices = [wording.choice_sentence(row) for row in records(numbers[numbers["question"] == "choice"])]
     answers = [f"{a} {c}" for a, c in zip(wording.sentences(numbers), choices, strict=True)]
     how = (
-        "Test top-1 in percent; differences in points, paired by the teachers' seed; teacher and T chosen on val."
+        f"Test {score_of(rows).words}; differences in points, paired by the teachers' seed; teacher and T chosen on"
+        " val."
         f" {protocol.protocol(numbers, students['seed'].nunique(), options)}"
         " p in brackets: of all effects together by flipping the signs of whole seeds (max-T), which assumes no normal"
         ' distribution. Rows with "no claim" stand beside, each with a 95 % interval of its own.'
     )
-    measured_on = [*_missing(numbers), *protocol.one_teacher(accuracy), measured(students, options)]
+    missing = _missing(numbers) if score_of(rows).metric == "top1" else []
+    measured_on = [*missing, *protocol.one_teacher(rows), measured(students, options)]
     return " ".join([*answers, how, *_eta(numbers), *_images(numbers), *measured_on])
+
+
+def _bootstrapped(rows: pd.DataFrame | None) -> list[str]:
+    """What sacrebleu's paired bootstrap says of the students of each seed, at each T; it is beside the claims."""
+    if rows is None or rows.empty:
+        return []
+    is_told = rows["p"] < BOOTSTRAP_LEVEL
+    rows = rows.assign(
+        falls=is_told & (rows["value"] < rows["other_value"]), rises=is_told & (rows["value"] > rows["other_value"])
+    )
+    parts = []
+    for row, part in groups(rows, ["temperature"], sort=True):
+        where = "without T" if pd.isna(row["temperature"]) else f"at T = {row['temperature']:g}"
+        parts.append(f"{where} BLEU falls in {part['falls'].sum()} and rises in {part['rises'].sum()} of {len(part)}")
+    return [
+        f"Beside, sacrebleu's paired bootstrap over test sentences ({rows['resamples'].iloc[0]:,} resamples) of the two"
+        f" students of each seed, p < {BOOTSTRAP_LEVEL} and uncorrected, which tells these networks apart, not two ways"
+        f" of training: {'; '.join(parts)}."
+    ]
 
 
 def _eta(numbers: pd.DataFrame) -> list[str]:
@@ -197,7 +223,8 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
         panel = box.subplots()
         _panel(panel, records(part))
         panel.set_title(network(records(table.loc[part.index[:1]])[0]) if len(part) else "")
-    boxes[-1].axes[0].set_xlabel("test top-1 with an LS teacher minus without (points)")
+    score = score_of(table[table["question"] == "same T"])
+    boxes[-1].axes[0].set_xlabel(f"test {score.short} with an LS teacher minus without (points)")
     style.legend_below(figure, _handles(table), 4)
     return figure
 

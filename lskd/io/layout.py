@@ -4,8 +4,10 @@ JOBS = ".jobs"  # where planning tells each job's process what to make, by addre
 PROCESS = "lskd.jobs.execute:main"  # what every job's process runs first
 ROOMS = {  # the folder of each stage under results/
     "data": "data",
+    "corpus": "corpora",
     "train": "runs",
     "predict": "predictions",
+    "translate": "translations",
     "teacher_logits": "teacher_logits",
     "snapshots": "snapshots",
     "metrics": "metrics",
@@ -13,11 +15,13 @@ ROOMS = {  # the folder of each stage under results/
 }
 FILES = {  # every file that a stage writes, beside the record that seals them
     "data": ("data.safetensors", "images.arrow", "samples.parquet", "classes.csv"),
+    "corpus": ("corpus.parquet", "pieces.model", "pieces.txt", "tokens.safetensors"),
     "train": ("model.safetensors", "best.safetensors", "snapshots.safetensors", "history.jsonl"),
     "predict": (
         *("train.logits.parquet", "val.logits.parquet", "test.logits.parquet"),
         *("train.features.parquet", "val.features.parquet", "head.safetensors"),
     ),
+    "translate": ("translations.parquet", "tokens.parquet"),
     "teacher_logits": ("logits.parquet",),
     "snapshots": ("snapshots.parquet",),
     "metrics": ("metrics.parquet",),

@@ -4,10 +4,11 @@ Rules, command line, provenance, `why` and the address all read the jobs made he
 """
 
 from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from lskd.data.content import content
+from lskd.data.content import content, content_of_files
 from lskd.data.layouts import given_splits
 from lskd.errors import UserError
 from lskd.io.seal import file_digest
@@ -20,6 +21,8 @@ from lskd.study.options import Option, spec
 from lskd.study.runs import Member, Run
 
 SNAPSHOT_SAMPLES, SNAPSHOT_DRAWS = 600, 5  # 300 training images of each of two classes, 5 draws (Mueller 2019, A.2)
+TAIL_TEMPERATURES = [1.0, 2.0, 3.0, 4.0, 8.0, 64.0]  # at which the sum over the tail of a top-k store is kept
+BEAM, LENGTH_PENALTY = 4, 1.0
 Spec = dict[str, Any]
 PAPERS = Path(__file__).resolve().parents[1] / "papers"
 
@@ -54,11 +57,27 @@ class Catalogue:
         """A data set, prepared; its spec holds the digest of its content."""
         key = ("data", canonical(data.model_dump()))
         if key not in self._jobs:
-            values = self._last_of_gone(data) or self._with_content(data)
-            functions = {"run": "lskd.data.prepare:run", "load": registry.DATASETS[data.dataset].entry}
-            self._jobs[key] = self._job("data", data.folder, values, {}, functions)
+            functions = {"load": registry.DATASETS[data.dataset].entry}
+            if data.task == registry.TRANSLATION:
+                stage, functions["run"] = "corpus", "lskd.translation.prepare:run"
+                functions["files"] = f"{functions['load'].partition(':')[0]}:files"
+                values = self._corpus(data)
+            else:
+                stage, functions["run"] = "data", "lskd.data.prepare:run"
+                values = self._last_of_gone(data) or self._with_content(data)
+            self._jobs[key] = self._job(stage, data.folder, values, {}, functions)
             self._jobs[key].place = data.root
         return self._jobs[key]
+
+    def _corpus(self, data: Data) -> Spec:
+        """A corpus' spec with what identifies its content; splits that it brings along need no fraction."""
+        values, root = spec(data), Path(data.root)
+        for split in given_splits(data.dataset, root):
+            values.pop(f"{split}_fraction", None)
+        module: Any = import_module(registry.DATASETS[data.dataset].entry.partition(":")[0])
+        files = module.files(root, values["source"], values["target"])
+        cache = self.results.root / ".cache" / "content"
+        return values | {"content": content_of_files(root, files, cache, self.write_cache)}
 
     def _with_content(self, data: Data) -> Spec:
         """A data set's spec with what identifies its content; a split that the data bring along needs no fraction."""
@@ -88,8 +107,65 @@ class Catalogue:
     def train(self, run: Run) -> Job:
         """A network trained on labels, or on a teacher's stored logits, or beside the teacher itself; or one given."""
         if run not in self._jobs:
-            self._jobs[run] = self._given(run) if run.recipe is None else self._trained(run, run.recipe)
+            if run.recipe is None:
+                self._jobs[run] = self._given(run)
+            elif run.data.task == registry.TRANSLATION:
+                self._jobs[run] = self._translator(run)
+            else:
+                self._jobs[run] = self._trained(run, run.recipe)
         return self._jobs[run]
+
+    def _translator(self, run: Run) -> Job:
+        """A translator, trained as other networks are, by fairseq."""
+        inputs, values = {"data": self.data(run.data)}, run.spec
+        functions = {"run": "lskd.translation.train:run", "model": model_entry(run.model)}
+        if SUPERVISIONS[run.supervision.way].form != "full":  # whose loss is fused with how it reads
+            functions |= loss_entries(run.supervision)
+        if run.teacher is not None and run.supervision.draws == "online":
+            functions |= {"run": "lskd.translation.distill:run_online", "teacher_model": model_entry(run.teacher.model)}
+            inputs["teacher"] = self.train(run.teacher)
+            values = values | {"teacher": self._used_weights(run.teacher)}
+        elif run.teacher is not None:
+            functions["run"] = "lskd.translation.distill:run"
+            inputs["teacher"] = self._translators_logits(run)
+        if run.start is not None:
+            inputs["start"] = self.train(run.start)
+        return self._job("train", run.title, values, inputs, functions)
+
+    def _translators_logits(self, student: Run) -> Job:
+        """What is stored of a translator's predictions on train, shared by all students of this form of it."""
+        assert student.teacher is not None
+        assert student.recipe is not None
+        teacher, supervision = student.teacher, student.supervision
+        form, options = SUPERVISIONS[supervision.way].form, supervision.options
+        values: Spec = {"form": form, "dtype": supervision.dtype, "tokens": spec(student.recipe)["tokens"]}
+        slug = f"{naming.form_slug(supervision)}-by{values['tokens']}"
+        if form == "top_k":
+            of_tail = options["temperature"] in TAIL_TEMPERATURES
+            values |= {"k": options["k"], "temperatures": TAIL_TEMPERATURES if of_tail else [options["temperature"]]}
+            slug += "" if of_tail else f"-T{options['temperature']:g}"
+        elif form == "sample":
+            values["sampled"] = options["sampled"]
+        key = ("teacher_logits", teacher, slug)
+        if key not in self._jobs:
+            self._jobs[key] = self._forward("teacher_logits", teacher, f"{teacher.title}/{slug}", values, {})
+        return self._jobs[key]
+
+    def translate(self, run: Run, course: bool, degrees: list[float]) -> Job:
+        """What a translator says: its translations of val and test, and its next tokens, at some softmax temperatures.
+
+        With `course`, of val alone and by its weights along training.
+        """
+        key = ("translate", run, course, tuple(degrees))
+        if key not in self._jobs:
+            values: Spec = {"beam": BEAM, "length_penalty": LENGTH_PENALTY, "temperatures": degrees}
+            values |= {"splits": ["val"] if course else ["val", "test"], "fit": not course}
+            values |= self._used_weights(run)
+            slug = "-".join(["course"] * course + [f"t{degree:g}" for degree in degrees])
+            if course:
+                values["weights"] = "snapshots.safetensors"
+            self._jobs[key] = self._forward("translate", run, f"{run.title}/{slug}", values, {})
+        return self._jobs[key]
 
     def _trained(self, run: Run, recipe: Recipe) -> Job:
         inputs, values = {"data": self.data(run.data)}, run.spec
@@ -132,7 +208,8 @@ class Catalogue:
                 ".safetensors or .pt"
             ) from None
         values = run.spec | {"checkpoint": {"digest": digest, "keys": file.keys, "head": file.head}}
-        functions = {"run": "lskd.training.start:run", "model": model_entry(run.model)} | stream_entry(run.data)
+        room = "translation" if run.data.task == registry.TRANSLATION else "training"
+        functions = {"run": f"lskd.{room}.start:run", "model": model_entry(run.model)} | stream_entry(run.data)
         job = self._job("train", run.title, values, {"data": self.data(run.data)}, functions)
         job.place = file.path
         return job
@@ -143,6 +220,10 @@ class Catalogue:
         if key not in self._jobs:
             self._jobs[key] = self._forward("predict", run, run.title, {}, {})
         return self._jobs[key]
+
+    def tested(self, run: Run) -> Job:
+        """What first says anything of a run on test."""
+        return self.translate(run, False, [1.0]) if run.data.task == registry.TRANSLATION else self.predict(run)
 
     def teacher_logits(self, student: Run) -> Job:
         """The logits of a student's teacher on the images that the student sees, shared by all that see the same."""
@@ -211,7 +292,8 @@ class Catalogue:
             if kind.judges:
                 values["options"] |= looks.options(self, study, figure) | register.options(self, study, figure)
             values["papers"] = _papers(study, *kind.papers)
-            inputs = {family: self.metrics(study, figure, family) for family in kind.families}
+            families = kind.families_of(self.studies[study].task_shown(figure))
+            inputs = {family: self.metrics(study, figure, family) for family in families}
             functions = {"run": "lskd.figures.render:run", "table": f"{kind.module}:table"}
             functions["draw"] = f"{kind.module}:draw"
             self._jobs[key] = self._job("figure", f"{scale}/{study}/{figure}", values, inputs, functions)
@@ -231,18 +313,29 @@ class Catalogue:
         return inputs
 
     def _read(self, stage: str, run: Run, study: str, figure: str) -> Job:
+        options = self.studies[study].figures[figure]
+        if stage == "translate":
+            return self.translate(run, False, dict(options)["decoding"] or [1.0])
+        if stage == "translate_snapshots":
+            if run.recipe is None or not dict(run.recipe)["snapshot_updates"]:
+                raise UserError(
+                    f"{study}: figures.{figure}: needs the course of training; give recipes.{run.recipe_name} some "
+                    "snapshot_updates, or name groups whose recipe has them"
+                )
+            return self.translate(run, True, [1.0])
         if stage == "snapshots":
             where = f"{study}: figures.{figure}"
-            return self.snapshots(run, classes_of_snapshots(where, self.studies[study].figures[figure], run))
+            return self.snapshots(run, classes_of_snapshots(where, options, run))
         return self.train(run) if stage == "train" else self.predict(run)
 
     def _forward(self, stage: str, run: Run, title: str, values: Spec, functions: dict[str, str]) -> Job:
         """A job that runs a trained network over images."""
         inputs = {"data": self.data(run.data), "weights": self.train(run)}
-        functions = functions | {"run": f"lskd.inference.{stage}:run", "model": model_entry(run.model)}
+        room = "translation" if run.data.task == registry.TRANSLATION else "inference"
+        functions = functions | {"run": f"lskd.{room}.{stage}:run", "model": model_entry(run.model)}
         functions |= stream_entry(run.data)
         weights = {"model": runs.model_spec(run.model)} if stage == "snapshots" else self._used_weights(run)
-        return self._job(stage, title, values | weights, inputs, functions)
+        return self._job(stage, title, weights | values, inputs, functions)
 
     def _used_weights(self, run: Run) -> Spec:
         """The network and the weights file that stand for a run."""

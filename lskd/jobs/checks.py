@@ -1,6 +1,7 @@
 """What can be told wrong before anything starts: the places of a user's own data, and the figures asked for."""
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from lskd.study.config import Data
 if TYPE_CHECKING:
     from lskd.jobs.plan import Plan
 
+OF_TRANSLATION = ("fairseq", "sacrebleu", "sentencepiece")
 MOST_ENTRIES = 20_000  # of a class's folder, looked at for its first image
 _PROJECT = ("Snakefile", "pyproject.toml", "setup.py", "package.json")  # of a folder of code; data may have a .git
 _SYSTEM = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/opt", "/proc", "/run", "/sbin", "/sys", "/usr", "/var")
@@ -35,6 +37,20 @@ def own_data(pending: list[Job]) -> None:
     for job in pending:
         if job.stage == "data" and registry.DATASETS[job.spec["dataset"]].is_own:
             layouts.check(job.spec["dataset"], Path(job.place))
+
+
+def missing_extra(pending: list[Job]) -> str:
+    """What jobs need that is not installed with the rest, and how to mend it; "" where nothing is missing."""
+    missing = [name for name in OF_TRANSLATION if find_spec(name) is None]
+    if not missing or not any(is_of_translation(job) for job in pending):
+        return ""
+    return f"translation needs {', '.join(missing)}, not installed here: make .venv/translation.ok"
+
+
+def is_of_translation(job: Job) -> bool:
+    """Whether a job's process needs fairseq or what comes with it."""
+    own = job.functions["run"].startswith("lskd.translation.")
+    return own or any(above.stage == "translate" for above in job.inputs.values())
 
 
 def own_root(data: Data) -> None:
@@ -128,6 +144,8 @@ def _shown(plan: "Plan", study: str, figure: str) -> Shown:
 
 def _classes(plan: "Plan", data: Data) -> tuple[str, ...] | None:
     """The class names of a data set: published, those of its folders, or of what was prepared; None if not known."""
+    if data.task == registry.TRANSLATION:
+        return None
     if not data.is_own or data.dataset == "imagefolder":
         names, subset = class_names(data.dataset, Path(data.root), data.used.get("classes")), data.class_subset
         if names is not None:

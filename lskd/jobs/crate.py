@@ -36,6 +36,8 @@ TYPES = {  # encodingFormat by ending
     "svg": "image/svg+xml",
     "tex": "application/x-tex",
     "yaml": "application/yaml",
+    "txt": "text/plain",
+    "model": "application/octet-stream",  # sentencepiece's
 }
 
 _PROJECTS = {"PIL": "pillow"}

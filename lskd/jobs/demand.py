@@ -30,6 +30,7 @@ NANOSECONDS = {  # per value of an image and training step, forward and back, on
     "alexnet_cifar": 50.0,
 }
 ANY_NETWORK = 50.0  # of those for large images, which halve their sides early
+UPDATE_NANOSECONDS = 5.0  # of a translator, per token and piece
 ON_CPU = 30.0  # times slower than that
 SHARE = {"train": 1.0, "teacher_logits": 0.4, "predict": 0.4, "snapshots": 0.4}  # of a training step's time
 
@@ -76,6 +77,9 @@ def like(stage: str, spec: dict[str, Any]) -> str:
 
 def estimate(job: Job, on_gpu: bool) -> Demand:
     """A job's demand by its spec alone."""
+    corpus = next((above for above in _behind(job) if above.stage == "corpus"), None)
+    if corpus is not None:
+        return _of_translation(job, corpus, on_gpu)
     data = next((above for above in _behind(job) if above.stage == "data"), job)
     images, values = _size(data.spec)
     megabytes = BASE_MB + 6 * images * values / 2**20  # the data as bytes, some of them as floats
@@ -89,6 +93,15 @@ def estimate(job: Job, on_gpu: bool) -> Demand:
         read = sum(above.stage in ("predict", "snapshots") for above in job.inputs.values())
         megabytes += 16 * images * _classes(data.spec) / 2**20
         seconds = 20.0 + 2e-6 * images * values + read * images * 1e-4
+    return Demand(math.ceil(megabytes), math.ceil(2 * seconds / 60) + BASE_MINUTES)
+
+
+def _of_translation(job: Job, corpus: Job, on_gpu: bool) -> Demand:
+    """The demand of a translator's job: activations of a batch over all pieces; of a training, its updates."""
+    recipe, pieces = job.spec.get("recipe", {}), corpus.spec["pieces"]
+    values = recipe.get("tokens", job.spec.get("tokens", 4096)) * pieces
+    megabytes = BASE_MB + 24 * values / 2**20
+    seconds = recipe.get("updates", 500) * values * UPDATE_NANOSECONDS * 1e-9 * (1.0 if on_gpu else ON_CPU)
     return Demand(math.ceil(megabytes), math.ceil(2 * seconds / 60) + BASE_MINUTES)
 
 

@@ -52,7 +52,7 @@ class Named:
 
     def has_title(self, stage: str, title: str) -> bool:
         """Whether all results of a title are named."""
-        if stage == "data":
+        if stage in ("data", "corpus"):
             return title in self.data
         return any(title == each or title.startswith(f"{each}/") for each in self.titles)
 

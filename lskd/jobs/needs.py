@@ -324,4 +324,9 @@ NEEDS: dict[str, tuple[Callable[[Shown], None], ...]] = {
     "stability": (some_run,),
     "summary": (a_student, told_apart, rule_and_another),
     "verdict": (hard_and_smooth, told_apart),
+    "bleu_curves": (some_run,),
+    "decoding": (some_run,),
+    "token_calibration_table": (some_run,),
+    "token_reliability": (some_run,),
+    "truncation": (a_student,),
 }

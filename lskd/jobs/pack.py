@@ -30,8 +30,8 @@ from lskd.study import reading
 from lskd.study.config import Study
 
 WHOLE = frozenset({"metrics", "figure"})  # stages whose results are always packed whole
-LOGITS = frozenset({"predict", "teacher_logits", "snapshots"})
-DATA = frozenset({"data"})
+LOGITS = frozenset({"predict", "translate", "teacher_logits", "snapshots"})
+DATA = frozenset({"data", "corpus"})
 _TIME = (1980, 1, 1, 0, 0, 0)  # of every file in it, so that the same results give the same bytes
 _PLAIN_FILE = 0o100644 << 16
 

@@ -17,7 +17,7 @@ from lskd.study.config import Study, canonical
 from lskd.study.studies import targets
 
 _NAMED = 6  # changes that a note names
-COSTS = {"train": 10.0, "teacher_logits": 3.0, "predict": 2.0}  # of a job, against 1 of any other
+COSTS = {"train": 10.0, "teacher_logits": 3.0, "predict": 2.0, "translate": 4.0}  # of a job, against 1 of any other
 
 
 class Plan:
@@ -28,6 +28,7 @@ class Plan:
         self.overrides = overrides
         self.names = targets(main, catalogue.studies)
         self.wanted: list[tuple[str, str]] = []  # pairs of study and figure
+        self.by_name: set[tuple[str, str]] = set()  # those of them that have a target of their own
         self.by_path: list[Job] = []  # what is asked for by the path of a file
         self.pending: list[Job] | None = None  # the jobs to do for them, each after what it reads
 
@@ -36,7 +37,28 @@ class Plan:
         self.want(names)
         checks.asked(self)
         self.pending = self.to_do()
+        if missing := checks.missing_extra(self.pending):
+            self._leave_out(missing)
         checks.own_data(self.pending)
+
+    def _leave_out(self, missing: str) -> None:
+        """Leave out of a whole study the figures that need what is not installed, with a note.
+
+        Raises UserError where such a figure is asked for itself, or nothing else is.
+        """
+        pending = set(self.pending or [])
+        blocked = [
+            pair
+            for pair in self.wanted
+            if any(checks.is_of_translation(job) for job in ancestors(self.catalogue.figure(*pair)) if job in pending)
+        ]
+        rest = [pair for pair in self.wanted if pair not in blocked]
+        if not rest or self.by_path or any(pair in self.by_name for pair in blocked):
+            raise UserError(missing)
+        listed = ", ".join(name for name, pairs in self.names.items() if len(pairs) == 1 and pairs[0] in blocked)
+        self.catalogue.notes.append(f"left out: {listed}; {missing}")
+        self.wanted = rest
+        self.pending = self.to_do()
 
     def want(self, names: Iterable[str]) -> None:
         """Set what is asked for: targets by name, results by a path; without these the study of the config."""
@@ -45,6 +67,7 @@ class Plan:
         self.by_path = [self.job(folder) for folder in folders]
         known = [name for name in names if name in self.names] or [self.main.study] * (not folders)
         self.wanted = [pair for name in known for pair in self.names[name]]
+        self.by_name = {self.names[name][0] for name in names if name in self.names and len(self.names[name]) == 1}
 
     def _below(self, path: str) -> str:
         """The folder below results/ of the job that a path lies in; "" for what is no such path."""
@@ -55,7 +78,10 @@ class Plan:
 
     def figures(self, name: str) -> list[str]:
         """The files of a target's figures, as Snakemake waits for them."""
-        return [str(path) for pair in self.names[name] for path in self.catalogue.figure(*pair).paths]
+        return [str(path) for pair in self._wanted(name) for path in self.catalogue.figure(*pair).paths]
+
+    def _wanted(self, name: str) -> list[tuple[str, str]]:
+        return [pair for pair in self.names[name] if pair in self.wanted]
 
     def waits_for(self, folder: str) -> list[str]:
         """A missing file of each job that is read and not made yet, but for what these wait for themselves."""
@@ -245,5 +271,6 @@ def _since(job: Job, record: dict[str, Any]) -> list[str]:
 
 
 def _cost(job: Job) -> float:
-    epochs = job.spec.get("recipe", {}).get("epochs", 1) / 10 if job.stage == "train" else 1.0
-    return COSTS.get(job.stage, 1.0) * epochs
+    recipe = job.spec.get("recipe", {})
+    length = recipe.get("epochs", recipe.get("updates", 10) / 10) / 10 if job.stage == "train" else 1.0
+    return COSTS.get(job.stage, 1.0) * length

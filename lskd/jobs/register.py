@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from lskd.jobs.catalogue import Catalogue
 
 REGISTRATIONS = Path("registrations")  # beside config.yaml
-TEST_NUMBERS = {"predict": "test.logits.parquet", "metrics": "metrics.parquet"}
+TEST_NUMBERS = {"predict": "test.logits.parquet", "translate": "translations.parquet", "metrics": "metrics.parquet"}
 _SHOWN = 3  # files that a line names
 
 
@@ -108,7 +108,8 @@ def _content(catalogue: "Catalogue", study: str, figure: str) -> Record:
     declared, members = catalogue.studies[study], catalogue.shown(study, figure)
     behind = {run.title: run for member in members for run in _behind(member.run)}.values()
     options = declared.figures[figure]
-    metrics = [catalogue.metrics(study, figure, family) for family in registry.FIGURES[options.kind].families]
+    families = registry.FIGURES[options.kind].families_of(declared.task_shown(figure))
+    metrics = [catalogue.metrics(study, figure, family) for family in families]
     return {
         "figure": spec(options),
         "seeds": declared.seeds,
@@ -220,8 +221,8 @@ def _refuse_seen(catalogue: "Catalogue", study: str, figure: str) -> None:
     students = [member.run for member in catalogue.shown(study, figure) if member.role == "student"]
     addresses = {catalogue.train(run).standing for run in students}
     seen = [path for path in looks.files(root) if not addresses.isdisjoint(looks.read_look(path)["runs"])]
-    families = registry.FIGURES[declared.figures[figure].kind].families
-    jobs = [catalogue.predict(run) for run in students] + [catalogue.metrics(study, figure, each) for each in families]
+    families = registry.FIGURES[declared.figures[figure].kind].families_of(declared.task_shown(figure))
+    jobs = [catalogue.tested(run) for run in students] + [catalogue.metrics(study, figure, each) for each in families]
     first = next((path for path in (*seen, *(path for job in jobs for path in _test_numbers(job)))), None)
     if first:
         fresh = [seed + declared.seeds[-1] + 1 for seed in range(len(declared.seeds))]

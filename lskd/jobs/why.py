@@ -9,11 +9,20 @@ from lskd.jobs.job import Job
 
 LINES = 10
 _SHOWN = 3  # changes that one line names
+_WORDS = {  # of stages that are no word
+    "data": "data set",
+    "predict": "prediction",
+    "translate": "translation",
+    "teacher_logits": "store of teacher logits",
+    "metrics": "metric",
+}
 _PLURALS = {
     "data set": "data sets",
+    "corpus": "corpora",
     "training on labels": "trainings on labels",
     "student": "students",
     "prediction": "predictions",
+    "translation": "translations",
     "store of teacher logits": "stores of teacher logits",
     "snapshots": "snapshots",
     "metric": "metrics",
@@ -109,8 +118,7 @@ def kind(job: Job) -> str:
     """What a job makes, in words."""
     if job.stage == "train":
         return "student" if "teacher" in job.inputs else "training on labels"
-    words = {"data": "data set", "predict": "prediction", "teacher_logits": "store of teacher logits"}
-    return words.get(job.stage, {"metrics": "metric"}.get(job.stage, job.stage))
+    return _WORDS.get(job.stage, job.stage)
 
 
 def counted(kinds: Counter[str]) -> str:

@@ -15,7 +15,18 @@ from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from lskd.data.kinds import kind_of
 from lskd.study import registry
-from lskd.study.options import Ascending, Axis, Section, Smoothing, nearest, off, one_of, outside, with_options
+from lskd.study.options import (
+    Ascending,
+    Axis,
+    Section,
+    Smoothing,
+    beside,
+    nearest,
+    off,
+    one_of,
+    outside,
+    with_options,
+)
 from lskd.study.runtime import Runtime
 
 
@@ -40,6 +51,8 @@ Name = Annotated[str, AfterValidator(_slug)]
 Folder = Annotated[str, Field(min_length=1), AfterValidator(os.path.expanduser)]
 ModelName = Annotated[str, AfterValidator(_known_model)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
+OF_IMAGES = {"dataset": registry.IMAGE_SETS}  # beside which keys of data are used
+IMAGES = {"task": [registry.IMAGES]}  # and keys of recipes
 
 
 def data_keys(value: Any) -> Any:
@@ -56,7 +69,9 @@ def folder_name(root: str) -> str:
 
 
 class DataFields(Section):
-    """A data set and how it is split; `val` is a fixed stratified part of train, unless the data come with one."""
+    """A data set and how it is split; `val` is a fixed part of train, unless the data come with one: of images
+    stratified, of a corpus whole documents.
+    """
 
     dataset: one_of("data set", registry.DATASETS) = Field(  # type: ignore[valid-type]
         "digits", description="its name; imagefolder, npz and hf_dataset are your own"
@@ -65,19 +80,29 @@ class DataFields(Section):
     root: Folder = outside("data", description="where the files lie; of a user's own data: the folder or file itself")
     val_fraction: float = Field(0.15, gt=0, lt=0.5, description="part of train that becomes val")
     mean: list[Annotated[float, Field(ge=0, le=1)]] = off(
-        [], [], description="of each channel, subtracted, of pixels in 0..1; that of train unless given"
+        [], [], OF_IMAGES, description="of each channel, subtracted, of pixels in 0..1; that of train unless given"
     )
     std: list[Annotated[float, Field(gt=0, le=1)]] = off(
-        [], [], description="of each channel, divided by; that of train unless given"
+        [], [], OF_IMAGES, description="of each channel, divided by; that of train unless given"
     )
     class_subset: Annotated[int, Field(ge=2)] | Annotated[list[str], Field(min_length=2)] | None = off(
-        None, None, description="the classes used: so many, spread over all in their order, or their names"
+        None, None, OF_IMAGES, description="the classes used: so many, spread over all in their order, or their names"
     )
-    train_images: int | None = off(None, None, ge=1, description="at most so many training images of each class")
+    train_images: int | None = off(
+        None, None, OF_IMAGES, ge=1, description="at most so many training images of each class"
+    )
     long_tail: float = off(
-        0.0, 0.0, ge=0, le=1e4, allow_inf_nan=False, description="largest over smallest class of train; 0 is off"
+        0.0,
+        0.0,
+        OF_IMAGES,
+        ge=0,
+        le=1e4,
+        allow_inf_nan=False,
+        description="largest over smallest class of train; 0 is off",
     )
-    label_noise: float = off(0.0, 0.0, ge=0, le=0.9, description="share of train's labels that are wrong, uniformly")
+    label_noise: float = off(
+        0.0, 0.0, OF_IMAGES, ge=0, le=0.9, description="share of train's labels that are wrong, uniformly"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -100,13 +125,20 @@ class DataFields(Section):
         return registry.DATASETS[self.dataset].is_own
 
     @property
+    def task(self) -> str:
+        """What its samples are for."""
+        return registry.DATASETS[self.dataset].task
+
+    @property
     def folder(self) -> str:
         """The data set's folder under results/."""
+        if self.task == registry.TRANSLATION:
+            return self.name or "-".join([self.dataset, *(self.used[option.name] for option in registry.LANGUAGES)])
         return self.name or (folder_name(self.root) if self.is_own else self.dataset)
 
 
 class ModelFields(Section):
-    """A network by name: one of lskd's own, a torchvision classifier, or timm/NAME."""
+    """A network by name: one of lskd's own, a torchvision classifier, timm/NAME, or a translator."""
 
     name: ModelName = Field(description="one of lskd's own, any torchvision classifier, or timm/NAME")
 
@@ -115,33 +147,61 @@ class ModelFields(Section):
     def _short_form(cls, value: Any) -> Any:
         return {"name": value} if isinstance(value, str) else value
 
+    @property
+    def task(self) -> str:
+        """What the network is for."""
+        entry = registry.MODELS.get(self.name)
+        return entry.task if entry else registry.IMAGES
+
 
 class RecipeFields(Section):
     """How a network is trained. lr is multiplied along the schedule; one unit of it is an epoch."""
 
-    epochs: int = Field(30, ge=1, le=10000, description="passes over train")
-    batch_size: int = Field(128, ge=1, le=2**20, description="samples of a step")
-    optimizer: one_of("optimizer", registry.OPTIMIZERS) = Field(  # type: ignore[valid-type]
-        "sgd", description="how weights follow their gradients"
+    task: one_of("task", registry.TASKS) = off(  # type: ignore[valid-type]
+        registry.IMAGES, registry.IMAGES, description="images, or translation, which has keys of its own"
     )
-    lr: float = Field(0.1, gt=0, le=1e6, allow_inf_nan=False, description="learning rate after warm-up")
-    weight_decay: float = Field(5e-4, ge=0, lt=1, description="L2, of every parameter")
-    schedule: one_of("schedule", registry.SCHEDULES) = Field(  # type: ignore[valid-type]
-        "cosine", description="how lr changes after warm-up"
+    epochs: int = beside(IMAGES, 30, ge=1, le=10000, description="passes over train")
+    batch_size: int = beside(IMAGES, 128, ge=1, le=2**20, description="samples of a step")
+    optimizer: one_of("optimizer", registry.OPTIMIZERS) = beside(  # type: ignore[valid-type]
+        IMAGES, "sgd", description="how weights follow their gradients"
     )
-    warmup_epochs: int = off(0, 0, ge=0, description="epochs in which lr rises linearly")
+    lr: float = Field(
+        0.1, gt=0, le=1e6, allow_inf_nan=False, description="learning rate after warm-up; of translation 5e-4"
+    )
+    weight_decay: float = Field(5e-4, ge=0, lt=1, description="L2, of every parameter; of translation 1e-4")
+    schedule: one_of("schedule", registry.SCHEDULES) = beside(  # type: ignore[valid-type]
+        IMAGES, "cosine", description="how lr changes after warm-up"
+    )
+    warmup_epochs: int = off(0, 0, IMAGES, ge=0, description="epochs in which lr rises linearly")
     grad_clip: float = off(0.0, 0.0, ge=0, allow_inf_nan=False, description="largest gradient norm; 0 is off")
     loss_scale: float = off(
-        1.0, 1.0, gt=0, le=1e6, allow_inf_nan=False, description="the loss is multiplied by this (Mueller A.2: 3)"
+        1.0,
+        1.0,
+        IMAGES,
+        gt=0,
+        le=1e6,
+        allow_inf_nan=False,
+        description="the loss is multiplied by this (Mueller A.2: 3)",
     )
-    amp: Literal["none", "bfloat16", "float16"] = off("none", "none", description="precision of the forward pass")
+    amp: Literal["none", "bfloat16", "float16"] = off(
+        "none", "none", IMAGES, description="precision of the forward pass"
+    )
     select: Literal["last", "best"] = outside("last", description="which epoch is used: the last, or the best on val")
     snapshot_epochs: Ascending[Annotated[int, Field(ge=0)]] = off(
-        [], [], description="epochs at whose end weights are kept"
+        [], [], IMAGES, description="epochs at whose end weights are kept"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults(cls, value: Any) -> Any:
+        """Of a translator's optimiser, Adam, as in fairseq's recipe for IWSLT."""
+        is_translation = isinstance(value, dict) and value.get("task") == registry.TRANSLATION
+        return {"lr": 5e-4, "weight_decay": 1e-4} | value if is_translation else value
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
+        if self.task == registry.TRANSLATION:
+            return self._fits_translation()
         options = dict(self)
         if self.warmup_epochs >= self.epochs:
             raise ValueError(f"warmup_epochs {self.warmup_epochs} must be less than epochs {self.epochs}")
@@ -152,6 +212,12 @@ class RecipeFields(Section):
                 raise ValueError(f"{name} {options[name]}: none may be above epochs {self.epochs}")
         if len(self.mixes) > 1:
             raise ValueError(f"{' and '.join(self.mixes)}: one of them at most; set the other to 0")
+        return self
+
+    def _fits_translation(self) -> Self:
+        updates = dict(self)["updates"]
+        if any(update > updates for update in dict(self)["snapshot_updates"]):
+            raise ValueError(f"snapshot_updates {dict(self)['snapshot_updates']}: none may be above updates {updates}")
         return self
 
     @property
@@ -174,6 +240,7 @@ class FigureFields(Section):
     groups: list[Name] = Field([], description="groups whose runs are shown; all unless given")
 
 
+AUGMENTATIONS = tuple(augmentation.option for augmentation in registry.AUGMENTATIONS.values())
 SUPERVISIONS = registry.supervisions()
 BY_LABELS = {name: way for name, way in SUPERVISIONS.items() if not way.needs_teacher}
 BY_TEACHER = {name: way for name, way in SUPERVISIONS.items() if way.needs_teacher}
@@ -211,8 +278,11 @@ else:
     Model = with_options(ModelFields, {"name": registry.MODELS})
     Recipe = with_options(
         RecipeFields,
-        {"schedule": registry.SCHEDULES, "optimizer": registry.OPTIMIZERS},
-        [augmentation.option for augmentation in registry.AUGMENTATIONS.values()],
+        {
+            "schedule": registry.SCHEDULES,
+            "optimizer": registry.OPTIMIZERS,
+            "task": registry.TASKS | {registry.IMAGES: registry.Entry("", AUGMENTATIONS)},
+        },
     )
     Figure = with_options(FigureFields, {"kind": registry.FIGURES})
     Supervision = with_options(SupervisionFields, {"way": SUPERVISIONS, "transform": TRANSFORMS})
@@ -333,6 +403,17 @@ class Study(Section):
     figures: dict[Name, Figure] = Field(min_length=1, description="what is drawn, by name")
     runtime: Runtime = Field(Runtime(), description="how fast and where: part of no result's identity")
 
+    def task_of(self, group: str) -> str:
+        """What the networks of a group are for."""
+        if group in self.students:
+            return self.students[group].model.task
+        return ((self.teachers | self.baselines)[group].data or self.data).task
+
+    def task_shown(self, figure: str) -> str:
+        """What the networks that a figure shows are for; images where it shows none."""
+        groups = self.figures[figure].groups or [*self.teachers, *self.baselines, *self.students]
+        return self.task_of(groups[0])
+
     @model_validator(mode="after")
     def _references(self) -> Self:
         groups = [*self.teachers, *self.baselines, *self.students]
@@ -349,10 +430,65 @@ class Study(Section):
             _known_name(f"students.{group}.teacher", student.teacher, [g for g in groups if g != group])
             _taught(f"students.{group}.label_smoothing", student, self.teachers | self.baselines)
             _mixed(group, student, self.recipes[student.recipe])
+        for group, part in parts.items():
+            _one_task(group, part, part.data or (self.data if group not in self.students else None), self.recipes)
+        for group, student in self.students.items():
+            _of_task(f"students.{group}.teacher", student.teacher, self.task_of(student.teacher), student.model)
         for name, figure in self.figures.items():
             for group in figure.groups:
                 _known_name(f"figures.{name}.groups", group, groups)
+            _shows_one_task(self, name, figure.groups or groups)
         return self
+
+
+def _of_task(where: str, found: str, tasks: str | Iterable[str], model: ModelFields) -> None:
+    """Refuse what is of another task than a group's network."""
+    tasks = [tasks] if isinstance(tasks, str) else [*tasks]
+    if model.task not in tasks:
+        raise ValueError(
+            f"{where}: found {found}, which is of {' and '.join(tasks)}, but the group's network, {model.name}, is of"
+            f" {model.task}; name another"
+        )
+
+
+def _one_task(group: str, part: Trained | Distilled, data: Data | None, recipes: dict[str, Recipe]) -> None:
+    """Refuse a group that mixes tasks, and of translators what students of images alone can have."""
+    if data is not None:
+        _of_task(f"data of {group}", data.dataset, data.task, part.model)
+    if part.recipe is not None:
+        _of_task(f"recipe of {group}", part.recipe, recipes[part.recipe].task, part.model)
+    _of_task(f"supervision of {group}", part.supervision, SUPERVISIONS[part.supervision].tasks, part.model)
+    if isinstance(part, DistilledFields) and part.model.task == registry.TRANSLATION:
+        _of_translators(f"students.{group}", part)
+    elif dict(part).get("hard_smoothing"):
+        found = dict(part)["hard_smoothing"]
+        raise ValueError(f"students.{group}.hard_smoothing: found {found}, which is of translators; leave it out")
+
+
+def _shows_one_task(study: Study, name: str, groups: list[str]) -> None:
+    """Refuse a figure of networks for several tasks, or of a kind that does not show theirs."""
+    kind = study.figures[name].kind
+    for group in groups if registry.FIGURES[kind].families else ():
+        if study.task_of(group) != study.task_of(groups[0]):
+            raise ValueError(
+                f"figures.{name}.groups: found {groups[0]} and {group}, of which one is of images and one of"
+                " translation; name groups of one of them"
+            )
+        if study.task_of(group) not in registry.FIGURES[kind].tasks:
+            raise ValueError(
+                f"figures.{name}: found kind {kind}, which is not of {study.task_of(group)}, as {group} is; name groups"
+                " of others, or another kind"
+            )
+
+
+def _of_translators(where: str, student: Distilled) -> None:
+    """Refuse what students of images alone can have."""
+    if student.draws not in ("epochs", "online"):
+        raise ValueError(f"{where}.draws: found {student.draws}; a sentence has one form: say epochs or online")
+    if student.draws == "online" and SUPERVISIONS[student.supervision].form != "full":
+        raise ValueError(f"{where}.draws: found online, where all tokens are at hand; say supervision kd")
+    if student.transform != "none":
+        raise ValueError(f"{where}.transform: found {student.transform}, which is of images; leave it out")
 
 
 def _taught(where: str, student: Distilled, trained: dict[str, Trained]) -> None:

@@ -123,6 +123,15 @@ def store_slug(student: "Run", draws: list[int]) -> str:
     return "-".join([*parts, student.supervision.dtype])
 
 
+def form_slug(supervision: Supervision) -> str:
+    """What a translator's stored logits are called: full-float32, top32-float16, drawn64."""
+    options, form = supervision.options, SUPERVISIONS[supervision.way].form
+    if form == "sample":
+        return f"drawn{options['sampled']}"
+    kept = f"top{options['k']}" if form == "top_k" else form
+    return f"{kept}-{supervision.dtype}"
+
+
 def augmentation_texts(recipe: Recipe) -> list[str]:
     """The augmentations of a recipe in a name: crop1, flip."""
     used: dict[str, Any] = recipe.used

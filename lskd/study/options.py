@@ -2,11 +2,11 @@
 
 A result's spec holds every field that it uses, at its value, so that a changed default is a changed spec. A plain field
 is always used. `off(x)`: at x it does nothing, by definition, and is left out, so that a new option leaves old results
-alone. `used_with(other=...)`: it is used only beside these values of another field. `outside`: it changes where things
-lie, how fast they go or what they are called, never what comes out, and is part of no spec.
+alone. `with_(field=...)`: it is used only beside these values of another field, which is used itself. `outside`: it
+changes where things lie, how fast they go or what they are called, never what comes out, and is part of no spec.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
@@ -59,6 +59,9 @@ class Option:
         return f"{word}{number}"
 
 
+Beside = dict[str, list[str]]  # fields, and the values of each beside which another is used
+
+
 class Entry(Protocol):
     """A line of the registry, as far as the config reads it."""
 
@@ -72,9 +75,18 @@ def outside(default: Any = ..., **limits: Any) -> Any:
     return Field(default, json_schema_extra={"used": "never"}, **limits)
 
 
-def off(value: Any, default: Any, **limits: Any) -> Any:
-    """A field that a spec names unless it has `value`, at which it does nothing."""
-    return Field(default, json_schema_extra={"off": value}, **limits)
+def off(value: Any, default: Any, with_: Beside | None = None, **limits: Any) -> Any:
+    """A field that a spec names unless it has `value`, at which it does nothing; `with_` as in `beside`."""
+    extra: dict[str, Any] = {"off": value}
+    if with_:
+        extra["used_with"] = with_
+    return Field(default, json_schema_extra=extra, **limits)
+
+
+def beside(with_: Beside, default: Any, **limits: Any) -> Any:
+    """A field that is used only beside certain values of others: {field: values}."""
+    extra: dict[str, Any] = {"used_with": with_}
+    return Field(default, json_schema_extra=extra, **limits)
 
 
 class Section(BaseModel):
@@ -97,14 +109,15 @@ class Section(BaseModel):
     def _options_fit(self) -> Self:
         """Refuse an option of another entry than the one chosen, and the lack of one that it needs."""
         for name, field in type(self).model_fields.items():
-            for selector, entries in _extra(field).get("used_with", {}).items():
-                chosen, value = getattr(self, selector), getattr(self, name)
+            value = getattr(self, name)
+            for selector, entries in _selectors(self, name):
+                chosen = getattr(self, selector)
                 if chosen not in entries and name in self.model_fields_set and value != field.default:
                     raise ValueError(
                         f"{name} is for {selector} {', '.join(entries)}; {selector} is {chosen} here: leave {name} out"
                     )
-                if chosen in entries and value is None and _extra(field).get("must_be_given"):
-                    raise ValueError(f"{name} is missing; {selector} {chosen} needs it")
+            if value is None and _extra(field).get("must_be_given") and _applies(self, name):
+                raise ValueError(f"{name} is missing; {selector} {chosen} needs it")  # the last: its own
         return self
 
 
@@ -120,15 +133,14 @@ T = TypeVar("T")
 def with_options(
     section: type[S],
     selectors: Mapping[str, Mapping[str, Entry]],
-    free: Iterable[Option] = (),
     axes: bool = False,
 ) -> type[S]:
     """`section` with a field for each option: those of `selectors` are used beside the entries that take them.
 
-    `selectors` names, for a field of the section that chooses an entry, the entries. `free` options are always used.
+    `selectors` names, for a field of the section that chooses an entry, the entries.
     With `axes` an option that is an axis takes a list of values.
     """
-    fields = {option.name: _field(option, None, (), axes) for option in free}
+    fields: dict[str, Any] = {}
     for selector, entries in selectors.items():
         by_name: dict[str, tuple[Option, list[str]]] = {}
         for entry_name, entry in entries.items():
@@ -142,11 +154,9 @@ def with_options(
     return create_model(name, __base__=section, __doc__=section.__doc__, __module__=section.__module__, **fields)
 
 
-def _field(option: Option, selector: str | None, entries: Iterable[str], axes: bool) -> Any:
+def _field(option: Option, selector: str, entries: Iterable[str], axes: bool) -> Any:
     """The type and the field of an option."""
-    extra: dict[str, Any] = {}
-    if selector is not None:
-        extra["used_with"] = {selector: list(entries)}
+    extra: dict[str, Any] = {"used_with": {selector: list(entries)}}
     if option.off is not ALWAYS:
         extra["off"] = option.off
     required = option.default is REQUIRED
@@ -164,11 +174,20 @@ def _extra(field: FieldInfo) -> dict[str, Any]:
     return extra if isinstance(extra, dict) else {}
 
 
+def _selectors(section: Section, key: str) -> Iterator[tuple[str, list[str]]]:
+    """The fields beside which `key` is used, with the values that they must have; those behind them first."""
+    for selector, entries in _extra(type(section).model_fields[key]).get("used_with", {}).items():
+        yield from _selectors(section, selector)
+        yield selector, entries
+
+
+def _applies(section: Section, key: str) -> bool:
+    return all(getattr(section, selector) in entries for selector, entries in _selectors(section, key))
+
+
 def _is_used(section: Section, key: str) -> bool:
     extra = _extra(type(section).model_fields[key])
-    if extra.get("used") == "never":
-        return False
-    if any(getattr(section, selector) not in entries for selector, entries in extra.get("used_with", {}).items()):
+    if extra.get("used") == "never" or not _applies(section, key):
         return False
     return "off" not in extra or getattr(section, key) != extra["off"]
 
@@ -207,8 +226,15 @@ def _ascending(values: list[Any]) -> list[Any]:
     return values
 
 
+def _language(code: str) -> str:
+    if not (code.isascii() and code.islower() and code.isalpha() and len(code) in (2, 3)):
+        raise ValueError("a language must be two or three small letters, such as en")
+    return code
+
+
 Axis = Annotated[list[T], BeforeValidator(_as_list), Field(min_length=1), AfterValidator(_sorted_unique)]
 Ascending = Annotated[list[T], AfterValidator(_ascending)]
+Language = Annotated[str, AfterValidator(_language)]
 Smoothing = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 Temperature = Annotated[float, Field(gt=0, le=1e4, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]

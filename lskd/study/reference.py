@@ -60,6 +60,9 @@ SECTIONS = (  # where it stands, its definition, what to know of it
 EXAMPLES: dict[str, Any] = {  # of keys, and of those that a section takes otherwise
     "Data.name": "birds",
     "Data.classes": 300,
+    "Data.source": "en",
+    "Data.target": "de",
+    "Recipe.dropout": 0.3,
     "Model.name": "resnet20",
     "Trained.supervision": "labels",
     "Distilled.data": {"dataset": "imagefolder", "root": "path/to/images", "name": "small", "image_size": 16},
@@ -94,6 +97,20 @@ EXAMPLES: dict[str, Any] = {  # of keys, and of those that a section takes other
     "distortion": 0.5,
     "test_faces": 4,
     "data_seed": 1,
+    "pieces": 8000,
+    "longest": 50,
+    "leaks": "drop",
+    "task": "translation",
+    "updates": 5000,
+    "tokens": 2048,
+    "warmup_updates": 4000,
+    "validate_updates": 500,
+    "snapshot_updates": [100, 1000, 5000],
+    "decoding": [0.8, 1, 1.2],
+    "k": 32,
+    "tail": False,
+    "sampled": 64,
+    "hard_smoothing": 0.1,
     "epochs": 200,
     "batch_size": 64,
     "optimizer": "adam",
@@ -307,6 +324,8 @@ def figure_needs() -> Mapping[str, list[str]]:
             needs[kind].append(words["two_temperatures"])
         elif "snapshots" in {registry.METRICS[name].reads for name in figure.families if name in registry.METRICS}:
             needs[kind].append("A recipe with `snapshot_epochs`.")
+        elif "bleu_history" in figure.families:
+            needs[kind].append("A recipe with `snapshot_updates`.")
     return needs
 
 

@@ -10,7 +10,10 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
-from lskd.study.options import REQUIRED, Ascending, Option, Temperature
+from lskd.study.options import REQUIRED, Ascending, Language, Option, Temperature
+
+IMAGES, TRANSLATION = "images", "translation"  # tasks: what a batch, a network and a metric are about
+BOTH = (IMAGES, TRANSLATION)
 
 TEST_FRACTION = Option(
     "test_fraction",
@@ -37,13 +40,36 @@ STREAM = Option(
 )
 
 
+LANGUAGES = (
+    Option("source", Language, REQUIRED, "language that is translated, such as en"),
+    Option("target", Language, REQUIRED, "language into which it is translated, such as de"),
+)
+CORPUS_OPTIONS = (
+    *LANGUAGES,
+    TEST_FRACTION,
+    Option(
+        "pieces", Annotated[int, Field(ge=200, le=64_000)], 4000, "subwords of both languages together, learnt on train"
+    ),
+    Option("longest", Annotated[int, Field(ge=1, le=1000)], 100, "words of a sentence; train keeps none above"),
+)
+LEAKS = Option(
+    "leaks",
+    Literal["refuse", "drop"],
+    "refuse",
+    "what becomes of a corpus with sentences of test or val in train: told, or left out of train",
+)
+
+
 class DataSet(NamedTuple):
-    """A data set: its loader and keys, whether it is a user's own, named after its place, and whether it has files."""
+    """A data set: its loader and keys, whether it is a user's own, named after its place, whether it has files, and
+    its task. A corpus' module tells, by `files`, what its content is made of.
+    """
 
     entry: str
     options: tuple[Option, ...] = ()
     is_own: bool = False
     has_files: bool = True
+    task: str = IMAGES
 
 
 DATASETS = {
@@ -56,15 +82,48 @@ DATASETS = {
     "imagefolder": DataSet("lskd.data.imagefolder:load", (TEST_FRACTION, IMAGE_SIZE, STREAM), is_own=True),
     "npz": DataSet("lskd.data.npz:load", (TEST_FRACTION,), is_own=True),
     "hf_dataset": DataSet("lskd.data.hf_dataset:load", (TEST_FRACTION, IMAGE_SIZE, STREAM), is_own=True),
+    "help_extract": DataSet("lskd.translation.help_extract:load", CORPUS_OPTIONS, task=TRANSLATION),
+    "libreoffice_help": DataSet("lskd.translation.libreoffice:load", CORPUS_OPTIONS, task=TRANSLATION),
+    "gettext": DataSet("lskd.translation.gettext_catalogues:load", CORPUS_OPTIONS, task=TRANSLATION),
+    "iwslt14": DataSet("lskd.translation.iwslt:load", CORPUS_OPTIONS, task=TRANSLATION),
+    "wmt14": DataSet("lskd.translation.wmt14:load", CORPUS_OPTIONS, task=TRANSLATION),
+    "aligned": DataSet("lskd.translation.aligned:load", (*CORPUS_OPTIONS, LEAKS), task=TRANSLATION),
 }
-EMBEDDED = ("digits", "glyphs")  # which come with a package, and lie in no place of the user's
+IMAGE_SETS = [name for name, dataset in DATASETS.items() if dataset.task == IMAGES]
+EMBEDDED = ("digits", "glyphs", "help_extract")  # which come with a package, and lie in no place of the user's
 
 
 class Entry(NamedTuple):
-    """A function and the keys that it takes, each passed by its name."""
+    """A function, the keys that it takes, each passed by its name, and its task."""
 
     entry: str
     options: tuple[Option, ...] = ()
+    task: str = IMAGES
+
+
+Updates = Annotated[int, Field(ge=1, le=10**7)]
+TASKS = {  # each with the keys that its recipes take beside the common ones; lskd/study/config.py has those of images
+    IMAGES: Entry(""),
+    TRANSLATION: Entry(
+        "",
+        (
+            Option("updates", Updates, 500, "steps of the optimiser, Adam (0.9, 0.98)"),
+            Option("tokens", Annotated[int, Field(ge=64, le=2**20)], 4096, "target tokens of a batch, at most"),
+            Option(
+                "warmup_updates",
+                Updates,
+                400,
+                "updates in which lr rises linearly; then it falls with 1/sqrt(update) (Vaswani 2017)",
+            ),
+            Option("dropout", Annotated[float, Field(ge=0, lt=1)], 0.1, "probability that a unit is left out"),
+            Option("validate_updates", Updates, 100, "updates between two looks at val"),
+            Option(
+                "snapshot_updates", Ascending[Updates], [], "updates after which weights are kept, for curves", off=[]
+            ),
+        ),
+        TRANSLATION,
+    ),
+}
 
 
 WIDTH = Option(
@@ -84,6 +143,10 @@ MODELS = {
     "resnet20": Entry("lskd.models.resnet_cifar:resnet20", (WIDTH,)),
     "resnet56": Entry("lskd.models.resnet_cifar:resnet56", (WIDTH,)),
     "alexnet_cifar": Entry("lskd.models.alexnet_cifar:alexnet_cifar", (WIDTH, DROPOUT)),
+    "transformer_small": Entry("lskd.translation.model:transformer_small", task=TRANSLATION),
+    "transformer_papers": Entry("lskd.translation.model:transformer_papers", task=TRANSLATION),
+    "transformer_wmt_en_de": Entry("lskd.translation.model:transformer_wmt_en_de", task=TRANSLATION),
+    "transformer_iwslt_de_en": Entry("lskd.translation.model:transformer_iwslt_de_en", task=TRANSLATION),
 }
 TORCHVISION = Entry("lskd.models.torchvision_models:torchvision_model")  # every other name is one of torchvision's
 TIMM = Entry("lskd.models.timm_models:timm_model")  # but those that begin with this:
@@ -111,6 +174,8 @@ SUPERVISIONS = {  # each file has OPTIONS, NEEDS_TEACHER and a loss
     "online_smoothing": "lskd.supervision.online_smoothing",
     "squared_error": "lskd.supervision.squared_error",
     "kd": "lskd.supervision.kd",
+    "kd_top_k": "lskd.supervision.kd_top_k",
+    "kd_sample": "lskd.supervision.kd_sample",
     "logit_mse": "lskd.supervision.logit_mse",
     "dkd": "lskd.supervision.dkd",
     "dist": "lskd.supervision.dist",
@@ -122,12 +187,16 @@ SUPERVISIONS = {  # each file has OPTIONS, NEEDS_TEACHER and a loss
 
 
 class Supervision(NamedTuple):
-    """A way of teaching, as its file tells it; `end_epoch` is what changes the state of a loss that keeps one."""
+    """A way of teaching, as its file tells it; `end_epoch` is what changes the state of a loss that keeps one, `form`
+    in which a translator's logits are stored for it.
+    """
 
     entry: str
     options: tuple[Option, ...]
     needs_teacher: bool
     end_epoch: str = ""
+    tasks: tuple[str, ...] = (IMAGES,)
+    form: str = ""
 
 
 def supervisions() -> dict[str, Supervision]:
@@ -136,7 +205,8 @@ def supervisions() -> dict[str, Supervision]:
     for name, module_name in SUPERVISIONS.items():
         module: Any = import_module(module_name)
         end_epoch = f"{module_name}:end_epoch" if hasattr(module, "end_epoch") else ""
-        ways[name] = Supervision(f"{module_name}:loss", module.OPTIONS, module.NEEDS_TEACHER, end_epoch)
+        tasks, form = getattr(module, "TASKS", (IMAGES,)), getattr(module, "FORM", "")
+        ways[name] = Supervision(f"{module_name}:loss", module.OPTIONS, module.NEEDS_TEACHER, end_epoch, tasks, form)
     return ways
 
 
@@ -228,6 +298,9 @@ TEMPERATURES = Option(
 )
 T1 = Option("t1", Temperature | None, None, "of the diffusion index; the T nearest to 1 unless given", None)
 T2 = Option("t2", Temperature | None, None, "of the diffusion index; the T nearest to 3 unless given", None)
+DECODING = Option(
+    "decoding", Ascending[Temperature], [], "temperatures of the softmax in translating; 1 unless given", []
+)
 MARGIN = Option(
     "margin",
     Annotated[float, Field(gt=0, le=100)] | None,
@@ -268,6 +341,16 @@ METRICS = {
     "agreement": Metric("lskd.metrics.agreement:measure", teacher_reads="predict"),
     "history": Metric("lskd.metrics.history:measure", reads="train", teacher_reads="predict"),
     "taught": Metric("lskd.metrics.taught:measure", reads="train", teacher_reads="predict"),
+    "bleu": Metric("lskd.metrics.bleu:measure", reads="translate"),
+    "bleu_history": Metric("lskd.metrics.bleu:along_training", reads="translate_snapshots"),
+    "bleu_bootstrap": Metric("lskd.metrics.bleu:bootstrap", reads="translate"),
+    "next_token": Metric("lskd.metrics.next_token:measure", reads="translate"),
+    "next_token_reliability": Metric("lskd.metrics.next_token:reliability", reads="translate"),
+    "token_targets": Metric("lskd.metrics.token_targets:measure", reads="train"),
+}
+OF_TRANSLATION = {  # families of images, and what stands for them where a figure shows both tasks
+    "accuracy": "bleu",
+    "correct": "bleu_bootstrap",
 }
 COMPLEXITY = "complexity"  # the family that reads networks and no run
 
@@ -276,6 +359,7 @@ class Figure(NamedTuple):
     """A figure kind: its module (FORMULA, `table`, `draw`), the metric families that it shows, the keys that it uses
     itself, and the papers whose numbers it shows in every study (those of a paper's own study are beside its figures
     anyway). `judges`: it tests what a study claims, so that making it is a look and its study can be registered.
+    `tasks`: of what it can show.
     """
 
     module: str
@@ -283,6 +367,13 @@ class Figure(NamedTuple):
     own_options: tuple[Option, ...] = ()
     papers: tuple[str, ...] = ()
     judges: bool = False
+    tasks: tuple[str, ...] = (IMAGES,)
+
+    def families_of(self, task: str) -> tuple[str, ...]:
+        """The metric families that it shows of a task: of translation those that stand for the images'."""
+        if self.tasks != BOTH or task == IMAGES:
+            return self.families
+        return tuple(OF_TRANSLATION[name] for name in self.families if name in OF_TRANSLATION)
 
     @property
     def options(self) -> tuple[Option, ...]:
@@ -302,7 +393,7 @@ FIGURES = {
     "diffusion": Figure("lskd.figures.diffusion", ("diffusion",), (TARGETS,)),
     "error_table": Figure("lskd.figures.error_table", ("accuracy",), (TEMPERATURES,)),
     "gamma_curve": Figure("lskd.figures.gamma_curve", ("accuracy", "smoothness")),
-    "grid": Figure("lskd.figures.grid", ("accuracy",), (TEMPERATURES,)),
+    "grid": Figure("lskd.figures.grid", ("accuracy",), (TEMPERATURES,), tasks=BOTH),
     "information": Figure("lskd.figures.information", ("information",), (CLASSES,)),
     "inter_stability": Figure("lskd.figures.inter_stability", ("stability", "accuracy")),
     "probabilities": Figure("lskd.figures.probabilities", ("probabilities",)),
@@ -318,5 +409,13 @@ FIGURES = {
         ("accuracy", "correct", "diffusion", "stability", "calibration"),
         (MARGIN,),
         judges=True,
+        tasks=BOTH,
     ),
+    "bleu_curves": Figure("lskd.figures.bleu_curves", ("bleu_history",), (TEMPERATURES,), tasks=(TRANSLATION,)),
+    "decoding": Figure("lskd.figures.decoding", ("bleu", "next_token"), (DECODING,), tasks=(TRANSLATION,)),
+    "token_calibration_table": Figure("lskd.figures.token_calibration_table", ("next_token",), tasks=(TRANSLATION,)),
+    "token_reliability": Figure(
+        "lskd.figures.token_reliability", ("next_token_reliability", "next_token"), tasks=(TRANSLATION,)
+    ),
+    "truncation": Figure("lskd.figures.truncation", ("bleu", "token_targets"), (TEMPERATURES,), tasks=(TRANSLATION,)),
 }

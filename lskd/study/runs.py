@@ -69,9 +69,10 @@ class Run:
         values: dict[str, Any] = {
             "model": model_spec(self.model),
             "supervision": {key: taught[key] for key in taught if key not in ("transform", *transform)},
-            "pixels": {"key": self.data.dataset, "seed": self.own_seed},
             "seed": self.own_seed,
         }
+        if self.data.task == registry.IMAGES:
+            values["pixels"] = {"key": self.data.dataset, "seed": self.own_seed}
         if self.recipe is not None:
             values["recipe"] = spec(self.recipe)
         if self.supervision.transform != "none":

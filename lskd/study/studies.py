@@ -11,7 +11,10 @@ from lskd.study import reading
 from lskd.study.config import Study
 
 TREE = Path(__file__).resolve().parents[2]
-STEPS = ("all", "data", "train", "predict", "teacher_logits", "snapshots", "metrics", "figure", "publish")
+STEPS = (
+    *("all", "data", "corpus", "train", "predict", "translate", "teacher_logits", "snapshots", "metrics", "figure"),
+    "publish",
+)
 
 
 def read_all(

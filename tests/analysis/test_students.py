@@ -20,7 +20,7 @@ def test_each_number_stands_at_its_seed_student_and_cell():
     for row in accuracy.to_dict("records"):
         cell = row["label_smoothing"], row["temperature"]
         place = students.seeds.index(row["seed"]), row["student"], students.cells.index(cell)
-        assert students.top1[row["split"]][place] == pytest.approx(100 * row["value"])
+        assert students.points[row["split"]][place] == pytest.approx(100 * row["value"])
         assert students.titles[row["seed"], row["student"], cell] == row["run"]
 
 
@@ -39,7 +39,7 @@ def test_a_difference_is_of_students_with_the_same_seed_and_averaged_by_the_teac
 def test_frames_from_before_students_had_seeds_of_their_own():
     accuracy = hurt_at_64()
     (old,), (new,) = settings_of(accuracy.drop(columns="student")), settings_of(accuracy)
-    assert np.array_equal(old.top1["test"], new.top1["test"]) and old.seeds == new.seeds
+    assert np.array_equal(old.points["test"], new.points["test"]) and old.seeds == new.seeds
 
 
 def test_a_loss_without_t_or_weight_is_a_setting_of_its_own():
@@ -49,7 +49,7 @@ def test_a_loss_without_t_or_weight_is_a_setting_of_its_own():
     one, two = settings_of(pd.concat([without, accuracy]))
     assert (one.setting["variant"], two.setting["variant"]) == ("", "logits")
     assert two.cells == [(0.0, None), (0.1, None)] and math.isnan(two.setting["soft_weight"])
-    assert two.top1["test"] == pytest.approx(one.top1["test"])
+    assert two.points["test"] == pytest.approx(one.points["test"])
 
 
 def test_the_best_on_val_of_equals_is_the_least_smoothed_at_the_lowest_t():

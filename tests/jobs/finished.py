@@ -19,6 +19,7 @@ from lskd.jobs.plan import Plan
 from lskd.jobs.results import Results
 from lskd.study import reading
 
+OF_TRANSLATION = {"corpus", "translate"}  # stages; tests/workflow/test_translation.py has them
 TINY: dict[str, Any] = {
     "study": "tiny",
     "seeds": [0],

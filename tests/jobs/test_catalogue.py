@@ -14,8 +14,9 @@ from lskd.study.config import SUPERVISIONS, Data, Model, Recipe, Supervision
 from lskd.study.runs import Checkpoint, Run
 from tests import small
 from tests.jobs.finished import TINY, study
-from tests.study.test_config import MLP, NEVER, OFF, TOGETHER, USED
+from tests.study.test_config import CORPUS, MLP, NEVER, OFF, SAMPLE, TOGETHER, TOP_K, TRANSLATION, USED
 
+OF_TRANSLATION = [CORPUS, CORPUS | {"dataset": "aligned"}, TRANSLATION, TOP_K, SAMPLE]  # tests/jobs/test_translation.py
 CATALOGUE = Catalogue({}, Results("nowhere"))
 PARTS = {Data: {}, Model: MLP, Recipe: {"epochs": 5}, Supervision: {"label_smoothing": 0.1}}
 
@@ -40,12 +41,12 @@ CHANGES = [
     for section, fields in USED.items()
     for name, (other, places, _) in fields.items()
     for beside in places
-    if not beside.get("root") and name not in ("dataset", "way")
+    if not beside.get("root") and name not in ("dataset", "way") and beside not in OF_TRANSLATION
 ] + [
     (section, name, other, beside)
     for section, fields in OFF.items()
     for name, (_, other, beside, _) in fields.items()
-    if not beside.get("root")
+    if not beside.get("root") and beside not in OF_TRANSLATION and name != "hard_smoothing"
 ]
 
 

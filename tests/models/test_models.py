@@ -21,7 +21,7 @@ from lskd.models.timm_models import timm_model
 from lskd.models.torchvision_models import torchvision_model
 from lskd.study import registry
 
-OWN = sorted(model.entry for model in registry.MODELS.values())
+OWN = sorted(model.entry for model in registry.MODELS.values() if model.task == registry.IMAGES)
 HANDFUL = ["resnet18", "mobilenet_v2", "densenet121", "shufflenet_v2_x0_5", "convnext_tiny", "efficientnet_b0"]
 OTHERS = ["alexnet", "googlenet", "mnasnet0_5", "mobilenet_v3_small", "regnet_y_400mf", "swin_t"]
 

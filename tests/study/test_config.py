@@ -15,6 +15,10 @@ STEP, MULTISTEP = {"schedule": "step"}, {"schedule": "multistep", "milestones": 
 FOLDER, DIGITS, MNIST = {"dataset": "imagefolder", "root": "x"}, {"dataset": "digits"}, {"dataset": "mnist"}
 PARQUET, NPZ = {"dataset": "hf_dataset", "root": "x"}, {"dataset": "npz", "root": "x.npz"}
 GLYPHS, NOT_GLYPHS = {"dataset": "glyphs"}, [DIGITS, MNIST, FOLDER]
+CORPUS = {"dataset": "help_extract", "source": "en", "target": "de"}
+TRANSLATION = {"task": "translation"}
+TOP_K = {"way": "kd_top_k", "temperature": 3.0, "k": 8}
+SAMPLE = {"way": "kd_sample", "temperature": 3.0, "sampled": 8}
 MLP, CNN, RESNET, LIBRARY = ({"name": name} for name in ("mlp", "plain_cnn", "resnet8", "resnet18"))
 
 # field -> another value than its default; the fields beside which it is used, and those beside which it is not
@@ -22,7 +26,12 @@ USED = {
     Data: {
         "dataset": ("mnist", [{}], []),
         "val_fraction": (0.2, [DIGITS, FOLDER, MNIST], []),
-        "test_fraction": (0.3, [DIGITS, FOLDER, NPZ, PARQUET], [MNIST]),
+        "test_fraction": (0.3, [DIGITS, FOLDER, NPZ, PARQUET, CORPUS], [MNIST]),
+        "source": ("fr", [CORPUS], [DIGITS, FOLDER]),
+        "target": ("fr", [CORPUS], [DIGITS, FOLDER]),
+        "pieces": (500, [CORPUS], [DIGITS, FOLDER]),
+        "longest": (50, [CORPUS], [DIGITS, FOLDER]),
+        "leaks": ("drop", [CORPUS | {"dataset": "aligned"}], [CORPUS, DIGITS]),
         "image_size": (32, [FOLDER, PARQUET], [DIGITS, MNIST, NPZ]),
         "classes": (32, [GLYPHS], NOT_GLYPHS),
         "images": (30, [GLYPHS], NOT_GLYPHS),
@@ -34,13 +43,18 @@ USED = {
     },
     Model: {"name": ("resnet8", [{}], [])},
     Recipe: {
-        "epochs": (7, [{}], []),
-        "batch_size": (7, [{}], []),
-        "optimizer": ("adam", [{}], []),
-        "lr": (0.5, [{}], []),
-        "momentum": (0.5, [{}, {"optimizer": "adam"}], []),
+        "epochs": (7, [{}], [TRANSLATION]),
+        "batch_size": (7, [{}], [TRANSLATION]),
+        "optimizer": ("adam", [{}], [TRANSLATION]),
+        "updates": (7, [TRANSLATION], [{}]),
+        "tokens": (700, [TRANSLATION], [{}]),
+        "warmup_updates": (7, [TRANSLATION], [{}]),
+        "dropout": (0.5, [TRANSLATION], [{}]),
+        "validate_updates": (7, [TRANSLATION], [{}]),
+        "lr": (0.5, [{}, TRANSLATION], []),
+        "momentum": (0.5, [{}, {"optimizer": "adam"}], [TRANSLATION]),
         "weight_decay": (0.5, [{}], []),
-        "schedule": ("constant", [{}], []),
+        "schedule": ("constant", [{}], [TRANSLATION]),
         "step_epochs": (7, [STEP], [{}, MULTISTEP]),
         "milestones": ([3], [MULTISTEP], [{}, STEP]),
         "decay": (0.5, [STEP, MULTISTEP], [{}, {"schedule": "constant"}]),
@@ -64,6 +78,9 @@ USED = {
         "weighted": (False, [WTTM], [KD, DKD]),
         "keep": (0.5, [KD | {"transform": "erase"}, MSE | {"transform": "erase"}], [KD, KD | {"transform": "shuffle"}]),
         "soft_weight": (0.5, [KD, MSE], [LABELS]),
+        "k": (4, [TOP_K], [KD, SAMPLE]),
+        "tail": (False, [TOP_K], [KD, SAMPLE]),
+        "sampled": (16, [SAMPLE], [KD, TOP_K]),
         "t_squared": (False, [KD], [LABELS, MSE]),
         "soften_student": (False, [KD], [LABELS, MSE]),
         "reduction": ("mean", [KD], [LABELS, MSE]),
@@ -73,30 +90,33 @@ USED = {
 OFF = {
     Data: {
         "stream": (False, True, FOLDER, [DIGITS, MNIST, NPZ]),
-        "class_subset": (None, ["a", "b"], {}, []),
-        "train_images": (None, 20, {}, []),
-        "long_tail": (0.0, 10.0, {}, []),
-        "label_noise": (0.0, 0.2, {}, []),
+        "class_subset": (None, ["a", "b"], {}, [CORPUS]),
+        "train_images": (None, 20, {}, [CORPUS]),
+        "long_tail": (0.0, 10.0, {}, [CORPUS]),
+        "label_noise": (0.0, 0.2, {}, [CORPUS]),
     },
     Model: {"width": (None, 8, MLP, [LIBRARY]), "dropout": (0.0, 0.5, MLP, [CNN, RESNET, LIBRARY])},
     Recipe: {
-        "nesterov": (False, True, {}, [{"optimizer": "adam"}]),
-        "warmup_epochs": (0, 1, {}, []),
+        "nesterov": (False, True, {}, [{"optimizer": "adam"}, TRANSLATION]),
+        "warmup_epochs": (0, 1, {}, [TRANSLATION]),
         "grad_clip": (0.0, 1.0, {}, []),
-        "loss_scale": (1.0, 3.0, {}, []),
-        "amp": ("none", "bfloat16", {}, []),
-        "crop_padding": (0, 1, {}, []),
-        "flip": (False, True, {}, []),
-        "mixup": (0.0, 0.2, {}, []),
-        "snapshot_epochs": ([], [1], {}, []),
+        "loss_scale": (1.0, 3.0, {}, [TRANSLATION]),
+        "amp": ("none", "bfloat16", {}, [TRANSLATION]),
+        "crop_padding": (0, 1, {}, [TRANSLATION]),
+        "flip": (False, True, {}, [TRANSLATION]),
+        "mixup": (0.0, 0.2, {}, [TRANSLATION]),
+        "snapshot_epochs": ([], [1], {}, [TRANSLATION]),
+        "snapshot_updates": ([], [1], TRANSLATION, [{}]),
     },
     Supervision: {
         "draws": (None, 2, KD, []),
         "dtype": ("float32", "float16", KD, []),
         "transform": ("none", "shuffle", KD, []),
         "teacher_temperature": (None, 5.0, KD, [LABELS, MSE, DKD]),
+        "hard_smoothing": (0.0, 0.1, KD, [LABELS, MSE, DKD]),
     },
 }
+SELECTING = {Recipe: {"task": "translation"}}  # off, and at another value other fields are used
 TOGETHER = {Data: {"mean": [0.5], "std": [0.25]}}  # fields that are off, and given together
 NEVER = {Data: {"name": "mine", "root": "elsewhere"}, Recipe: {"select": "best"}}
 SECTIONS = [Data, Model, Recipe, Supervision]
@@ -109,7 +129,7 @@ def cases(kinds):
 
 @pytest.mark.parametrize("section", SECTIONS)
 def test_every_field_is_of_one_kind(section):
-    names = [name for kinds in (USED, OFF, TOGETHER, NEVER) for name in kinds.get(section, {})]
+    names = [name for kinds in (USED, OFF, SELECTING, TOGETHER, NEVER) for name in kinds.get(section, {})]
     assert sorted(names) == sorted(section.model_fields)
 
 
@@ -160,11 +180,30 @@ SELECTED = [
     (Model, "name", registry.MODELS, {}),
     (Recipe, "schedule", registry.SCHEDULES, {}),
     (Recipe, "optimizer", registry.OPTIMIZERS, {}),
+    (Recipe, "task", registry.TASKS, {}),
     (Figure, "kind", registry.FIGURES, {}),
     (Supervision, "way", registry.supervisions(), {}),
     (Supervision, "transform", registry.transforms(), KD),
 ]
 OTHER = {  # a value that is not the default, by option, or by section where two have one of the name
+    "source": "fr",
+    "target": "it",
+    "pieces": 500,
+    "longest": 50,
+    "leaks": "drop",
+    "updates": 7,
+    "tokens": 700,
+    "warmup_updates": 7,
+    "validate_updates": 7,
+    "snapshot_updates": [7],
+    "hard_smoothing": 0.1,
+    "k": 4,
+    "tail": False,
+    "sampled": 16,
+    "decoding": [2.0],
+    "crop_padding": 1,
+    "flip": True,
+    "mixup": 0.2,
     "test_fraction": 0.3,
     "image_size": 32,
     "stream": True,
@@ -237,6 +276,20 @@ def test_every_entry_takes_its_own_options_and_refuses_all_others(section, selec
                 section(**{key: value for key, value in given.items() if key != name})
 
 
+def test_a_recipe_of_translation_names_nothing_of_images():
+    assert spec(Recipe(task="translation", updates=7)) == {
+        "task": "translation",
+        "updates": 7,
+        "tokens": 4096,
+        "lr": 5e-4,
+        "warmup_updates": 400,
+        "weight_decay": 1e-4,
+        "dropout": 0.1,
+        "validate_updates": 100,
+    }
+    assert "task" not in spec(Recipe(task="images"))
+
+
 def test_a_changed_default_is_a_changed_spec():
     beside = {"schedule": ["step"]}
 
@@ -250,11 +303,18 @@ def test_a_changed_default_is_a_changed_spec():
     assert spec(Later(schedule="step"))["decay"] == 0.2
 
 
+def tasks(*more):
+    """The tasks, whose images have augmentations, and more."""
+    options = [augmentation.option for augmentation in registry.AUGMENTATIONS.values()]
+    return registry.TASKS | {"images": registry.Entry("", (*options, *more))}
+
+
+RECIPES = {"schedule": registry.SCHEDULES, "optimizer": registry.OPTIMIZERS}
+
+
 def test_a_new_option_that_is_off_changes_no_spec():
-    free = [augmentation.option for augmentation in registry.AUGMENTATIONS.values()]
     cutout = Option("cutout", float, 0.0, "side of a black square", 0.0)
-    selectors = {"schedule": registry.SCHEDULES, "optimizer": registry.OPTIMIZERS}
-    later = with_options(RecipeFields, selectors, [*free, cutout])
+    later = with_options(RecipeFields, RECIPES | {"task": tasks(cutout)})
     assert spec(later()) == spec(Recipe())
     assert spec(later(cutout=0.2)) == spec(Recipe()) | {"cutout": 0.2}
 
@@ -262,8 +322,7 @@ def test_a_new_option_that_is_off_changes_no_spec():
 def test_a_new_entry_with_an_option_of_its_own_changes_no_spec():
     added = registry.Entry("lskd.training.schedules:cosine", (Option("cycles", int, 1, "how often it restarts"),))
     schedules = registry.SCHEDULES | {"restarts": added}
-    free = [augmentation.option for augmentation in registry.AUGMENTATIONS.values()]
-    later = with_options(RecipeFields, {"schedule": schedules, "optimizer": registry.OPTIMIZERS}, free)
+    later = with_options(RecipeFields, RECIPES | {"schedule": schedules, "task": tasks()})
     for schedule in ({}, STEP, MULTISTEP):
         assert spec(later(**schedule)) == spec(Recipe(**schedule))
     assert spec(later.model_construct(**dict(later()) | {"schedule": "restarts"}))["cycles"] == 1
@@ -308,6 +367,7 @@ def test_the_options_of_a_supervision_are_the_arguments_of_its_loss():
         "t_squared": True,
         "soften_student": True,
         "reduction": "batchmean",
+        "hard_smoothing": 0.0,
     }
 
 

@@ -24,9 +24,10 @@ class NetFields(Section):
 
     kind: one_of("kind of net", ENTRIES) = "plain"
     bias: bool = off(True, True)
+    seed: int = Field(0, description="of the draws")
 
 
-Net = with_options(NetFields, {"kind": ENTRIES}, [Option("seed", int, 0, "of the draws")])
+Net = with_options(NetFields, {"kind": ENTRIES})
 
 
 @pytest.mark.parametrize(

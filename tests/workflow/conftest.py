@@ -59,12 +59,13 @@ LOOKS = {  # what a kind needs beside its name
     },
     **{kind: {"groups": ["t", "s"]} for kind in ("calibration_table", "gamma_curve", "grid", "verdict")},
 }
+OF_IMAGES = [kind for kind, figure in registry.FIGURES.items() if registry.IMAGES in figure.tasks]
 KINDS = TINY | {
     "study": "kinds",
     "recipes": TINY["recipes"] | {"kept": {"epochs": 1, "snapshot_epochs": [0, 1]}},
     "teachers": TINY["teachers"] | {"p": {"model": {"name": "mlp", "width": 8}, "recipe": "kept"}},
     "baselines": {"alone": {"model": {"name": "plain_cnn", "width": 2}, "recipe": "two", "label_smoothing": [0.0]}},
-    "figures": {f"the_{kind}": {"kind": kind} | LOOKS.get(kind, {}) for kind in registry.FIGURES},
+    "figures": {f"the_{kind}": {"kind": kind} | LOOKS.get(kind, {}) for kind in OF_IMAGES},
 }
 
 

@@ -8,8 +8,7 @@ import subprocess
 import pytest
 from PIL import Image
 
-from lskd.study import registry
-from tests.workflow.conftest import ENVIRONMENT, Tree
+from tests.workflow.conftest import ENVIRONMENT, OF_IMAGES, Tree
 
 EMPTY = """
 import io
@@ -40,7 +39,7 @@ def empty_figure(laptop, tmp_path_factory) -> float:
     return min(cpu_seconds([laptop, "-c", EMPTY], folder) for _ in range(3))
 
 
-@pytest.mark.parametrize("kind", registry.FIGURES)
+@pytest.mark.parametrize("kind", OF_IMAGES)
 def test_drawn_and_drawn_again_alike_and_fast_without_torch(every_kind, metrics_alone, laptop, empty_figure, kind):
     name = f"the_{kind}"
     with Image.open(every_kind.folder / FOLDER / f"{name}.png") as picture:

@@ -56,14 +56,14 @@ class Population:
         means = self.means
         shape = (self.seeds, self.students, len(means))
         scale_c = np.array([self.growth if t == DEGREES[-1] else 1.0 for _, t in means])
-        top1 = {}
+        points = {}
         for split in ("val", "test"):
             draw = DRAWS[self.noise]
             of_teacher = np.repeat(draw(random, (self.seeds, 1, 2)), len(DEGREES), axis=2)
             noise_sjc = np.sqrt(self.shared) * of_teacher + np.sqrt(1 - self.shared) * draw(random, shape)
             of_seed = 2 * random.normal(size=(self.seeds, 1, 1))
-            top1[split] = np.array(list(means.values())) + of_seed + self.spread * scale_c * noise_sjc
-        return Students(dict.fromkeys(SETTING, ""), list(range(self.seeds)), list(means), top1, {})
+            points[split] = np.array(list(means.values())) + of_seed + self.spread * scale_c * noise_sjc
+        return Students(dict.fromkeys(SETTING, ""), list(range(self.seeds)), list(means), points, "top1", {})
 
 
 def false_claims(population: Population, rows: list[Row]) -> set[str]:

@@ -1,11 +1,10 @@
 """Edits where the study has a figure of each kind, each with the jobs that it makes anew."""
 
-from lskd.study import registry
-from tests.workflow.conftest import KINDS
+from tests.workflow.conftest import KINDS, OF_IMAGES
 from tests.workflow.edit_tables.jobs import NOTHING
 from tests.workflow.edits import appended, inserted, put, replaced
 
-LOOKED_AT = {f"figure the_{kind}" for kind in registry.FIGURES}
+LOOKED_AT = {f"figure the_{kind}" for kind in OF_IMAGES}
 
 
 def shown(*kinds):
