@@ -14,11 +14,15 @@ _NAMES = {"alexnetcifar": "alexnet", "wideresnet502": "wideresnet50", "shufflene
 
 
 def published(options: dict[str, Any]) -> pd.DataFrame | None:
-    """The paper's numbers of the figure that `options` name (study, figure); None where there are none."""
+    """The paper's numbers of the figure that `options` name (study, figure); None where there are none.
+
+    A figure `table3_nmt` shows a part of the target table3.
+    """
     if options.get("study") not in PAPERS:
         return None
     content = paper(options["study"])
-    target = content.targets.get(options.get("figure", ""))
+    figure = options.get("figure", "")
+    target = content.targets.get(figure) or content.targets.get(figure.partition("_")[0])
     if target is None or not target["table"]:
         return None
     return content.values[content.values["table"] == target["table"]]
@@ -29,7 +33,8 @@ def beside(ours: pd.DataFrame, theirs: pd.DataFrame | None, options: dict[str, A
     perhaps split) with the columns paper, difference, paper_dataset, paper_model and scale.
 
     A row of ours meets the paper's numbers of the same metric, split, supervision, smoothing, T and soft weight: those
-    of the same network and data set where the paper has them, else the first network printed for each of its data sets.
+    of the same network and data set where the paper has them, else the first network printed for each of its data sets
+    (of corpora, those of the same languages).
     So a row may come several times, once for each of the paper's data sets. Rows of val that meet none are left out.
     """
     rows = []
@@ -90,6 +95,8 @@ def _fitting(row: dict[str, Any], theirs: pd.DataFrame) -> pd.DataFrame:
     if student:
         itself = row["model"] == row["teacher_model"]
         fitting = _prefer(fitting, fitting["model"].eq(fitting["teacher"]) == itself)
+    of_languages = [_is_of_languages(row["dataset"], name) for name in fitting["dataset"]]
+    fitting = fitting[pd.Series(of_languages, fitting.index, dtype=bool)]
     fitting = _prefer(
         fitting, pd.Series([same_name(row["dataset"], d) for d in fitting["dataset"]], fitting.index, dtype=bool)
     )
@@ -98,6 +105,12 @@ def _fitting(row: dict[str, Any], theirs: pd.DataFrame) -> pd.DataFrame:
     if "split" in row:  # theirs is val where it is a part of the training images
         fitting = fitting[fitting["split"].eq("val") == (row["split"] == "val")]
     return fitting.drop_duplicates("dataset")
+
+
+def _is_of_languages(ours: str, theirs: str) -> bool:
+    """Whether a corpus of ours translates as theirs does, such as "En-De"; of other data, true."""
+    pair = re.search(r" (\w\w-\w\w)$", theirs)
+    return pair is None or pair[1].lower() in ours
 
 
 def _prefer(fitting: pd.DataFrame, better: pd.Series) -> pd.DataFrame:

@@ -59,7 +59,7 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     axes = figure.subplots(rows, columns, squeeze=False, sharey=True)
     for panel, (first, part) in zip(axes.flat, panels, strict=False):
         curves(panel, part, "update", marker="o")
-        panel.set_title(f"{first['dataset']}: {first['network']}{style.degree_text(first)}")
+        panel.set_title(style.in_lines(f"{first['dataset']}: {first['network']}{style.degree_text(first)}"))
         panel.set_xlabel("updates")
     for panel in axes.flat[len(panels) :]:
         panel.remove()

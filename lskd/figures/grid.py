@@ -1,7 +1,6 @@
 """Student accuracy over T and alpha, with the teacher's and the lone student's (Chandrasegaran 2022, grids A and B)."""
 
 import math
-import textwrap
 from typing import Any
 
 import pandas as pd
@@ -33,7 +32,6 @@ FORMULA = (
     "softmax(z_student/T)), without hard labels unless its soft weight is below 1. Shown is test accuracy, top-1, or"
     " BLEU, over the temperature T and the teacher's label smoothing α."
 )
-TITLE = 44  # characters of a title's line
 ROLES = {"teacher": 0, "baseline": 1, "student": 2}
 
 
@@ -141,7 +139,7 @@ def _panel(panel: Axes, students: pd.DataFrame, others: pd.DataFrame) -> None:
     panel.grid(axis="x", visible=False)
     style.few_ticks(panel, y=5)
     panel.set_xlabel("temperature T")
-    panel.set_title("\n".join(textwrap.wrap(f"{row['dataset']}: {row['network']}", TITLE)))
+    panel.set_title(style.in_lines(f"{row['dataset']}: {row['network']}"))
 
 
 def _handles(first: pd.DataFrame) -> list[Any]:

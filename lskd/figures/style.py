@@ -4,6 +4,7 @@ Colours are Okabe and Ito's, safe for the colour-blind. alpha tells the colour, 
 """
 
 import math
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+TITLE = 44  # characters of a line above a panel
 COLUMN, DOUBLE = 3.3, 6.9  # inches: one column, two columns
 BLUE, VERMILLION, GREY, BLACK = "#0072B2", "#D55E00", "#6B6B6B", "#000000"
 CLASSES = ("#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#0072B2", "#D55E00", "#F0E442", "#6B6B6B")
@@ -134,3 +136,8 @@ def few_ticks(axes: Axes, x: int | None = None, y: int | None = None) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(x, steps=[1, 2, 5, 10]))  # 2.5 takes one digit more
     if y is not None:
         axes.yaxis.set_major_locator(MaxNLocator(y, steps=[1, 2, 2.5, 5, 10]))
+
+
+def in_lines(title: str) -> str:
+    """A panel's title, in lines that fit the panel."""
+    return "\n".join(textwrap.wrap(title, TITLE))

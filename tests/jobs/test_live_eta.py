@@ -134,16 +134,16 @@ def test_a_job_is_done_when_all_its_files_exist(tmp_path):
 
 
 def test_ten_thousand_jobs(tmp_path):
-    """A tick takes less than 50 ms (the best of five, as other tests share the machine), and all are found in turn."""
+    """A tick takes less than 50 ms of a processor (the best of five), and all are found in turn."""
     study = Study(tmp_path, {f"j{n}": 1.0 for n in range(10_000)})
     running = {f"j{n}": (n, 0) for n in range(9_000, 9_016)}
     ticks = []
     for now in range(5):
         study.at(now, running)
-        started = time.perf_counter()
+        started = time.thread_time()
         study.overview.tick(now + 0.5)
         study.overview.text(120)
-        ticks.append(time.perf_counter() - started)
+        ticks.append(time.thread_time() - started)
     assert min(ticks) < 0.05
     last = [f"j{n}" for n in range(9_000, 9_016)]
     study.at(10, {}, [])  # their files vanish: they are looked at first from now on, wherever the turn is

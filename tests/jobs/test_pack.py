@@ -205,4 +205,4 @@ def test_what_it_says_of_itself(results):
         for name, item in said["files"].items():
             assert item == packed.item(file.read(name))
     assert (said["study"], said["scale"], said["trust"]) == ("tiny", "demo", False)
-    assert said["whole"] == ["figure", "metrics", "predict", "snapshots", "teacher_logits"]
+    assert said["whole"] == ["figure", "metrics", "predict", "snapshots", "teacher_logits", "translate"]
