@@ -72,7 +72,10 @@ def _listed(values: dict[str, str]) -> dict[str, list[str]]:
 
 def versions() -> dict[str, str]:
     """Python's, lskd's, and those of the libraries that this process imported."""
-    names = ("torch", "torchvision", "numpy", "scipy", "pandas", "pyarrow", "matplotlib", "safetensors", "PIL")
+    names = (
+        *("torch", "torchvision", "numpy", "scipy", "pandas", "pyarrow", "matplotlib", "safetensors", "PIL"),
+        *("fairseq", "sacrebleu", "sentencepiece"),
+    )
     loaded = {name: str(module.__version__) for name in names if (module := sys.modules.get(name))}
     return {"python": platform.python_version(), "lskd": VERSION} | loaded
 

@@ -75,6 +75,13 @@ def test_it_comes_to_its_end(translated):
     assert "BLEU" in page.read_text()
 
 
+def test_records_name_the_versions_of_what_computed(translated):
+    packages = {"corpora": "sentencepiece", "runs": "fairseq", "translations": "fairseq", "metrics": "sacrebleu"}
+    for room, package in packages.items():
+        records = [read_record(path.parent) for path in translated.results(f"{room}/**/record.json")]
+        assert any(package in record["versions"] for record in records), room
+
+
 def test_stored_and_online_teachers_give_the_same_student(translated):
     runs = {name: translated.results(f"runs/*/*/*/*{name}*/*/model.safetensors") for name in ("kd-T1-from", "online")}
     (stored,), (online,) = runs.values()
