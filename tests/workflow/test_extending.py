@@ -97,6 +97,7 @@ def drawn(extended) -> Tree:
 
 def test_every_kind_takes_a_file_and_a_line():
     tables = {name for name, value in vars(registry).items() if name.isupper() and isinstance(value, dict)}
+    tables -= {"TASKS", "OF_TRANSLATION"}  # of which there are two, and which name no files
     assert {table for _, (table, _) in PLACES} == tables
     for (file, _), (table, line) in PLACES:
         room = {"AUGMENTATIONS": "data", "DATASETS": "data", "SCHEDULES": "training", "OPTIMIZERS": "training"}

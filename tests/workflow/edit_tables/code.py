@@ -69,7 +69,7 @@ CODE = {
     ),
     "an option of a way of teaching that does something": (
         each(
-            replaced(KD, '    Option("soft_weight"', f'    {OWN_OPTION},\n    Option("soft_weight"'),
+            replaced(KD, "    SOFT_WEIGHT,\n", f"    {OWN_OPTION},\n    SOFT_WEIGHT,\n"),
             replaced(KD, "    soft_weight: float = 1.0,", "    mine: int,\n    soft_weight: float = 1.0,"),
         ),
         STUDENTS,
@@ -244,9 +244,7 @@ CODE = {
         NOTHING,
     ),
     "a new option of distillation that is off": (
-        replaced(
-            KD, '    Option("t_squared"', '    Option("margin", float, 0.0, "of logits", 0.0),\n    Option("t_squared"'
-        ),
+        replaced(KD, "    T_SQUARED,\n", '    Option("margin", float, 0.0, "of logits", 0.0),\n    T_SQUARED,\n'),
         NOTHING,
     ),
     "a new option of an optimiser not used": (
@@ -272,12 +270,16 @@ CODE = {
         NOTHING,
     ),
     "another range of an option": (
-        replaced(OPTIONS, "epochs: int = Field(30, ge=1, le=10000", "epochs: int = Field(30, ge=1, le=20000"),
+        replaced(
+            OPTIONS,
+            "epochs: int = beside(IMAGES, 30, ge=1, le=10000",
+            "epochs: int = beside(IMAGES, 30, ge=1, le=20000",
+        ),
         NOTHING,
     ),
     "an option's meaning": (
         each(
-            replaced(OPTIONS, 'description="L2, of every parameter"', 'description="L2 of every parameter"'),
+            replaced(OPTIONS, 'description="L2, of every parameter;', 'description="L2 of every parameter;'),
             replaced(REGISTRY, '"mirrored, half of the time"', '"mirrored, every other time"'),
             replaced(REGISTRY, '"of SGD; Adam\'s beta 1"', '"of SGD"'),
             replaced(SHARED, '"T, by which logits are divided"', '"T, a divisor of logits"'),

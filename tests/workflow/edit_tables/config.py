@@ -5,7 +5,7 @@ from pathlib import Path
 import yaml
 
 from tests.workflow.conftest import TINY
-from tests.workflow.edit_tables.code import KD, MSE, OPTIONS, REGISTRY
+from tests.workflow.edit_tables.code import KD, MSE, OPTIONS, REGISTRY, SHARED
 from tests.workflow.edit_tables.jobs import (
     ALL,
     FIGURES,
@@ -190,21 +190,21 @@ CONFIG = {
         ALL,
     ),
     "val_fraction's default": (default("val_fraction: float", "Field(0.15", "Field(0.2"), ALL),
-    "batch_size's default": (default("batch_size: int", "Field(128", "Field(64"), TRAINED),
+    "batch_size's default": (default("batch_size: int", "beside(IMAGES, 128", "beside(IMAGES, 64"), TRAINED),
     "optimizer's default": (
         each(
-            replaced(OPTIONS, '        "sgd", description', '        "adam", description'),
+            replaced(OPTIONS, '        IMAGES, "sgd", description', '        IMAGES, "adam", description'),
             replaced(
                 REGISTRY, 'optimizers:adam", (MOMENTUM,)', 'optimizers:adam", (MOMENTUM, NESTEROV)'
             ),  # papers have
         ),
         TRAINED,
     ),
-    "lr's default": (default("lr: float", "Field(0.1", "Field(0.05"), TRAINED),
+    "lr's default": (default("lr: float", "Field(\n        0.1", "Field(\n        0.05"), TRAINED),
     "momentum's default": (replaced(REGISTRY, "Field(ge=0, lt=1)], 0.9,", "Field(ge=0, lt=1)], 0.8,"), TRAINED),
     "weight_decay's default": (default("weight_decay: float", "Field(5e-4", "Field(1e-4"), TRAINED),
     "schedule's default": (
-        replaced(OPTIONS, '        "cosine", description', '        "constant", description'),
+        replaced(OPTIONS, '        IMAGES, "cosine", description', '        IMAGES, "constant", description'),
         TRAINED,
     ),
     "warmup_epochs's default": (
@@ -218,9 +218,16 @@ CONFIG = {
         TRAINED,
     ),
     "flip's default": (replaced(REGISTRY, 'Option("flip", bool, False', 'Option("flip", bool, True'), TRAINED),
-    "loss_scale's default": (default("loss_scale: float", "off(\n        1.0, 1.0", "off(\n        1.0, 3.0"), TRAINED),
+    "loss_scale's default": (
+        default("loss_scale: float", "off(\n        1.0,\n        1.0", "off(\n        1.0,\n        3.0"),
+        TRAINED,
+    ),
     "amp's default": (
-        default('amp: Literal["none", "bfloat16", "float16"]', 'off("none", "none"', 'off("none", "bfloat16"'),
+        default(
+            'amp: Literal["none", "bfloat16", "float16"]',
+            'off(\n        "none", "none"',
+            'off(\n        "none", "bfloat16"',
+        ),
         TRAINED,
     ),
     "select's default": (default('select: Literal["last", "best"]', 'outside("last"', 'outside("best"'), FORWARDED),
@@ -229,9 +236,9 @@ CONFIG = {
         replaced(KD, '        "batchmean",\n        "KL', '        "mean",\n        "KL'),
         STUDENTS,
     ),
-    "T squared's default": (replaced(KD, '"t_squared", bool, True', '"t_squared", bool, False'), STUDENTS),
+    "T squared's default": (replaced(SHARED, '"t_squared", bool, True', '"t_squared", bool, False'), STUDENTS),
     "soft_weight's default": (
-        each(*(replaced(path, '"soft_weight", Weight, 1.0', '"soft_weight", Weight, 0.5') for path in (KD, MSE))),
+        each(*(replaced(path, '"soft_weight", Weight, 1.0', '"soft_weight", Weight, 0.5') for path in (SHARED, MSE))),
         STUDENTS,
     ),
     "seeds' default": (
@@ -274,7 +281,7 @@ CONFIG = {
     "step_epochs's default": (replaced(REGISTRY, '"step_epochs", Epoch, 30', '"step_epochs", Epoch, 40'), NOTHING),
     "decay's default": (replaced(REGISTRY, "Field(gt=0, lt=1)], 0.1,", "Field(gt=0, lt=1)], 0.2,"), NOTHING),
     "image_size's default": (replaced(REGISTRY, "Field(ge=8, le=1024)], 64,", "Field(ge=8, le=1024)], 32,"), NOTHING),
-    "epochs's default": (default("epochs: int", "Field(30", "Field(40"), NOTHING),
+    "epochs's default": (default("epochs: int", "beside(IMAGES, 30", "beside(IMAGES, 40"), NOTHING),
     "the runtime's defaults": (
         replaced("lskd/study/runtime.py", "workers: int = Field(2", "workers: int = Field(4"),
         NOTHING,
