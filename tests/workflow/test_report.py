@@ -13,9 +13,9 @@ import pytest
 from lskd.figures.page import page
 from lskd.study import registry as tables
 from tests.workflow.browser import OVERFLOW, WIDTHS, Browser, cells_beyond
-from tests.workflow.conftest import KINDS
+from tests.workflow.conftest import KINDS, OF_IMAGES
 
-FIGURES = sorted(f"the_{kind}" for kind in tables.FIGURES)
+FIGURES = sorted(f"the_{kind}" for kind in OF_IMAGES)
 FORMULAS = {"the_grid": "(1 − α) onehot(y) + α/K", "the_stability": "of |p_i − mean p|² (Shen 2021, eq. 2)"}
 HEADS = "[...document.querySelectorAll('thead th')].map(e => e.innerText.trim().toLowerCase())"
 CELLS = "[...document.querySelectorAll('tbody tr')].filter(r => !r.hidden).map(r => [...r.cells].map(c => c.innerText))"
