@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from lskd.data.kinds import kind_of
-from lskd.study import registry
+from lskd.study import registry, tasks
 from lskd.study.options import (
     Ascending,
     Axis,
@@ -431,64 +431,14 @@ class Study(Section):
             _taught(f"students.{group}.label_smoothing", student, self.teachers | self.baselines)
             _mixed(group, student, self.recipes[student.recipe])
         for group, part in parts.items():
-            _one_task(group, part, part.data or (self.data if group not in self.students else None), self.recipes)
+            tasks.one_task(group, part, part.data or (self.data if group not in self.students else None), self.recipes)
         for group, student in self.students.items():
-            _of_task(f"students.{group}.teacher", student.teacher, self.task_of(student.teacher), student.model)
+            tasks.of_task(f"students.{group}.teacher", student.teacher, self.task_of(student.teacher), student.model)
         for name, figure in self.figures.items():
             for group in figure.groups:
                 _known_name(f"figures.{name}.groups", group, groups)
-            _shows_one_task(self, name, figure.groups or groups)
+            tasks.shows_one_task(self, name, figure.groups or groups)
         return self
-
-
-def _of_task(where: str, found: str, tasks: str | Iterable[str], model: ModelFields) -> None:
-    """Refuse what is of another task than a group's network."""
-    tasks = [tasks] if isinstance(tasks, str) else [*tasks]
-    if model.task not in tasks:
-        raise ValueError(
-            f"{where}: found {found}, which is of {' and '.join(tasks)}, but the group's network, {model.name}, is of"
-            f" {model.task}; name another"
-        )
-
-
-def _one_task(group: str, part: Trained | Distilled, data: Data | None, recipes: dict[str, Recipe]) -> None:
-    """Refuse a group that mixes tasks, and of translators what students of images alone can have."""
-    if data is not None:
-        _of_task(f"data of {group}", data.dataset, data.task, part.model)
-    if part.recipe is not None:
-        _of_task(f"recipe of {group}", part.recipe, recipes[part.recipe].task, part.model)
-    _of_task(f"supervision of {group}", part.supervision, SUPERVISIONS[part.supervision].tasks, part.model)
-    if isinstance(part, DistilledFields) and part.model.task == registry.TRANSLATION:
-        _of_translators(f"students.{group}", part)
-    elif dict(part).get("hard_smoothing"):
-        found = dict(part)["hard_smoothing"]
-        raise ValueError(f"students.{group}.hard_smoothing: found {found}, which is of translators; leave it out")
-
-
-def _shows_one_task(study: Study, name: str, groups: list[str]) -> None:
-    """Refuse a figure of networks for several tasks, or of a kind that does not show theirs."""
-    kind = study.figures[name].kind
-    for group in groups if registry.FIGURES[kind].families else ():
-        if study.task_of(group) != study.task_of(groups[0]):
-            raise ValueError(
-                f"figures.{name}.groups: found {groups[0]} and {group}, of which one is of images and one of"
-                " translation; name groups of one of them"
-            )
-        if study.task_of(group) not in registry.FIGURES[kind].tasks:
-            raise ValueError(
-                f"figures.{name}: found kind {kind}, which is not of {study.task_of(group)}, as {group} is; name groups"
-                " of others, or another kind"
-            )
-
-
-def _of_translators(where: str, student: Distilled) -> None:
-    """Refuse what students of images alone can have."""
-    if student.draws not in ("epochs", "online"):
-        raise ValueError(f"{where}.draws: found {student.draws}; a sentence has one form: say epochs or online")
-    if student.draws == "online" and SUPERVISIONS[student.supervision].form != "full":
-        raise ValueError(f"{where}.draws: found online, where all tokens are at hand; say supervision kd")
-    if student.transform != "none":
-        raise ValueError(f"{where}.transform: found {student.transform}, which is of images; leave it out")
 
 
 def _taught(where: str, student: Distilled, trained: dict[str, Trained]) -> None:
