@@ -146,9 +146,9 @@ def _size(row: Row, published: str) -> str:
 
 def _effect(row: Row) -> str:
     words = {HURTS: "hurts", HELPS: "helps", NO_DIFFERENCE: f"makes no difference of {MARGIN:g} points or more"}
-    told = words.get(row["verdict"], "cannot be told to help or hurt")
+    effect = words.get(row["verdict"], "cannot be told to help or hurt")
     size = f"{row['mean']:+.2f}".replace("-", "−")
-    return f"with full distributions smoothing (α = {row['label_smoothing']:g}) {told} ({size} points, {_proof(row)})"
+    return f"with full distributions smoothing (α = {row['label_smoothing']:g}) {effect} ({size} points, {_proof(row)})"
 
 
 def _proof(row: Row) -> str:
@@ -177,8 +177,8 @@ def _answer(truncation: list[Row], smoothing: list[Row], rows: list[Row], publis
         rest = "; whether truncation adds to it cannot be told" if CANNOT_TELL in cut else ", and not the truncation's"
         return f"So the fall is the smoothing's{rest}."
     if HIGHER in cut:
-        told = listed([f"α = {row['label_smoothing']:g}" for row in truncation if row["verdict"] == HIGHER])
-        return f"So truncation is told to lower BLEU at {told} alone."
+        smoothings = listed([f"α = {row['label_smoothing']:g}" for row in truncation if row["verdict"] == HIGHER])
+        return f"So truncation is told to lower BLEU at {smoothings} alone."
     if smooth and CANNOT_TELL not in cut | smooth:
         return "So the fall is neither the truncation's nor the smoothing's."
     return "So it cannot be told whether the fall is the truncation's or the smoothing's."

@@ -43,11 +43,11 @@ class Paired(NamedTuple):
 
 def scores(hypotheses: Sequence[str], references: Sequence[str]) -> dict[str, Score]:
     """Each of METRICS of a corpus: one reference a hypothesis. UserError where sacrebleu is not installed."""
-    found = {}
+    by_metric = {}
     for name, metric in _metrics(_sacrebleu("metrics")).items():
         value = metric.corpus_score(list(hypotheses), [list(references)]).score
-        found[name] = Score(float(value), str(metric.get_signature()))
-    return found
+        by_metric[name] = Score(float(value), str(metric.get_signature()))
+    return by_metric
 
 
 def paired_bootstrap(

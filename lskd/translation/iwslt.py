@@ -46,9 +46,9 @@ def _folder(root: Path, source: str, target: str) -> tuple[Path, str]:
     for sides in (f"{source}-{target}", f"{target}-{source}"):
         if source != target and (root / sides).is_dir():
             return root / sides, sides
-    there = sorted(path.name for path in root.glob("*-*") if path.is_dir())
+    unpacked = sorted(path.name for path in root.glob("*-*") if path.is_dir())
     raise UserError(
-        f"{root}: no folder {source}-{target} or {target}-{source}; there are {', '.join(there) or 'none'}: unpack "
+        f"{root}: no folder {source}-{target} or {target}-{source}; there are {', '.join(unpacked) or 'none'}: unpack "
         f"{target}-{source}.tgz of IWSLT 2014 (WIT3, 2014-01) there"
     )
 

@@ -39,10 +39,8 @@ def _decoded(path: Path, number: int, line: bytes) -> str:
     try:
         return line.decode()
     except UnicodeDecodeError as error:
-        found = f"byte {error.start + 1} is 0x{line[error.start]:02x}"
-        raise UserError(
-            f"{path}: line {number} is not UTF-8 ({found}); iconv -f latin1 -t utf8 mends Latin-1"
-        ) from None
+        byte = f"byte {error.start + 1} is 0x{line[error.start]:02x}"
+        raise UserError(f"{path}: line {number} is not UTF-8 ({byte}); iconv -f latin1 -t utf8 mends Latin-1") from None
 
 
 def aligned(sources: Path, targets: Path) -> Iterator[tuple[str, str]]:
@@ -71,7 +69,6 @@ def check_pair(corpus: str, source: str, target: str, languages: Iterable[str]) 
     available = sorted(languages)
     missing = [language for language in (source, target) if language not in available]
     if missing or source == target:
-        found = f"{source}-{target}"
         raise UserError(
-            f"{corpus}: found the pair {found}; two different of {', '.join(available) or 'none'} are there"
+            f"{corpus}: found the pair {source}-{target}; two different of {', '.join(available) or 'none'} are there"
         )

@@ -55,10 +55,10 @@ def test_the_claims_are_scipys_paired_tests_of_one_family():
         key: part.sort_values("seed")["value"].to_numpy()
         for key, part in values[values["temperature"] == 64].groupby(["label_smoothing", values["kept"].fillna(0)])
     }
-    told = numbers[numbers["question"] != "fall"]
-    assert len(told) == 2 * 2 + 3  # each cut store at each alpha, and the smoothing at each store
-    assert (told["claims"] == 7).all()
-    for row in told.to_dict("records"):
+    claims = numbers[numbers["question"] != "fall"]
+    assert len(claims) == 2 * 2 + 3  # each cut store at each alpha, and the smoothing at each store
+    assert (claims["claims"] == 7).all()
+    for row in claims.to_dict("records"):
         alpha, kept = row["label_smoothing"], np.nan_to_num(row["kept"])
         one, two = at[alpha, 0.0], at[alpha, kept]
         if row["question"] == "smoothing":
@@ -69,7 +69,7 @@ def test_the_claims_are_scipys_paired_tests_of_one_family():
         assert row["p_adj"] == pytest.approx(min(1, 7 * expected.pvalue))
         interval = expected.confidence_interval(1 - 0.05 / 7)
         assert [row["low"], row["high"]] == pytest.approx([interval.low, interval.high])
-    verdicts = told.set_index(["question", "label_smoothing", "store"])["verdict"]
+    verdicts = claims.set_index(["question", "label_smoothing", "store"])["verdict"]
     assert verdicts["truncation", 0.0, "top-4"] == verdicts["truncation", 0.1, "top-4"] == "higher"
     assert set(verdicts["truncation"][:, "top-32"]) == {"no difference"}
 

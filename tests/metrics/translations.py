@@ -17,20 +17,20 @@ TOKENS, VOCABULARY = 90, 6  # of each split
 
 def runs(root: Path, seeds: tuple[int, ...] = (0, 1)) -> list[RunData]:
     """By seed a hard and a smoothed teacher, a student of each at T = 1 and 2, and a hard one at T = 64."""
-    made = []
+    networks = []
     for seed in seeds:
         for alpha in (0.0, 0.1):
             title = f"help/small/short/ls{alpha:g}/seed{seed}"
             own = {"run": title, "role": "teacher", "dataset": "help", "label_smoothing": alpha, "seed": seed}
             own |= {"temperature": math.nan, "soft_weight": math.nan, "lineage": "help/small/short"}
             teacher = RunData(TEACHER | own, folders(root, title, seed))
-            made.append(teacher)
+            networks.append(teacher)
             for t in (1.0, 2.0) if alpha else (1.0, 2.0, 64.0):
                 below = f"help/small/short/kd-T{t:g}-ls{alpha:g}/seed{seed}"
                 row = STUDENT | own | {"run": below, "role": "student", "teacher": title, "temperature": t}
                 row |= {"soft_weight": 1.0, "teacher_model": "small", "student": 0}
-                made.append(RunData(row, folders(root, below, 10 * seed + round(10 * alpha) + int(t)), teacher))
-    return made
+                networks.append(RunData(row, folders(root, below, 10 * seed + round(10 * alpha) + int(t)), teacher))
+    return networks
 
 
 def folders(root: Path, title: str, seed: int) -> dict[str, Path]:
