@@ -150,5 +150,5 @@ def _handles(first: pd.DataFrame) -> list[Any]:
         "teacher": {"label": "teacher", "linestyle": "--"},
         "baseline": {"label": "student's network alone", "linestyle": ":"},
     }
-    there = set(first["role"])
-    return colours + [style.handle(**look, color=style.GREY) for role, look in looks.items() if role in there]
+    roles = set(first["role"])
+    return colours + [style.handle(**look, color=style.GREY) for role, look in looks.items() if role in roles]

@@ -107,7 +107,10 @@ class DataFields(Section):
     @model_validator(mode="before")
     @classmethod
     def _short_form(cls, value: Any) -> Any:
-        return data_keys(value)
+        keys = data_keys(value)
+        if isinstance(value, str) and keys["dataset"] == "aligned":  # no path tells which language is the source
+            raise ValueError(f"a corpus; say data: {{dataset: aligned, root: {value}, source: en, target: de}} or so")
+        return keys
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -277,11 +277,11 @@ def shuffled(browser, tmp_path) -> Browser:
 @pytest.mark.parametrize("name", [name for name in COLUMNS if name != "hostile"])
 def test_sorts_numbers_as_numbers_and_names_as_names(shuffled, name):
     column, cells = list(COLUMNS).index(name), COLUMNS[name]
-    there = [cell for cell in cells if cell not in ("-", "—")]
-    for order, expected in (("ascending", there), ("descending", there[::-1])):
+    numbers = [cell for cell in cells if cell not in ("-", "—")]
+    for order, expected in (("ascending", numbers), ("descending", numbers[::-1])):
         ordered = [row[column] for row in sort_by(shuffled, column)]
-        assert ordered[: len(there)] == expected
-        assert set(ordered[len(there) :]) <= {"-", "—"}
+        assert ordered[: len(numbers)] == expected
+        assert set(ordered[len(numbers) :]) <= {"-", "—"}
         sorts = shuffled.run("[...document.querySelectorAll('th')].map(e => e.ariaSort)")
         assert sorts == [order if i == column else "none" for i in range(len(COLUMNS))]
     right = shuffled.run("[...document.querySelectorAll('th')].map(e => e.classList.contains('number'))")

@@ -1,7 +1,7 @@
 """What a translation's update costs: on labels, on stored logits of each form, and with the teacher in the loop.
 
 Turns of a few updates are taken in rotation, each way from its own state, so that a busy machine slows all alike; a
-way's number is the median over turns of its time in that turn over that of labels in the same turn: by the clock, and
+way's number is the median over turns of its time in that turn over that of plain labels in the same turn: by clock, and
 by the CPU time of the process, which other processes move less.
 """
 
@@ -46,8 +46,8 @@ RECIPE = {
 }
 FORMS = {"full": {}, "top_k": {"k": 32, "temperatures": [2.0]}, "sample": {"sampled": 64}}
 WAYS = {
-    "labels": ("", {"way": "labels", "label_smoothing": 0.1, "smoothing": "uniform"}),
-    "labels, not smoothed": ("", {"way": "labels", "label_smoothing": 0.0, "smoothing": "uniform"}),
+    "labels": ("", {"way": "labels", "label_smoothing": 0.0, "smoothing": "uniform"}),
+    "smoothed labels": ("", {"way": "labels", "label_smoothing": 0.1, "smoothing": "uniform"}),
     "full": ("full", {"way": "kd", "temperature": 2.0}),
     "full, w 0.9": ("full", {"way": "kd", "temperature": 2.0, "soft_weight": 0.9, "hard_smoothing": 0.1}),
     "top 32": ("top_k", {"way": "kd_top_k", "k": 32, "tail": True, "temperature": 2.0}),
