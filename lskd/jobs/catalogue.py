@@ -289,7 +289,7 @@ class Catalogue:
             kind = registry.FIGURES[options.kind]
             values: Spec = {"kind": options.kind, "study": study, "figure": figure, "scale": scale}
             values["options"] = options_of(options, kind.own_options)
-            if kind.judges:
+            if kind.judges != "none":
                 values["options"] |= looks.options(self, study, figure) | register.options(self, study, figure)
             values["papers"] = _papers(study, *kind.papers)
             families = kind.families_of(self.studies[study].task_shown(figure))

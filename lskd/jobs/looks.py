@@ -12,6 +12,7 @@ from lskd.errors import UserError
 from lskd.io.atomic import write_json
 from lskd.io.seal import Record, holds, opened, read_record, sealed
 from lskd.study import registry
+from lskd.study.runs import Run
 
 if TYPE_CHECKING:
     from lskd.jobs.catalogue import Catalogue
@@ -21,6 +22,16 @@ LOOKS = "looks"
 
 def judges(catalogue: "Catalogue", study: str, figure: str) -> bool:
     """Whether a figure tests what a study claims, so that making it is a look."""
+    return _judged(catalogue, study, figure) != "none"
+
+
+def judged_runs(catalogue: "Catalogue", study: str, figure: str) -> list[Run]:
+    """The runs whose test numbers a figure judges: its students, or all that it shows."""
+    is_all = _judged(catalogue, study, figure) == "all"
+    return [member.run for member in catalogue.shown(study, figure) if is_all or member.role == "student"]
+
+
+def _judged(catalogue: "Catalogue", study: str, figure: str) -> str:
     return registry.FIGURES[catalogue.studies[study].figures[figure].kind].judges
 
 
@@ -85,10 +96,10 @@ def _size(look: Record) -> tuple[int, int]:
 
 def _look(catalogue: "Catalogue", study: str, figure: str) -> Record:
     """A look at a figure: how many seeds, and students of each teacher, which planned looks, at which results."""
-    students = [member.run for member in catalogue.shown(study, figure) if member.role == "student"]
+    runs = judged_runs(catalogue, study, figure)
     return {
-        "seeds": len({run.seed for run in students}),
-        "students": max((run.student + 1 for run in students), default=0),
+        "seeds": len({run.seed for run in runs}),
+        "students": max((run.student + 1 for run in runs), default=0),
         "planned": catalogue.studies[study].looks,
-        "runs": sorted({catalogue.train(run).standing for run in students}),
+        "runs": sorted({catalogue.train(run).standing for run in runs}),
     }

@@ -16,6 +16,7 @@ Row = dict[str, Any]  # of lskd/study/identity.py
 SETTING = ("dataset", "lineage", "teacher_model", "model", "recipe", "soft_weight", "variant")  # as in analysis
 PAIR = ("dataset", "teacher", "model", "recipe", "soft_weight", "variant", "seed", "student")  # as in metrics/diffusion
 NETWORKS = ("dataset", "teacher_model", "model", "recipe")  # as in analysis/interventions
+TRAINED = ("dataset", "role", "model", "recipe", "teacher_model", "temperature", "soft_weight", "variant")
 REFERENCE = "reference_temperature"
 SOFTENED = (1.0, 2.0, 3.0, 4.0, 8.0, 12.0, 16.0)  # as in metrics/smoothness
 FIRST = 100  # classes that probabilities are measured of
@@ -87,6 +88,25 @@ def hard_and_smooth(drawn: Shown) -> None:
             " with another, of the same networks and recipes: add it to the teachers, name the students' group in"
             " groups, or leave the figure out"
         )
+
+
+def with_and_without(drawn: Shown) -> None:
+    """Some network was trained with and without label smoothing on the same data, or taught by such teachers."""
+    by_network = _by(drawn.rows, TRAINED)
+    if not any({row["label_smoothing"] > 0 for row in rows} == {True, False} for rows in by_network):
+        alphas = sorted({row["label_smoothing"] for row in drawn.rows})
+        raise drawn.refuse(
+            f"found networks with label_smoothing {_listed(alphas) or 'none'}; a gain is of 0 and another of the same"
+            " network, recipe and data: add it to their group"
+        )
+
+
+def teachers_shown(drawn: Shown) -> None:
+    """The teacher of each student is shown."""
+    titles = {row["run"] for row in drawn.rows}
+    hidden = [row["teacher"] for row in drawn.students if row["teacher"] not in titles]
+    if hidden:
+        raise drawn.refuse(f"the teacher {hidden[0]} is not shown, whose accuracy is needed; add its group", "groups")
 
 
 def interventions(drawn: Shown) -> None:
@@ -306,6 +326,7 @@ NEEDS: dict[str, tuple[Callable[[Shown], None], ...]] = {
     "accuracy_table": (some_run,),
     "calibration_table": (some_run,),
     "causes": (interventions,),
+    "classes_gain": (some_run, with_and_without),
     "clusters": (some_run, three_classes),
     "complexity": (some_run,),
     "curves": (a_student,),
@@ -323,6 +344,7 @@ NEEDS: dict[str, tuple[Callable[[Shown], None], ...]] = {
     "soft_targets": (some_run, first_class),
     "stability": (some_run,),
     "summary": (a_student, told_apart, rule_and_another),
+    "teacher_student": (a_student, teachers_shown),
     "verdict": (hard_and_smooth, told_apart),
     "bleu_curves": (some_run,),
     "decoding": (some_run,),

@@ -32,9 +32,9 @@ _SHOWN = 3  # files that a line names
 
 def judging(study: Study) -> list[str]:
     """A study's figures that judge. UserError where it has none."""
-    names = [name for name, figure in study.figures.items() if registry.FIGURES[figure.kind].judges]
+    names = [name for name, figure in study.figures.items() if registry.FIGURES[figure.kind].judges != "none"]
     if not names:
-        kinds = " or ".join(kind for kind, figure in registry.FIGURES.items() if figure.judges)
+        kinds = " or ".join(kind for kind, figure in registry.FIGURES.items() if figure.judges != "none")
         raise UserError(f"figures: {study.study} has none of kind {kinds}, so it claims nothing to register; add one")
     return names
 
@@ -114,7 +114,7 @@ def _content(catalogue: "Catalogue", study: str, figure: str) -> Record:
         "figure": spec(options),
         "seeds": declared.seeds,
         "looks": declared.looks,
-        "comparisons": _comparisons(members),
+        "comparisons": _comparisons(members, registry.FIGURES[options.kind].judges == "all"),
         "students of a teacher": max((member.run.student + 1 for member in members), default=1),
         "recipes": {run.recipe_name: spec(run.recipe) | {"used": run.used_file} for run in behind if run.recipe},
         "checkpoints": {run.title: catalogue.train(run).spec["checkpoint"] for run in behind if run.checkpoint},
@@ -131,17 +131,19 @@ def _behind(run: Run) -> Iterator[Run]:
             yield from _behind(above)
 
 
-def _comparisons(members: Iterable[Member]) -> dict[str, dict[str, str]]:
-    """The students, setting by setting: alpha and T, and how these are taught."""
+def _comparisons(members: Iterable[Member], is_all: bool) -> dict[str, dict[str, str]]:
+    """The students, or all networks, setting by setting: alpha and T, and how these are taught."""
     comparisons: dict[str, dict[str, str]] = {}
     for member in members:
-        if member.role == "student":
+        if is_all or member.role == "student":
             row = member.row
-            setting = f"{row['dataset']}: {row['model']} {row['recipe']} <- {row['lineage']}"
+            setting = f"{row['dataset']}: {row['model']} {row['recipe']}"
+            setting += f" <- {row['lineage']}" if member.role == "student" else ""
             form = f" {row['smoothing']}" * (row["smoothing"] not in ("", "uniform"))
             text = f"alpha {row['label_smoothing']:g}{form}"
             text += "" if row["temperature"] is None else f", T {row['temperature']:g}"
-            for part in (f"weight {row['soft_weight']:g}" * (row["soft_weight"] != 1), row["variant"]):
+            weight = "" if row["soft_weight"] in (None, 1) else f"weight {row['soft_weight']:g}"
+            for part in (weight, row["variant"]):
                 text += f", {part}" * bool(part)
             comparisons.setdefault(setting, {})[text] = naming.taught(member.run)
     return comparisons
@@ -216,13 +218,13 @@ def _again(path: Path, figures: dict[str, Record]) -> str:
 
 
 def _refuse_seen(catalogue: "Catalogue", study: str, figure: str) -> None:
-    """UserError where a test number of a figure's students exists, or did when they were judged."""
+    """UserError where a test number of what a figure judges exists, or did when it was judged."""
     declared, root = catalogue.studies[study], catalogue.results.root
-    students = [member.run for member in catalogue.shown(study, figure) if member.role == "student"]
-    addresses = {catalogue.train(run).standing for run in students}
+    runs = looks.judged_runs(catalogue, study, figure)
+    addresses = {catalogue.train(run).standing for run in runs}
     seen = [path for path in looks.files(root) if not addresses.isdisjoint(looks.read_look(path)["runs"])]
     families = registry.FIGURES[declared.figures[figure].kind].families_of(declared.task_shown(figure))
-    jobs = [catalogue.tested(run) for run in students] + [catalogue.metrics(study, figure, each) for each in families]
+    jobs = [catalogue.tested(run) for run in runs] + [catalogue.metrics(study, figure, each) for each in families]
     first = next((path for path in (*seen, *(path for job in jobs for path in _test_numbers(job)))), None)
     if first:
         fresh = [seed + declared.seeds[-1] + 1 for seed in range(len(declared.seeds))]

@@ -333,6 +333,7 @@ METRICS = {
     "reliability": Metric("lskd.metrics.reliability:measure"),
     "stability": Metric("lskd.metrics.stability:measure"),
     "diffusion": Metric("lskd.metrics.diffusion:measure", (TARGETS, SIMILAR, T1, T2), teacher_reads="predict"),
+    "class_sizes": Metric("lskd.metrics.class_sizes:measure"),
     "clusters": Metric("lskd.metrics.clusters:measure", (CLASSES,)),
     "projection": Metric("lskd.metrics.projection:measure", (CLASSES,)),
     "smoothness": Metric("lskd.metrics.smoothness:measure", (TEMPERATURES,)),
@@ -358,15 +359,15 @@ COMPLEXITY = "complexity"  # the family that reads networks and no run
 class Figure(NamedTuple):
     """A figure kind: its module (FORMULA, `table`, `draw`), the metric families that it shows, the keys that it uses
     itself, and the papers whose numbers it shows in every study (those of a paper's own study are beside its figures
-    anyway). `judges`: it tests what a study claims, so that making it is a look and its study can be registered.
-    `tasks`: of what it can show.
+    anyway). `judges`: of which networks it tests what a study claims, its students or all, so that making it is a look
+    and its study can be registered; none: it claims nothing. `tasks`: of what it can show.
     """
 
     module: str
     families: tuple[str, ...]
     own_options: tuple[Option, ...] = ()
     papers: tuple[str, ...] = ()
-    judges: bool = False
+    judges: Literal["none", "students", "all"] = "none"
     tasks: tuple[str, ...] = (IMAGES,)
 
     def families_of(self, task: str) -> tuple[str, ...]:
@@ -386,7 +387,10 @@ class Figure(NamedTuple):
 FIGURES = {
     "accuracy_table": Figure("lskd.figures.accuracy_table", ("accuracy",), (TEMPERATURES,)),
     "calibration_table": Figure("lskd.figures.calibration_table", ("calibration",)),
-    "causes": Figure("lskd.figures.causes", ("accuracy", "taught", "calibration"), (MARGIN, REFERENCE), judges=True),
+    "causes": Figure(
+        "lskd.figures.causes", ("accuracy", "taught", "calibration"), (MARGIN, REFERENCE), judges="students"
+    ),
+    "classes_gain": Figure("lskd.figures.classes_gain", ("accuracy", "class_sizes"), (MARGIN,), judges="all"),
     "clusters": Figure("lskd.figures.clusters", ("projection", "clusters"), (CLASSES,)),
     "complexity": Figure("lskd.figures.complexity", (COMPLEXITY,)),
     "curves": Figure("lskd.figures.curves", ("history",), (TEMPERATURES,)),
@@ -404,11 +408,12 @@ FIGURES = {
     "soft_targets": Figure("lskd.figures.soft_targets", ("probabilities",), (CLASSES, TEMPERATURES)),
     "stability": Figure("lskd.figures.stability", ("stability", "accuracy")),
     "summary": Figure("lskd.figures.summary", ("accuracy", "diffusion"), (MARGIN,), papers=("chandrasegaran2022",)),
+    "teacher_student": Figure("lskd.figures.teacher_student", ("accuracy",), (TEMPERATURES,)),
     "verdict": Figure(
         "lskd.figures.verdict",
         ("accuracy", "correct", "diffusion", "stability", "calibration"),
         (MARGIN,),
-        judges=True,
+        judges="students",
         tasks=BOTH,
     ),
     "bleu_curves": Figure("lskd.figures.bleu_curves", ("bleu_history",), (TEMPERATURES,), tasks=(TRANSLATION,)),

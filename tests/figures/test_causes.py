@@ -138,4 +138,7 @@ def test_no_rows_is_a_users_error(frames):
 
 
 def test_the_registry_has_its_families_and_judges():
-    assert set(registry.FIGURES["causes"].families) == set(taught.FAMILIES) and registry.FIGURES["causes"].judges
+    assert (
+        set(registry.FIGURES["causes"].families) == set(taught.FAMILIES)
+        and registry.FIGURES["causes"].judges == "students"
+    )

@@ -272,3 +272,19 @@ def test_a_registration_under_a_seal_that_fits_has_what_is_compared(changes):
     for text in (json.dumps(sealed(good | changes)), "[" * 100_000):
         FILE.write_text(text)
         assert refused().startswith(f"{FILE}: edited or damaged, it is not what was registered")
+
+
+GAINS = {"figures": {"gains": {"kind": "classes_gain"}}}
+
+
+def test_a_figure_that_judges_all_networks_registers_them_and_sees_their_numbers():
+    line = written(**GAINS)
+    assert line.startswith(f"{FILE}: registered gains (6 choices of alpha and T in 2 settings, 3 seeds")
+    comparisons = json.loads(FILE.read_text())["figures"]["gains"]["comparisons"]
+    assert comparisons["digits: mlp-w8 one"] == {"alpha 0": "ls0", "alpha 0.1": "ls0.1"}
+    FILE.unlink()
+    teacher = next(m.run for m in catalogue(**GAINS).shown("tiny", "gains") if m.role == "teacher")
+    seen = put(catalogue(**GAINS).predict(teacher), "test.logits.parquet")
+    with pytest.raises(UserError, match=f"{seen}: test numbers of these runs exist already"):
+        written(**GAINS)
+    written()  # a verdict judges students alone

@@ -55,7 +55,11 @@ OF_KINDS = {
     ),
     "how papers are read": (
         inserted("lskd/papers/read.py", "paper"),
-        shown(*TABLES, *"calibration_table complexity diffusion grid inter_stability stability summary".split()),
+        shown(
+            *TABLES,
+            *"calibration_table classes_gain complexity diffusion grid inter_stability stability summary".split(),
+            "teacher_student",
+        ),
     ),
     "the words of the verdict": (inserted("lskd/analysis/wording.py", "sentences"), shown("verdict")),
     "classes of a figure": (
