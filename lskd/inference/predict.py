@@ -31,7 +31,7 @@ def predict(work: Work, device: torch.device) -> None:
     be_deterministic(device)
     sources = read_sources(work, SPLITS, device)
     weights = work.read("weights", work.spec["weights"])
-    network = load_model(work.functions["model"], work.spec["model"], sources["train"], weights)
+    network = load_model(work.functions["model"], work.spec["model"], sources["train"], weights, work.spec.get("epoch"))
     head = last_layer(network)
     write_tensors(work.folder / "head.safetensors", head, work.origin)
     for name, source in sources.items():

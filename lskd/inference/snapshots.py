@@ -1,7 +1,6 @@
 """A network's logits along its training, for the mutual information of input and logit (Mueller 2019, section 4)."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pyarrow as pa
 import torch
@@ -11,7 +10,7 @@ from lskd.errors import UserError
 from lskd.io.tables import write_table
 from lskd.io.tensors import load_tensors
 from lskd.jobs.work import Work
-from lskd.models.network import BLOCK, all_logits, be_deterministic, new_model, set_weights
+from lskd.models.network import BLOCK, all_logits, be_deterministic, by_epoch, new_model, set_weights
 from lskd.training.device import device_of
 from lskd.training.schedules import pixel_key
 
@@ -35,19 +34,6 @@ def run(work: Work) -> None:
             set_weights(network, tensors, path)
             tables += [_table(epoch, *each, ids_n, source) for each in _passes(network, work, source, ids_n)]
         write_table(work.folder / "snapshots.parquet", pa.concat_tables(tables), work.origin)
-
-
-def by_epoch(tensors: dict[str, torch.Tensor], path: Path) -> dict[int, dict[str, torch.Tensor]]:
-    """The weights of each snapshot, ascending by epoch, from names "{epoch}/{name}"."""
-    snapshots: dict[int, dict[str, torch.Tensor]] = {}
-    for name, tensor in tensors.items():
-        epoch, _, rest = name.partition("/")
-        snapshots.setdefault(int(epoch), {})[rest] = tensor
-    if not snapshots:
-        raise UserError(
-            f"{path}: holds no snapshot; give the run's recipe some snapshot_epochs (snapshot_updates if it translates)"
-        )
-    return dict(sorted(snapshots.items()))
 
 
 def chosen(source: Source, classes: list[str], samples: int) -> torch.Tensor:

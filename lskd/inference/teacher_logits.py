@@ -35,7 +35,7 @@ def store(work: Work, device: torch.device, batches: Batches | None = None) -> N
     be_deterministic(device)
     source = read_sources(work, ["train"], device)["train"]
     weights = work.read("weights", work.spec["weights"])
-    network = load_model(work.functions["model"], work.spec["model"], source, weights)
+    network = load_model(work.functions["model"], work.spec["model"], source, weights, work.spec.get("epoch"))
     in_order = blocks(len(source))
     each = _each(network, source, work, batches or (lambda draw: in_order))
     write_logits(work.folder / "logits.parquet", each, len(source.classes), work.spec["dtype"], work.origin)

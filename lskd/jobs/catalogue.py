@@ -106,6 +106,7 @@ class Catalogue:
 
     def train(self, run: Run) -> Job:
         """A network trained on labels, or on a teacher's stored logits, or beside the teacher itself; or one given."""
+        run = run.whole
         if run not in self._jobs:
             if run.recipe is None:
                 self._jobs[run] = self._given(run)
@@ -339,7 +340,7 @@ class Catalogue:
 
     def _used_weights(self, run: Run) -> Spec:
         """The network and the weights file that stand for a run."""
-        return {"model": runs.model_spec(run.model), "weights": run.used_file}
+        return {"model": runs.model_spec(run.model)} | run.weights
 
     def _job(self, stage: str, title: str, values: Spec, inputs: dict[str, Job], functions: dict[str, str]) -> Job:
         job = Job(stage, title, values, inputs, functions, self.results)

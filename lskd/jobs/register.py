@@ -116,7 +116,7 @@ def _content(catalogue: "Catalogue", study: str, figure: str) -> Record:
         "looks": declared.looks,
         "comparisons": _comparisons(members, registry.FIGURES[options.kind].judges == "all"),
         "students of a teacher": max((member.run.student + 1 for member in members), default=1),
-        "recipes": {run.recipe_name: spec(run.recipe) | {"used": run.used_file} for run in behind if run.recipe},
+        "recipes": {run.recipe_name: spec(run.recipe) | {"used": run.whole.used_file} for run in behind if run.recipe},
         "checkpoints": {run.title: catalogue.train(run).spec["checkpoint"] for run in behind if run.checkpoint},
         "data": {run.data.folder: catalogue.data(run.data).spec for run in behind},
         "code": _code(metrics, f"{registry.FIGURES[options.kind].module}:table"),

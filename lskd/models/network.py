@@ -31,9 +31,30 @@ def new_model(build: Build, model: dict[str, Any], source: Source) -> torch.nn.M
     return build(len(source.classes), source.shape, **options).to(source.device)
 
 
-def load_model(build: Build, model: dict[str, Any], source: Source, path: Path) -> torch.nn.Module:
-    """A trained network from its weights file, in evaluation mode; UserError where the file does not fit."""
-    return set_weights(new_model(build, model, source), load_tensors(path), path)
+def load_model(
+    build: Build, model: dict[str, Any], source: Source, path: Path, epoch: int | None = None
+) -> torch.nn.Module:
+    """A trained network from its weights file, in evaluation mode; UserError where the file does not fit.
+
+    With an `epoch` the file holds snapshots, and that epoch's is meant.
+    """
+    tensors = load_tensors(path)
+    if epoch is not None:
+        tensors = by_epoch(tensors, path).get(epoch, {})
+    return set_weights(new_model(build, model, source), tensors, path)
+
+
+def by_epoch(tensors: dict[str, torch.Tensor], path: Path) -> dict[int, dict[str, torch.Tensor]]:
+    """The weights of each snapshot, ascending by epoch, from names "{epoch}/{name}"."""
+    snapshots: dict[int, dict[str, torch.Tensor]] = {}
+    for name, tensor in tensors.items():
+        epoch, _, rest = name.partition("/")
+        snapshots.setdefault(int(epoch), {})[rest] = tensor
+    if not snapshots:
+        raise UserError(
+            f"{path}: holds no snapshot; give the run's recipe some snapshot_epochs (snapshot_updates if it translates)"
+        )
+    return dict(sorted(snapshots.items()))
 
 
 def set_weights(network: torch.nn.Module, tensors: dict[str, torch.Tensor], path: Path) -> torch.nn.Module:

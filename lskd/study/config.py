@@ -354,6 +354,10 @@ class DistilledFields(Section):
         "kd", description="how it is taught, by a way that needs a teacher"
     )
     label_smoothing: Axis[Smoothing] | None = Field(None, description="of which teachers; all unless given")
+    teacher_epoch: Axis[Annotated[int, Field(ge=0, le=10000)] | None] = Field(
+        [None],
+        description="after which of its epochs a teacher teaches, of those its recipe keeps; null: after its last",
+    )
     per_teacher: int = Field(
         1, ge=1, le=100, description="students of each teacher, each with a seed of its own; a test's unit is the seed"
     )
@@ -433,6 +437,7 @@ class Study(Section):
             _known_name(f"students.{group}.teacher", student.teacher, [g for g in groups if g != group])
             _taught(f"students.{group}.label_smoothing", student, self.teachers | self.baselines)
             _mixed(group, student, self.recipes[student.recipe])
+            tasks.kept(group, student, parts[student.teacher], self.recipes)
         for group, part in parts.items():
             tasks.one_task(group, part, part.data or (self.data if group not in self.students else None), self.recipes)
         for group, student in self.students.items():

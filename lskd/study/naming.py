@@ -11,17 +11,14 @@ if TYPE_CHECKING:
     from lskd.study.runs import Run
 
 GIVEN = "given"  # the recipe's name of a network that comes trained
-IN_COLUMNS = (
-    "temperature",
-    "soft_weight",
-    "label_smoothing",
-    "smoothing",
-)  # options that have identity columns of their own
+SMOOTHED = ("label_smoothing", "smoothing")  # options that have identity columns of their own
+IN_COLUMNS = ("temperature", "soft_weight", *SMOOTHED)  # and those of a student
 
 
 def title(run: "Run") -> str:
     """A run's name, which reads as its provenance: glyphs/resnet8-w4/short/kd-T3-from-resnet8-w16-ls0.1/seed0."""
-    return "/".join([run.data.folder, model_slug(run.model), run.recipe_name, taught(run), seed_slug(run)])
+    last = "-".join([seed_slug(run), *_epoch(run)])
+    return "/".join([run.data.folder, model_slug(run.model), run.recipe_name, taught(run), last])
 
 
 def seed_slug(run: "Run") -> str:
@@ -38,10 +35,15 @@ def taught(run: "Run") -> str:
     """How a run is taught and where it starts, in a name."""
     parts = [supervision_slug(run.supervision)]
     if run.teacher is not None:
-        parts.append(f"from-{above(run, run.teacher)}")
+        parts.append("-".join(["from", *_epoch(run.teacher, "-of"), above(run, run.teacher)]))
     if run.start is not None:
         parts.append(f"after-{above(run, run.start)}")
     return "-".join(parts)
+
+
+def _epoch(run: "Run", then: str = "") -> list[str]:
+    """The epoch of a run that stands for its snapshot, in a name."""
+    return [] if run.epoch is None else [f"epoch{run.epoch}{then}"]
 
 
 def above(run: "Run", other: "Run") -> str:
@@ -62,12 +64,12 @@ def _unsmoothed(root: "Run", above: "list[Run]") -> str:
     parts += [text for text in [variant(root.supervision)] if text]
     if root.start is not None:
         parts.append(f"after-{_unsmoothed(root.start.root, root.start.chain[:-1])}")
-    return "/".join([*parts, *map(taught_without_root, above)])
+    return "/".join([*parts, *_epoch(root), *map(taught_without_root, above)])
 
 
 def taught_without_root(run: "Run") -> str:
     """How a student in the middle of a chain is taught, whoever teaches it."""
-    return "-".join([model_slug(run.model), run.recipe_name, supervision_slug(run.supervision)])
+    return "-".join([model_slug(run.model), run.recipe_name, supervision_slug(run.supervision), *_epoch(run)])
 
 
 def supervision_slug(supervision: Supervision) -> str:
@@ -80,7 +82,7 @@ def variant(supervision: Supervision) -> str:
     """What tells two ways of teaching apart beside the options with columns of their own; "" for plain KD or labels."""
     way = [] if supervision.way in ("labels", "kd") else [supervision.way]
     if not SUPERVISIONS[supervision.way].needs_teacher:
-        return "-".join([*way, *_ways_texts(supervision, without=IN_COLUMNS)])
+        return "-".join([*way, *_ways_texts(supervision, without=SMOOTHED)])
     return "-".join([*way, *_ways_texts(supervision, without=IN_COLUMNS), *_delivery(supervision)])
 
 

@@ -173,6 +173,7 @@ SUPERVISIONS = {  # each file has OPTIONS, NEEDS_TEACHER and a loss
     "maxsup": "lskd.supervision.maxsup",
     "online_smoothing": "lskd.supervision.online_smoothing",
     "squared_error": "lskd.supervision.squared_error",
+    "tf_kd_reg": "lskd.supervision.tf_kd_reg",
     "kd": "lskd.supervision.kd",
     "kd_top_k": "lskd.supervision.kd_top_k",
     "kd_sample": "lskd.supervision.kd_sample",

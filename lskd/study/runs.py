@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 from typing import Any
@@ -43,6 +43,7 @@ class Run:
     teacher's students it is: the students that a smoothed teacher and its unsmoothed twin have at each T are alike.
     `teacher` is set where the supervision needs one; `start` is the run whose weights it begins with, and `start_head`
     whether it keeps that run's last layer. A run with a `checkpoint` is no training: it is the network in that file.
+    One with an `epoch` is the snapshot that its training kept then: a teacher as it once was (Yuan 2020, De-KD).
     """
 
     data: Data
@@ -56,6 +57,12 @@ class Run:
     start: "Run | None" = None
     start_head: str = "keep"
     checkpoint: Checkpoint | None = None
+    epoch: int | None = None
+
+    @cached_property
+    def whole(self) -> "Run":
+        """The run that was trained, of which this is a snapshot; else itself."""
+        return self if self.epoch is None else replace(self, epoch=None)
 
     @cached_property
     def title(self) -> str:
@@ -94,11 +101,18 @@ class Run:
         """What tells a run, and the use of its weights, from another of the same name."""
         above = [run.identity for run in (self.teacher, self.start) if run]
         file = [self.checkpoint.path, self.checkpoint.keys, self.checkpoint.head] if self.checkpoint else []
-        return canonical([self.spec, spec(self.data), self.used_file, above, file])
+        return canonical([self.spec, spec(self.data), self.weights, above, file])
+
+    @property
+    def weights(self) -> dict[str, Any]:
+        """The file of the weights that stand for the run, and of a snapshot its epoch."""
+        return {"weights": self.used_file} | ({} if self.epoch is None else {"epoch": self.epoch})
 
     @property
     def used_file(self) -> str:
-        """The weights that stand for the run: its last epoch's, or the best on val."""
+        """Of the weights that stand for the run: its last epoch's, the best on val, or snapshots."""
+        if self.epoch is not None:
+            return "snapshots.safetensors"
         best = self.recipe is not None and self.recipe.select == "best"
         return "best.safetensors" if best else "model.safetensors"
 
@@ -214,7 +228,7 @@ def _distilled(study: Study, group: Distilled, teachers: list[Run], by_group: di
     draws = group.draws
     if not recipe.augmentations and draws != "online":
         draws = "epochs"  # all draws are the clean image, however many are asked for
-    for teacher in teachers:
+    for teacher in _as_it_was(teachers, group.teacher_epoch):
         if group.label_smoothing is not None and teacher.label_smoothing not in group.label_smoothing:
             continue
         data = _same_samples(group, teacher)
@@ -223,6 +237,13 @@ def _distilled(study: Study, group: Distilled, teachers: list[Run], by_group: di
             start, head, _ = _started(group.start, data, group.model, supervision, alpha, seed, by_group)
             for student in range(group.per_teacher):
                 yield Run(data, group.model, group.recipe, recipe, supervision, seed, teacher, student, start, head)
+
+
+def _as_it_was(teachers: list[Run], epochs: list[int | None]) -> Iterator[Run]:
+    """Each teacher after each of these epochs; None: as its training left it."""
+    for teacher in teachers:
+        for epoch in epochs:
+            yield teacher if epoch is None else replace(teacher, epoch=epoch)
 
 
 def _supervisions(group: Trained | Distilled, fields: dict[str, Any]) -> Iterator[Supervision]:

@@ -28,9 +28,22 @@ def one_task(group: str, part: "Trained | Distilled", data: "Data | None", recip
     of_task(f"supervision of {group}", part.supervision, registry.supervisions()[part.supervision].tasks, part.model)
     if "teacher" in dict(part) and part.model.task == registry.TRANSLATION:
         _of_translators(f"students.{group}", part)
-    elif dict(part).get("hard_smoothing"):
-        alpha = dict(part)["hard_smoothing"]
-        raise ValueError(f"students.{group}.hard_smoothing: found {alpha}, which is of translators; leave it out")
+
+
+def kept(group: str, student: "Distilled", teacher: "Trained | Distilled", recipes: "dict[str, Recipe]") -> None:
+    """Refuse an epoch of a teacher's after which its weights are not kept."""
+    epochs = [epoch for epoch in student.teacher_epoch if epoch is not None]
+    where = f"students.{group}.teacher_epoch"
+    if epochs and teacher.recipe is None:
+        raise ValueError(f"{where}: found {epochs[0]}, but {student.teacher} comes trained; leave it out")
+    snapshots = recipes[teacher.recipe].snapshot_epochs if teacher.recipe else []
+    for epoch in epochs:
+        if epoch not in snapshots:
+            known = f"keeps weights after {', '.join(map(str, snapshots))}" if snapshots else "keeps no weights"
+            raise ValueError(
+                f"{where}: found {epoch}, but recipe {teacher.recipe} of {student.teacher} {known}; add {epoch} to its"
+                " snapshot_epochs"
+            )
 
 
 def shows_one_task(study: "Study", name: str, groups: list[str]) -> None:
@@ -55,5 +68,7 @@ def _of_translators(where: str, student: Any) -> None:
         raise ValueError(f"{where}.draws: found {student.draws}; a sentence has one form: say epochs or online")
     if student.draws == "online" and registry.supervisions()[student.supervision].form != "full":
         raise ValueError(f"{where}.draws: found online, where all tokens are at hand; say supervision kd")
+    if student.teacher_epoch != [None]:
+        raise ValueError(f"{where}.teacher_epoch: found {student.teacher_epoch[0]}, which is of images; leave it out")
     if student.transform != "none":
         raise ValueError(f"{where}.transform: found {student.transform}, which is of images; leave it out")

@@ -31,4 +31,6 @@ And in a group of teachers or baselines:
 | Zhou 2025, MaxSup | `supervision: maxsup, suppression: alpha` |
 | Zhang 2021, OLS | `supervision: online_smoothing, hard_weight: alpha` |
 | Hui & Belkin 2021 | `supervision: squared_error, label_weight: k, label_value: M` |
+| Yuan 2020, Tf-KD_reg (text) | `supervision: tf_kd_reg, temperature: T, soft_weight: alpha` |
+| Yuan 2020, Tf-KD_reg (their code) | the same with `form: code, multiplier: 1` (or 50, 100) |
 """

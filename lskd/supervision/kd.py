@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Literal
 
 from lskd.study.options import Option, Temperature
+from lskd.supervision import labels
 from lskd.supervision.precision import precise
 from lskd.supervision.shared import HARD_SMOOTHING, SOFT_WEIGHT, T_SQUARED, TEMPERATURE
 
@@ -48,12 +49,14 @@ def loss(
     t_squared: bool = True,
     soften_student: bool = True,
     reduction: Literal["batchmean", "mean"] = "batchmean",
+    hard_smoothing: float = 0.0,
 ) -> "torch.Tensor":
     """(1 - w) CE(y, z_s) + w s KL(softmax(z_t/T_t) || softmax(z_s/T')), Hinton 2015 with each published variant.
 
     s = T^2 if `t_squared` (Hinton: gradients keep their size as T grows) else 1. T' = T if `soften_student` else 1
     (Mueller 2019, A.1). T_t = `teacher_temperature`, or T where that is None. reduction "batchmean" averages KL over
-    the batch, "mean" over batch and classes (Yuan's code). Another reduction raises KeyError.
+    the batch, "mean" over batch and classes (Yuan's code). Another reduction raises KeyError. `hard_smoothing` smooths
+    y, in the uniform form.
     """
     import torch.nn.functional as F
 
@@ -67,4 +70,5 @@ def loss(
         soft = soft * temperature**2
     if soft_weight == 1:
         return soft
-    return (1 - soft_weight) * F.cross_entropy(student_nk, targets) + soft_weight * soft
+    hard = labels.loss(student_nk, targets, label_smoothing=hard_smoothing)
+    return (1 - soft_weight) * hard + soft_weight * soft

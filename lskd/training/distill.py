@@ -80,7 +80,7 @@ def forwarded(work: Work, device: torch.device) -> TeachAt:
     path = work.read("teacher", teacher["weights"])
     own = read_sources(work, ["train"], device, "teacher data")["train"] if "teacher data" in work.inputs else None
     source = own or read_sources(work, ["train"], device)["train"]
-    network = load_model(work.functions["teacher_model"], teacher["model"], source, path)
+    network = load_model(work.functions["teacher_model"], teacher["model"], source, path, teacher.get("epoch"))
     if own:
         check_labels(read_sources(work, ["train"], device)["train"], own.labels_n.cpu().numpy(), path)
     augmentation = augmentation_of(work.spec["recipe"], work.functions, pixel_key(work.spec))

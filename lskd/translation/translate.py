@@ -17,12 +17,11 @@ from fairseq.data import Dictionary
 from fairseq.sequence_generator import SequenceGenerator
 
 from lskd.errors import UserError
-from lskd.inference.snapshots import by_epoch
 from lskd.io.tables import read_table, write_table
 from lskd.io.tensors import load_tensors
 from lskd.jobs.progress import Report, Words, report
 from lskd.jobs.work import Work
-from lskd.models.network import be_deterministic, set_weights
+from lskd.models.network import be_deterministic, by_epoch, set_weights
 from lskd.training.device import device_of
 from lskd.translation.batches import Pairs, next_token_logits, on_device
 from lskd.translation.model import dictionary, load_model, new_model

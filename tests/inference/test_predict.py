@@ -1,6 +1,7 @@
 """What predict writes, against direct forward passes."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -69,6 +70,17 @@ def test_a_run_that_is_used_at_its_best_epoch_is_read_there(folders, tmp_path):
     logits_nk = open_logits(predicted(best, tmp_path, data, weights) / "val.logits.parquet").read_draw(0)[2]
     expected_nk = direct(data, weights / "best.safetensors", "val", 0)
     np.testing.assert_allclose(logits_nk, expected_nk, rtol=1e-5, atol=1e-5)
+
+
+def test_a_snapshot_is_read_at_its_epoch(folders, tmp_path):
+    data, weights, predictions = folders
+    first, last = (
+        open_logits(predicted(replace(RUN, epoch=epoch), tmp_path, data, weights) / "test.logits.parquet").read_draw(0)
+        for epoch in (0, 3)
+    )
+    whole = open_logits(predictions / "test.logits.parquet").read_draw(0)
+    np.testing.assert_array_equal(last[2], whole[2])
+    assert not np.allclose(first[2], whole[2])
 
 
 def test_damaged_and_other_weights_are_one_line(folders, tmp_path):

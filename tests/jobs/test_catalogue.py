@@ -46,7 +46,7 @@ CHANGES = [
     (section, name, other, beside)
     for section, fields in OFF.items()
     for name, (_, other, beside, _) in fields.items()
-    if not beside.get("root") and beside not in OF_TRANSLATION and name != "hard_smoothing"
+    if not beside.get("root") and beside not in OF_TRANSLATION
 ]
 
 
@@ -174,6 +174,23 @@ def test_a_checkpoint_is_known_by_its_bytes_and_not_by_its_place(tmp_path):
     assert jobs[0].functions.keys() == {"run", "model"}
     with pytest.raises(UserError, match="start.checkpoint: found '.*none.pt', which cannot be read"):
         CATALOGUE.train(given(tmp_path / "none.pt"))
+
+
+def test_a_snapshot_that_teaches_is_read_where_its_training_kept_it():
+    whole = small.teacher(snapshot_epochs=[1, 2])
+    first, second = (replace(whole, epoch=epoch) for epoch in (1, 2))
+    for how in ({}, {"draws": "online"}):
+        jobs = [CATALOGUE.train(small.student(teacher, how=how)) for teacher in (whole, first, second)]
+        assert len({job.address for job in jobs}) == 3
+    online = CATALOGUE.train(small.student(second, how={"draws": "online"}))
+    assert online.inputs["teacher"] is CATALOGUE.train(whole) is CATALOGUE.train(second)
+    weights = {"model": whole.spec["model"], "weights": "snapshots.safetensors", "epoch": 2}
+    assert online.spec["teacher"] == weights
+    for job in (CATALOGUE.teacher_logits(small.student(second)), CATALOGUE.predict(second)):
+        assert weights.items() <= job.spec.items()
+        assert job.inputs["weights"] is CATALOGUE.train(whole)
+        assert "seed0-epoch2" in job.title
+    assert "epoch" not in CATALOGUE.predict(whole).spec
 
 
 def test_a_student_reads_its_teachers_logits_or_the_teacher_itself():

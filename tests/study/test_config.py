@@ -10,7 +10,7 @@ from lskd.study.options import ALWAYS, REQUIRED, Option, off, outside, spec, wit
 
 KD, MSE, LABELS = {"way": "kd", "temperature": 3.0}, {"way": "logit_mse"}, {"way": "labels"}
 DKD, DIST, WTTM = ({"way": way, "temperature": 3.0} for way in ("dkd", "dist", "wttm"))
-MAXSUP, SQUARED = {"way": "maxsup"}, {"way": "squared_error"}
+MAXSUP, SQUARED, TF_REG = {"way": "maxsup"}, {"way": "squared_error"}, {"way": "tf_kd_reg", "temperature": 3.0}
 STEP, MULTISTEP = {"schedule": "step"}, {"schedule": "multistep", "milestones": [2]}
 FOLDER, DIGITS, MNIST = {"dataset": "imagefolder", "root": "x"}, {"dataset": "digits"}, {"dataset": "mnist"}
 PARQUET, NPZ = {"dataset": "hf_dataset", "root": "x"}, {"dataset": "npz", "root": "x.npz"}
@@ -67,7 +67,10 @@ USED = {
         "hard_weight": (0.3, [{"way": "online_smoothing"}], [LABELS, KD]),
         "label_weight": (15.0, [SQUARED], [LABELS, KD]),
         "label_value": (30.0, [SQUARED], [LABELS, MAXSUP]),
-        "temperature": (2.0, [KD, DKD, DIST], [LABELS, MSE]),
+        "label_probability": (0.9, [TF_REG], [LABELS, KD]),
+        "form": ("code", [TF_REG], [LABELS, KD]),
+        "multiplier": (50.0, [TF_REG], [LABELS, KD]),
+        "temperature": (2.0, [KD, DKD, DIST, TF_REG], [LABELS, MSE]),
         "ce_weight": (0.1, [DKD, DIST, WTTM], [LABELS, KD]),
         "kd_weight": (9.0, [WTTM, {"way": "wsld", "temperature": 3.0}], [KD, DKD]),
         "target_weight": (2.0, [DKD], [KD, DIST]),
@@ -77,7 +80,7 @@ USED = {
         "others_weight": (2.0, [{"way": "nkd", "temperature": 3.0}], [KD, DKD]),
         "weighted": (False, [WTTM], [KD, DKD]),
         "keep": (0.5, [KD | {"transform": "erase"}, MSE | {"transform": "erase"}], [KD, KD | {"transform": "shuffle"}]),
-        "soft_weight": (0.5, [KD, MSE], [LABELS]),
+        "soft_weight": (0.5, [KD, MSE, TF_REG], [LABELS]),
         "k": (4, [TOP_K], [KD, SAMPLE]),
         "tail": (False, [TOP_K], [KD, SAMPLE]),
         "sampled": (16, [SAMPLE], [KD, TOP_K]),
@@ -197,6 +200,9 @@ OTHER = {  # a value that is not the default, by option, or by section where two
     "validate_updates": 7,
     "snapshot_updates": [7],
     "hard_smoothing": 0.1,
+    "label_probability": 0.9,
+    "form": "code",
+    "multiplier": 50.0,
     "k": 4,
     "tail": False,
     "sampled": 16,

@@ -97,6 +97,49 @@ def test_students_may_teach_but_not_in_a_circle():
         runs.members(study(students={"b": born_again, "s": circle}))
 
 
+KEPT = {"recipes": {"r": {"epochs": 4, "snapshot_epochs": [1, 3]}}}
+
+
+def test_a_teacher_may_teach_as_it_was_after_some_epochs():
+    listed = runs.members(study(**KEPT, students={"s": RAW["students"]["s"] | {"teacher_epoch": [1, 3, None]}}))
+    taught = [member for member in listed if member.role == "student"]
+    titles = {member.run.title for member in taught}
+    assert len(titles) == len({member.run.identity for member in taught}) == len(taught) == 8 * 3
+    assert "digits/plain_cnn/aug/kd-T3-from-epoch1-of-mlp-w8-r-ls0.1/seed1" in titles
+    rows = {(member.row["teacher"], member.row["lineage"]) for member in taught if member.run.seed == 0}
+    for alpha in ("0", "0.1"):
+        assert (f"digits/mlp-w8/r/ls{alpha}/seed0-epoch3", "digits/mlp-w8/r/epoch3") in rows
+        assert (f"digits/mlp-w8/r/ls{alpha}/seed0", "digits/mlp-w8/r") in rows
+    assert len({member.run.own_seed for member in taught}) == 2  # alike but for who teaches
+
+
+def test_the_last_epoch_alone_is_in_no_spec_name_or_identity():
+    plain, last = (
+        students(study(**KEPT, students={"s": RAW["students"]["s"] | more})) for more in ({}, {"teacher_epoch": None})
+    )
+    assert [(run.title, run.identity) for run in plain] == [(run.title, run.identity) for run in last]
+
+
+def test_a_snapshot_of_a_student_may_teach_too():
+    born_again = {"teacher": "s", "model": "mlp", "recipe": "r", "temperature": [2], "teacher_epoch": [2]}
+    recipes = {"aug": {"epochs": 4, "snapshot_epochs": [2]}}
+    chain = [m for m in runs.members(study(recipes=recipes, students={"b": born_again})) if m.group == "b"]
+    assert "digits/mlp/r/kd-T2-from-epoch2-of-plain_cnn-aug-kd-T3-from-mlp-w8-r-ls0.1/seed1" in {
+        m.run.title for m in chain
+    }
+    assert {m.row["lineage"] for m in chain} == {
+        f"digits/mlp-w8/r/plain_cnn-aug-kd-T{t}-epoch2" for t in (1, 3)
+    }  # fmt: skip
+
+
+def test_a_network_that_teaches_itself_is_a_chain_of_one_model():
+    group = {"teacher": "t", "model": RAW["teachers"]["t"]["model"], "recipe": "r", "temperature": [20]}
+    listed = runs.members(study(students={"s": None, "self": group}))
+    own = next(m for m in listed if m.run.title == "digits/mlp-w8/r/kd-T20-from-mlp-w8-ls0/seed0")
+    assert own.row["model"] == own.row["teacher_model"] == "mlp-w8"
+    assert own.run.own_seed != own.run.teacher.own_seed
+
+
 def test_teachers_can_be_chosen_by_their_smoothing():
     only = RAW["students"]["s"] | {"label_smoothing": [0.1]}
     chosen = [m.run for m in runs.members(study(students={"s": only})) if m.role == "student"]
@@ -244,6 +287,7 @@ RIVALS = {
     "m": {"model": {"name": "mlp", "width": 8}, "recipe": "r", "supervision": "maxsup", "suppression": [0.05, 0.1]},
     "o": {"model": {"name": "mlp", "width": 8}, "recipe": "r", "supervision": "online_smoothing", "hard_weight": 0.3},
     "q": {"model": {"name": "mlp", "width": 8}, "recipe": "r", "supervision": "squared_error", "label_value": 5.0},
+    "v": {"model": {"name": "mlp", "width": 8}, "recipe": "r", "supervision": "tf_kd_reg", "temperature": [3, 20]},
 }
 WAYS = ("dkd", "dist", "nkd", "wsld", "wttm", "standardized_kd")
 EVERYTHING = {
@@ -260,7 +304,7 @@ def test_every_way_of_teaching_and_transform_has_a_name_and_an_identity_of_its_o
     listed = runs.members(study(teachers=RIVALS, students=EVERYTHING | {"s": None}))
     titles = {member.run.title: member.run for member in listed}
     assert len({run.identity for run in titles.values()}) == len(titles)
-    per_rival = {"t": 4, "m": 4, "o": 2, "q": 2}  # seeds x alphas
+    per_rival = {"t": 4, "m": 4, "o": 2, "q": 2, "v": 4}  # seeds x alphas
     taught = 2 * sum(per_rival.values()) + 4 * (6 * 2 * 2 + 2 + 2 * 3 + 1 + 3 * 2)  # of `apart` half are those of `t`
     assert len(titles) == sum(per_rival.values()) + taught
     rows = {tuple(row[name] for name in IDENTITY if name not in ("run", "group", "role", "teacher")) for row in
@@ -276,6 +320,7 @@ def test_rivals_of_label_smoothing_are_lineages_of_their_own():
         "m": {"digits/mlp-w8/r/maxsup-a0.05", "digits/mlp-w8/r/maxsup-a0.1"},
         "o": {"digits/mlp-w8/r/online_smoothing-h0.3"},
         "q": {"digits/mlp-w8/r/squared_error-M5"},
+        "v": {"digits/mlp-w8/r/tf_kd_reg-T3", "digits/mlp-w8/r/tf_kd_reg-T20"},
         "s": {"digits/mlp-w8/r/maxsup-a0.05", "digits/mlp-w8/r/maxsup-a0.1"},
     }
     assert {member.row["label_smoothing"] for member in listed if member.group != "t"} == {0.0}

@@ -82,14 +82,12 @@ def test_what_does_not_fit_gets_one_line(path, value, said):
     assert "\n" not in str(caught.value)
 
 
-def test_a_smoothed_hard_term_is_of_translators():
+def test_a_smoothed_hard_term_is_of_images_too():
     images = changed("students/s/hard_smoothing", 0.1)
-    assert reading.parse(images).students["s"].hard_smoothing == 0.1
     images["data"] = "digits"
     images["teachers"]["t"] = {"model": "mlp", "recipe": "images"}
     images["students"]["s"] |= {"model": "mlp", "recipe": "images"}
-    with pytest.raises(UserError, match="hard_smoothing: found 0.1, which is of translators; leave it out"):
-        reading.parse(images)
+    assert reading.parse(images).students["s"].hard_smoothing == 0.1
 
 
 def test_online_teaching_has_all_tokens_at_hand():

@@ -23,6 +23,7 @@ from lskd.supervision import (
     online_smoothing,
     squared_error,
     standardized_kd,
+    tf_kd_reg,
     wsld,
     wttm,
 )
@@ -56,6 +57,7 @@ def all_losses(student_nk, teacher_nk, targets):
         "others": smoothed(student_nk, targets, 0.1, "others"),
         "kd": kd(student_nk, targets, teacher_nk, temperature=4.0, soft_weight=0.7),
         "kd, student unsoftened": kd(student_nk, targets, teacher_nk, temperature=4.0, soften_student=False),
+        "kd, smoothed": kd(student_nk, targets, teacher_nk, temperature=4.0, soft_weight=0.7, hard_smoothing=0.2),
         "kd, a T each": kd(student_nk, targets, teacher_nk, temperature=4.0, teacher_temperature=2.0),
         "logit_mse": logit_mse.loss(student_nk, targets, teacher_nk, soft_weight=0.6),
         "dkd": dkd.loss(student_nk, targets, teacher_nk, temperature=4.0),
@@ -65,6 +67,8 @@ def all_losses(student_nk, teacher_nk, targets):
         "wttm": wttm.loss(student_nk, targets, teacher_nk, temperature=5.0, kd_weight=4.0),
         "ttm": wttm.loss(student_nk, targets, teacher_nk, temperature=5.0, weighted=False),
         "standardized_kd": standardized_kd.loss(student_nk, targets, teacher_nk, temperature=2.0, ce_weight=0.1),
+        "tf_kd_reg": tf_kd_reg.loss(student_nk, targets, temperature=4.0, soft_weight=0.6, label_probability=0.8),
+        "tf_kd_reg, code": tf_kd_reg.loss(student_nk, targets, temperature=0.5, soft_weight=0.3, form="code"),
         "maxsup": maxsup.loss(student_nk, targets, suppression=0.2),
         "squared_error": squared_error.loss(student_nk, targets, label_weight=3.0, label_value=10.0),
         "online_smoothing": online_smoothing.loss(student_nk, targets, {}, hard_weight=0.4),
@@ -139,6 +143,17 @@ def test_kd_is_scipys(temperature, w, t_squared, soften, reduction):
     value = kd(student_nk, labels_n, teacher_nk, temperature=temperature, **options).item()
     arrays = (tensor.numpy() for tensor in (student_nk, teacher_nk, labels_n))
     assert value == pytest.approx(scipy_kd(*arrays, temperature, w, t_squared, soften, reduction), rel=1e-9)
+
+
+@given(SEEDS, st.floats(0, 0.95), st.floats(0, 0.99))
+def test_a_smoothed_hard_term_of_kd_is_torchs(seed, w, alpha):
+    student_nk, teacher_nk, labels_n = batch(seed)
+    arrays = (tensor.numpy() for tensor in (student_nk, teacher_nk, labels_n))
+    soft = scipy_kd(*arrays, 3.0, 1.0, True, True, "batchmean")
+    hard = F.cross_entropy(student_nk, labels_n, label_smoothing=alpha).item()
+    options = {"temperature": 3.0, "soft_weight": w, "hard_smoothing": alpha}
+    value = kd(student_nk, labels_n, teacher_nk, **options).item()
+    assert value == pytest.approx((1 - w) * hard + w * soft, rel=1e-9)
 
 
 def test_defaults_are_hintons_soft_term():
@@ -274,11 +289,12 @@ def test_names_of_no_variant_are_refused():
         smoothed(student_nk, labels_n, 0.1, "other")
     with pytest.raises(KeyError):
         kd(student_nk, labels_n, teacher_nk, temperature=1.0, reduction="none")
+    with pytest.raises(KeyError):
+        tf_kd_reg.loss(student_nk, labels_n, temperature=1.0, form="paper")
 
 
-MODULES = (labels, maxsup, online_smoothing, squared_error, logit_mse)
+MODULES = (labels, maxsup, online_smoothing, squared_error, tf_kd_reg, logit_mse)
 MODULES += (distillation, dkd, dist, nkd, wsld, wttm, standardized_kd)
-OF_TRANSLATORS = "hard_smoothing"  # of kd too; tests/translation/test_losses.py
 WAYS = {module.__name__.rpartition(".")[2]: module for module in MODULES}
 
 
@@ -301,7 +317,7 @@ def test_the_registry_has_these_ways():
 def test_a_way_names_the_options_of_its_loss_with_their_defaults(name):
     parameters = inspect.signature(WAYS[name].loss).parameters
     keywords = {key: each.default for key, each in parameters.items() if each.kind is each.KEYWORD_ONLY}
-    options = {option.name: option.default for option in WAYS[name].OPTIONS if option.name != OF_TRANSLATORS}
+    options = {option.name: option.default for option in WAYS[name].OPTIONS}
     assert set(keywords) == set(options)
     for key, default in options.items():
         assert keywords[key] is inspect.Parameter.empty if default is REQUIRED else keywords[key] == default

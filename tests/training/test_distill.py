@@ -11,6 +11,9 @@ from safetensors.torch import load_file
 
 from lskd.errors import UserError
 from lskd.io.seal import seal
+from lskd.jobs.catalogue import model_entry
+from lskd.jobs.execute import resolve
+from lskd.models.network import new_model
 from lskd.training.distill import draws_at, read_table
 from lskd.training.schedules import epoch_batches
 from tests import small
@@ -47,6 +50,26 @@ def test_a_second_student_is_taught_on_draws_of_its_own(tmp_path, data, weights)
     assert not torch.equal(one.pixels[0], other.pixels[0])
     before, after = (load_file(noted.folder / "model.safetensors") for noted in (other, one))
     assert any(not torch.equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.parametrize("draws", ["epochs", "online"])
+def test_a_snapshot_teaches_as_it_was(tmp_path, data, draws):
+    whole = small.teacher(snapshot_epochs=[1, 3])
+    weights = small.trained(whole, tmp_path, data)
+    run = small.student(replace(whole, epoch=1), how={"draws": draws})
+    folder = weights if draws == "online" else store(run, tmp_path, data, weights)
+    noted = learn(run, tmp_path, data, folder)
+    source = train_split(data)
+    kept = load_file(weights / "snapshots.safetensors")
+    network = new_model(resolve(model_entry(whole.model)), whole.spec["model"], source)
+    network.load_state_dict({name.removeprefix("1/"): kept[name] for name in kept if name.startswith("1/")})
+    ids_n = epoch_batches(run.own_seed, 0, len(source), run.recipe.batch_size)[0]
+    with torch.no_grad():
+        expected_nk = network.eval()(next(source.batches([ids_n])).inputs)
+    torch.testing.assert_close(noted.taught[0], expected_nk, rtol=1e-5, atol=1e-5)
+    last = load_file(weights / "model.safetensors")
+    assert any(not torch.equal(last[name], kept[f"1/{name}"]) for name in last)
+    assert all(torch.equal(last[name], kept[f"3/{name}"]) for name in last)
 
 
 @pytest.mark.parametrize("fields", [{}, {"mixup": 0.4}, {"mixup": 0.2, "crop_padding": 0, "flip": False}])

@@ -177,7 +177,13 @@ def test_resume_inside_an_epoch_is_exact(tmp_path, data, optimizer, monkeypatch)
 
 
 @pytest.mark.parametrize(
-    "labels", [{"way": "maxsup", "suppression": 0.2}, {"way": "online_smoothing"}, {"way": "squared_error"}]
+    "labels",
+    [
+        {"way": "maxsup", "suppression": 0.2},
+        {"way": "online_smoothing"},
+        {"way": "squared_error"},
+        {"way": "tf_kd_reg", "temperature": 20.0, "soft_weight": 0.1},
+    ],
 )
 def test_each_way_of_teaching_by_labels_trains(tmp_path, data, labels):
     history = curve(small.trained(small.teacher("mlp", 16, labels, mixup=0.2), tmp_path, data))
