@@ -3,6 +3,7 @@
 import hashlib
 
 import numpy as np
+from PIL import Image
 from scipy.stats import beta
 
 MASK = 2**64 - 1
@@ -48,5 +49,20 @@ def partner(key: int, sample: int, draw: int, samples: int) -> int:
 
 def share(key: int, sample: int, draw: int, alpha: float) -> float:
     """The share of a sample in its blend: a quantile of Beta(alpha, alpha)."""
-    uniform = (bits(key, sample, draw, "mixup") >> 11) * 2.0**-53
-    return float(np.float32(beta.ppf(uniform, alpha, alpha)))
+    return float(np.float32(beta.ppf(uniform(key, sample, draw, "mixup"), alpha, alpha)))
+
+
+def uniform(key: int, sample: int, draw: int, stream: str) -> float:
+    """A number from [0, 1) of a sample at a draw."""
+    return (bits(key, sample, draw, stream) >> 11) * 2.0**-53
+
+
+def pillow(image_chw: np.ndarray) -> Image.Image:
+    """An image of one or three channels as Pillow's."""
+    return Image.fromarray(image_chw[0] if len(image_chw) == 1 else np.ascontiguousarray(image_chw.transpose(1, 2, 0)))
+
+
+def array(image: Image.Image) -> np.ndarray:
+    """Pillow's image as uint8 [C, H, W]."""
+    pixels = np.asarray(image)
+    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)

@@ -55,8 +55,11 @@ class Option:
         word = self.short or self.name
         if value is True:
             return word
-        number = f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
-        return f"{word}{number}"
+        return word + "-".join(map(_text, value if isinstance(value, list) else [value]))
+
+
+def _text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
 
 
 Beside = dict[str, list[str]]  # fields, and the values of each beside which another is used

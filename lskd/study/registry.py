@@ -8,9 +8,9 @@ line touches no finished result. No torch: planning reads this.
 from importlib import import_module
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from lskd.study.options import REQUIRED, Ascending, Language, Option, Temperature
+from lskd.study.options import REQUIRED, Ascending, Language, Option, Temperature, Weight
 
 IMAGES, TRANSLATION = "images", "translation"  # tasks: what a batch, a network and a metric are about
 BOTH = (IMAGES, TRANSLATION)
@@ -236,6 +236,12 @@ def transforms() -> dict[str, Transform]:
     return known
 
 
+def _operations_and_magnitude(value: list[int]) -> list[int]:
+    if value and not (len(value) == 2 and 1 <= value[0] <= 14 and 0 <= value[1] <= 30):
+        raise ValueError("two whole numbers are needed: operations 1 to 14, magnitude 0 to 30, such as [2, 9]")
+    return value
+
+
 class Augmentation(NamedTuple):
     """How training images are changed: a key of the recipes. `mixes`: it blends each image with another."""
 
@@ -243,6 +249,9 @@ class Augmentation(NamedTuple):
     option: Option
     mixes: bool = False
 
+
+Degrees = Annotated[float, Field(ge=0, le=180, allow_inf_nan=False)]
+OperationsAndMagnitude = Annotated[list[int], AfterValidator(_operations_and_magnitude)]
 
 AUGMENTATIONS = {  # applied in this order
     augmentation.option.name: augmentation
@@ -255,12 +264,44 @@ AUGMENTATIONS = {  # applied in this order
         ),
         Augmentation("lskd.data.augment:flip", Option("flip", bool, False, "mirrored, half of the time", False)),
         Augmentation(
+            "lskd.data.rotation:rotation",
+            Option("rotation", Degrees, 0.0, "turned by an angle from ± so many degrees, to the nearest pixels", 0.0),
+        ),
+        Augmentation(
+            "lskd.data.rotation:rotation_bilinear",
+            Option("rotation_bilinear", Degrees, 0.0, "the same, bilinear between pixels", 0.0),
+        ),
+        Augmentation(
+            "lskd.data.colour:grey", Option("grey", Weight, 0.0, "probability that colours are taken away", 0.0)
+        ),
+        Augmentation(
+            "lskd.data.colour:jitter",
+            Option("jitter", Weight, 0.0, "brightness and contrast times factors from 1 ± this, in either order", 0.0),
+        ),
+        Augmentation(
+            "lskd.data.randaugment:randaugment",
+            Option(
+                "randaugment", OperationsAndMagnitude, [], "[operations, magnitude of 0 to 30] (Cubuk 2020)", off=[]
+            ),
+        ),
+        Augmentation(
             "lskd.data.mixup:mixup",
             Option(
                 "mixup",
                 Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)],
                 0.0,
                 "blended with another image, by a share drawn from Beta(mixup, mixup) (Zhang 2018)",
+                0.0,
+            ),
+            mixes=True,
+        ),
+        Augmentation(
+            "lskd.data.cutmix:cutmix",
+            Option(
+                "cutmix",
+                Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)],
+                0.0,
+                "with a box of another image in it, of a share drawn from Beta(cutmix, cutmix) (Yun 2019)",
                 0.0,
             ),
             mixes=True,

@@ -403,6 +403,8 @@ def test_augmentations_stand_in_the_order_in_which_they_are_applied():
     assert recipe.augmentations == ["crop_padding", "flip", "mixup"]
     assert recipe.mixes == ["mixup"]
     assert Recipe(flip=True).augmentations == ["flip"] and Recipe(flip=True).mixes == []
+    every = Recipe(jitter=0.2, grey=0.2, rotation=15.0, randaugment=[2, 9], cutmix=1.0, flip=True)
+    assert every.augmentations == ["flip", "rotation", "grey", "jitter", "randaugment", "cutmix"]
 
 
 def test_canonical_text_of_equal_values_is_equal():

@@ -86,6 +86,7 @@ def test_models(model, slug):
         ({"flip": True, "crop_padding": 2}, ["crop2", "flip"]),
         ({"mixup": 0.2}, ["mixup0.2"]),
         ({"mixup": 1, "flip": True}, ["flip", "mixup1"]),
+        ({"randaugment": [2, 9], "rotation": 15.0}, ["rotation15", "randaugment2-9"]),
     ],
 )
 def test_augmentations(augmentations, texts):
@@ -156,5 +157,5 @@ def test_a_store_says_what_its_images_are():
 
 def test_every_augmentation_shows_in_a_store():
     for name, augmentation in registry.AUGMENTATIONS.items():
-        value = True if augmentation.option.type is bool else 1
+        value = {"randaugment": [2, 9]}.get(name, True if augmentation.option.type is bool else 1)
         assert naming.augmentation_texts(Recipe(**{name: value}))
