@@ -168,7 +168,7 @@ def _why(options: argparse.Namespace) -> int:
     files = [name for name in options.targets if name not in plan.names and ("/" in name or Path(name).exists())]
     names = _targets(plan, [name for name in options.targets if name not in files])
     if names or not files:
-        plan.ask(names)
+        plan.ask(names, dry=True)
         lines = why.told(plan.pending or [], most=None)
         _say([*(lines or [f"nothing to do: all results of {', '.join(names or [plan.main.study])} are there"])])
         _say(plan.notes())

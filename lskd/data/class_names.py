@@ -5,6 +5,7 @@ from pathlib import Path
 
 from lskd.data.glyph_classes import CHARACTERS
 from lskd.data.image_folders import class_folders, split_folders
+from lskd.data.wordnet import synsets
 from lskd.errors import UserError
 
 _CIFAR100 = """
@@ -50,6 +51,8 @@ def class_names(dataset: str, root: Path, number: int | None = None) -> tuple[st
     """
     if dataset == "glyphs":
         return tuple(CHARACTERS[:number])
+    if dataset in ("imagenet", "imagenet_lt"):
+        return tuple(synset.name for synset in synsets())
     if dataset in CLASS_NAMES:
         return CLASS_NAMES[dataset]
     if dataset == "imagefolder" and root.is_dir():

@@ -20,7 +20,7 @@ import xxhash
 
 from lskd.data.digits_file import digits_file
 from lskd.data.image_folders import image_folders, scan, unreadable, walk
-from lskd.data.layouts import check
+from lskd.data.layouts import check, parts
 from lskd.errors import UserError
 from lskd.io.atomic import atomic
 
@@ -74,7 +74,8 @@ def content(dataset: str, root: str, cache: Path | None, write: bool) -> dict[st
 
     imagefolder: {"images": count, "digest": hex} over (path relative to `root`, bytes) of each image that the loader
     reads; published sets: {"files": {name: digest}}; digits: {"digest": SHA-256}. Published digests are constants, no
-    file is looked at; the loaders compare. Any other: {"files": count, "digest": hex} over every file below `root`, or
+    file is looked at; the loaders compare. Published sets of image files: as any other, over what they are made of
+    alone. Any other: {"files": count, "digest": hex} over every file below `root`, or
     `root` itself, but hidden ones. `cache` is a folder that holds a file of digests a root, brought up to date if
     `write`; None reads every file. Raises UserError for what is no data set (as `layouts.check`) and for a file that
     cannot be read.
@@ -83,9 +84,15 @@ def content(dataset: str, root: str, cache: Path | None, write: bool) -> dict[st
         return {"digest": DIGITS}
     if dataset in PUBLISHED:
         return {"files": dict(PUBLISHED[dataset])}
-    check(dataset, Path(root))
-    listed = _images(Path(root)) if dataset == "imagefolder" else _files(Path(root))
-    digests = _digests(Path(root), listed, cache, write)
+    if of_parts := parts(dataset, Path(root)):
+        digests: dict[str, str] = {}
+        for part in of_parts:  # each cached for itself, as two data sets may share one
+            inside = _digests(part, _files(part), cache, write)
+            digests |= {part.name if part.is_file() else f"{part.name}/{name}": each for name, each in inside.items()}
+    else:
+        check(dataset, Path(root))
+        listed = _images(Path(root)) if dataset == "imagefolder" else _files(Path(root))
+        digests = _digests(Path(root), listed, cache, write)
     total = xxhash.xxh3_128()
     for path in sorted(digests, key=os.fsencode):  # by bytes: the same order in every locale
         total.update(os.fsencode(path) + b"\0" + digests[path].encode())

@@ -27,12 +27,12 @@ def load(
     if not stream:
         check_memory(sum(len(samples) for samples in parts.values()), image_size)
     counts = {
-        (split, _readable(folder.name)): count
+        (split, readable(folder.name)): count
         for split, part in folders.items()
         for folder in class_folders(part)
         if (count := skipped(folder))
     }
-    classes = tuple(_readable(folder.name) for folder in class_folders(folders["train"]))
+    classes = tuple(readable(folder.name) for folder in class_folders(folders["train"]))
     if repeated := [name for name, count in Counter(classes).items() if count > 1]:
         raise UserError(f"{root}: two classes read as {repeated[0]!r}; rename one")
     return with_test(root, parts, classes, test_fraction, counts)
@@ -46,7 +46,7 @@ def _samples(part: Path, root: Path, image_size: int, stream: bool) -> Samples:
     def read(numbers: Sequence[int]) -> list[bytes]:
         return [_read(files[number]) for number in numbers]
 
-    names = [_readable(file.relative_to(root).as_posix()) for file in files]
+    names = [readable(file.relative_to(root).as_posix()) for file in files]
     return Samples(EncodedSource(read, np.arange(len(files)), root, image_size, stream), labels, names)
 
 
@@ -57,6 +57,6 @@ def _read(path: Path) -> bytes:
         raise unreadable(path, error) from error
 
 
-def _readable(name: str) -> str:
+def readable(name: str) -> str:
     """A name as text: of one that is no UTF-8, its other bytes as \\xff."""
     return os.fsencode(name).decode(errors="backslashreplace")

@@ -10,7 +10,15 @@ from lskd.figures.rows import records
 from lskd.papers.read import PAPERS, paper
 
 NONE: dict[str, Any] = {"paper": math.nan, "difference": math.nan, "paper_dataset": "", "paper_model": ""}
-_NAMES = {"alexnetcifar": "alexnet", "wideresnet502": "wideresnet50", "shufflenetv2x10": "shufflenetv2"}
+_NAMES = {
+    "alexnetcifar": "alexnet",
+    "wideresnet502": "wideresnet50",
+    "shufflenetv2x10": "shufflenetv2",
+    "imagenet": "imagenet1k",
+    "cub200": "cub2002011",
+    "inat2019": "inaturalist2019",
+    "places365lt": "placeslt",
+}
 
 
 def published(options: dict[str, Any]) -> pd.DataFrame | None:

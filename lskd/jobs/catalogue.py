@@ -4,15 +4,13 @@ Rules, command line, provenance, `why` and the address all read the jobs made he
 """
 
 from collections.abc import Iterable
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from lskd.data.content import content, content_of_files
-from lskd.data.layouts import given_splits
 from lskd.errors import UserError
 from lskd.io.seal import file_digest
 from lskd.jobs import looks, register
+from lskd.jobs.data_specs import of_data
 from lskd.jobs.job import Job
 from lskd.jobs.results import Results
 from lskd.study import naming, registry, runs
@@ -61,48 +59,13 @@ class Catalogue:
             if data.task == registry.TRANSLATION:
                 stage, functions["run"] = "corpus", "lskd.translation.prepare:run"
                 functions["files"] = f"{functions['load'].partition(':')[0]}:files"
-                values = self._corpus(data)
             else:
                 stage, functions["run"] = "data", "lskd.data.prepare:run"
-                values = self._last_of_gone(data) or self._with_content(data)
-            self._jobs[key] = self._job(stage, data.folder, values, {}, functions)
-            self._jobs[key].place = data.root
+            planned = of_data(data, stage, self.results, self.write_cache)
+            self.notes += planned.notes
+            self._jobs[key] = self._job(stage, data.folder, planned.spec, {}, functions)
+            self._jobs[key].place, self._jobs[key].lacks = data.root, planned.lacks
         return self._jobs[key]
-
-    def _corpus(self, data: Data) -> Spec:
-        """A corpus' spec with what identifies its content; splits that it brings along need no fraction."""
-        values, root = spec(data), Path(data.root)
-        for split in given_splits(data.dataset, root):
-            values.pop(f"{split}_fraction", None)
-        module: Any = import_module(registry.DATASETS[data.dataset].entry.partition(":")[0])
-        files = module.files(root, values["source"], values["target"])
-        cache = self.results.root / ".cache" / "content"
-        return values | {"content": content_of_files(root, files, cache, self.write_cache)}
-
-    def _with_content(self, data: Data) -> Spec:
-        """A data set's spec with what identifies its content; a split that the data bring along needs no fraction."""
-        values = spec(data)
-        for split in given_splits(data.dataset, Path(data.root)):
-            values.pop(f"{split}_fraction", None)
-        if not registry.DATASETS[data.dataset].has_files:  # made by its code alone
-            return values | {"content": {}}
-        cache = self.results.root / ".cache" / "content"
-        return values | {"content": content(data.dataset, data.root, cache, self.write_cache)}
-
-    def _last_of_gone(self, data: Data) -> Spec | None:
-        """Of a user's own data that are gone, the spec of their last result; None where there is none."""
-        if not data.is_own or Path(data.root).exists():
-            return None
-        values = spec(data)
-        for record in self.results.latest("data", data.folder):
-            prepared = {name: value for name, value in record["spec"].items() if name != "content"}
-            lacking = values.keys() - prepared.keys()
-            if prepared.items() <= values.items() and lacking <= {"val_fraction", "test_fraction"}:
-                self.notes.append(
-                    f"data: {data.root} is not there; what was prepared from it on {record['made']} stands"
-                )
-                return dict(record["spec"])
-        return None
 
     def train(self, run: Run) -> Job:
         """A network trained on labels, or on a teacher's stored logits, or beside the teacher itself; or one given."""

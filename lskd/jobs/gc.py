@@ -14,6 +14,7 @@ from typing import Any
 
 import xxhash
 
+from lskd.data import layouts
 from lskd.errors import UserError
 from lskd.figures.study_page import PAGE
 from lskd.io.hold import held
@@ -27,7 +28,7 @@ from lskd.jobs.results import ADOPTED, Results
 from lskd.jobs.verify import left_behind
 from lskd.study import reading as studyfile
 from lskd.study import runs, studies
-from lskd.study.config import Study
+from lskd.study.config import Data, Study
 
 SCALES = ("demo", "small", "paper")
 Source = tuple[str, dict[str, Any], dict[str, Any]]  # what a config is called, what it holds, the command line over it
@@ -76,7 +77,7 @@ def _add(study: Study, results: Results, all_named: Named) -> None:
     members = catalogue.members(study.study)
     scales = all_named.studies.setdefault(study.study, [])
     scales += [study.scale] * (study.scale not in scales)
-    all_named.roots |= {member.run.data.root for member in members}
+    all_named.roots |= {str(root) for member in members for root in _roots(member.run.data)}
     all_named.figures |= {(study.scale, study.study, figure) for figure in study.figures}
     problem = ""
     for figure in study.figures:
@@ -84,6 +85,7 @@ def _add(study: Study, results: Results, all_named: Named) -> None:
             for job in ancestors(catalogue.figure(study.study, figure)):
                 all_named.jobs[job.below] = job
                 all_named.addresses |= {job.address, job.standing}
+                problem = problem or job.lacks
         except UserError as error:
             problem = problem or str(error)
     if problem:
@@ -91,6 +93,12 @@ def _add(study: Study, results: Results, all_named: Named) -> None:
         all_named.titles |= {f"{study.scale}/{study.study}", *(run.title for run in behind)}
         all_named.data |= {run.data.folder for run in behind}
         all_named.notes.append(f"note: {study.study} at scale {study.scale}: kept by name, not planned ({problem})")
+
+
+def _roots(data: Data) -> list[Path]:
+    """The files and folders below which the digests of a data set's files are cached."""
+    root = Path(data.root)
+    return [root, *layouts.parts(data.dataset, root)]
 
 
 def _behind(run: runs.Run) -> Iterator[runs.Run]:
@@ -183,7 +191,7 @@ def _title_in(path: Path) -> tuple[str, str]:
 
 def _old_caches(root: Path, all_named: Named) -> Iterator[Path]:
     """Files of digests of images; a file is called by a digest of its root, so one of no known root may go."""
-    roots = {Path(each).resolve() for each in all_named.roots if Path(each).is_dir()}
+    roots = {Path(each).resolve() for each in all_named.roots if Path(each).exists()}
     known = {xxhash.xxh3_128_hexdigest(os.fsencode(each)) for each in roots}
     yield from (path for path in _plain_files(root / ".cache" / "content") if path.name not in known)
 

@@ -26,6 +26,7 @@ class Job:
     functions: dict[str, str]  # role -> "module:function"; "run" is the stage's own
     results: "Results"
     place: str = ""  # data: where its raw files lie, which is no part of what it is
+    lacks: str = ""  # data that were planned without their files: which are not there, in a line
 
     @cached_property
     def definitions(self) -> dict[str, str]:

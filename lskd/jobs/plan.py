@@ -32,14 +32,21 @@ class Plan:
         self.by_path: list[Job] = []  # what is asked for by the path of a file
         self.pending: list[Job] | None = None  # the jobs to do for them, each after what it reads
 
-    def ask(self, names: Iterable[str]) -> None:
-        """Plan these targets, the config's study unless there is one. UserError for what cannot come to an end."""
+    def ask(self, names: Iterable[str], dry: bool = False) -> None:
+        """Plan these targets, the config's study unless there is one. UserError for what cannot come to an end.
+
+        Where nothing will be made (`dry`) data may be missing: notes say what.
+        """
         self.want(names)
         checks.asked(self)
         self.pending = self.to_do()
         if missing := checks.missing_extra(self.pending):
             self._leave_out(missing)
         checks.own_data(self.pending)
+        lacking = list(dict.fromkeys(job.lacks for job in self.pending if job.lacks))
+        if lacking and not dry:
+            raise UserError(lacking[0] + (f" (and {len(lacking) - 1} more)" if lacking[1:] else ""))
+        self.catalogue.notes += lacking
 
     def _leave_out(self, missing: str) -> None:
         """Leave out of a whole study the figures that need what is not installed, with a note.

@@ -52,6 +52,8 @@ def told(pending: list[Job], most: int | None = LINES) -> list[str]:
 
 def reason(job: Job) -> str:
     """Why a job has no result; "" where it only reads what is new."""
+    if job.lacks:
+        return "files not there"
     if (job.folder / RECORD).exists():
         names = [path.name for path in job.paths if not path.exists()]
         return f"{', '.join(names[:_SHOWN])} {'is' if len(names) == 1 else 'are'} gone"

@@ -62,6 +62,12 @@ def data_keys(value: Any) -> Any:
     return {"dataset": value} if value in registry.DATASETS else {"dataset": kind_of(Path(value)), "root": value}
 
 
+def with_root(value: Any) -> Any:
+    """The keys of a published data set with where it lies, unless they say so."""
+    known = registry.DATASETS.get(str(value.get("dataset"))) if isinstance(value, dict) else None
+    return {"root": f"data/{known.folder}"} | value if known and known.folder else value
+
+
 def folder_name(root: str) -> str:
     """The name under results/ of a user's own data set."""
     path = Path(root)
@@ -77,7 +83,11 @@ class DataFields(Section):
         "digits", description="its name; imagefolder, npz and hf_dataset are your own"
     )
     name: Name | Literal[""] = outside("", description="folder under results/; the dataset's name unless given")
-    root: Folder = outside("data", description="where the files lie; of a user's own data: the folder or file itself")
+    root: Folder = outside(
+        "data",
+        description="where the files lie: of a user's own data the folder or file itself, of published image files "
+        "the folder that docs/data.md names, below data/ unless given",
+    )
     val_fraction: float = Field(0.15, gt=0, lt=0.5, description="part of train that becomes val")
     mean: list[Annotated[float, Field(ge=0, le=1)]] = off(
         [], [], OF_IMAGES, description="of each channel, subtracted, of pixels in 0..1; that of train unless given"
@@ -110,7 +120,7 @@ class DataFields(Section):
         keys = data_keys(value)
         if isinstance(value, str) and keys["dataset"] == "aligned":  # no path tells which language is the source
             raise ValueError(f"a corpus; say data: {{dataset: aligned, root: {value}, source: en, target: de}} or so")
-        return keys
+        return with_root(keys)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -63,6 +63,10 @@ LEAKS = Option(
 class DataSet(NamedTuple):
     """A data set: its loader and keys, whether it is a user's own, named after its place, whether it has files, and
     its task. A corpus' module tells, by `files`, what its content is made of.
+
+    Of one that is published: `folder`, its root below data/ unless given; `parts`, the files and folders that it needs
+    there (of () the root itself), without which it can be planned and not made; `also`, those that count where they
+    are there; `splits`, which it brings along beside train and test. None: nothing of it is known.
     """
 
     entry: str
@@ -70,7 +74,13 @@ class DataSet(NamedTuple):
     is_own: bool = False
     has_files: bool = True
     task: str = IMAGES
+    folder: str = ""
+    parts: tuple[str, ...] | None = None
+    also: tuple[str, ...] = ()
+    splits: tuple[str, ...] = ()
 
+
+ENCODED = (IMAGE_SIZE, STREAM)
 
 DATASETS = {
     "digits": DataSet("lskd.data.digits:load", (TEST_FRACTION,)),
@@ -79,14 +89,58 @@ DATASETS = {
     "fashion_mnist": DataSet("lskd.data.torchvision_sets:load_fashion_mnist"),
     "cifar10": DataSet("lskd.data.torchvision_sets:load_cifar10"),
     "cifar100": DataSet("lskd.data.torchvision_sets:load_cifar100"),
-    "imagefolder": DataSet("lskd.data.imagefolder:load", (TEST_FRACTION, IMAGE_SIZE, STREAM), is_own=True),
+    "imagenet": DataSet(
+        *("lskd.data.imagenet:load", ENCODED),
+        folder="imagenet",
+        parts=("train", "val"),
+        also=("ILSVRC2012_devkit_t12",),
+    ),
+    "imagenet_lt": DataSet(
+        *("lskd.data.imagenet_lt:load", ENCODED),
+        folder="imagenet",
+        parts=("ImageNet_LT_train.txt", "ImageNet_LT_val.txt", "ImageNet_LT_test.txt", "train", "val"),
+        splits=("val",),
+    ),
+    "places365_lt": DataSet(
+        *("lskd.data.places365_lt:load", ENCODED),
+        folder="places365",
+        parts=("Places_LT_train.txt", "Places_LT_val.txt", "Places_LT_test.txt", "train", "val"),
+        splits=("val",),
+    ),
+    "inat2019": DataSet(
+        *("lskd.data.inat2019:load", ENCODED),
+        folder="inat2019",
+        parts=("train2019.json", "val2019.json", "train_val2019"),
+        also=("categories.json",),
+    ),
+    "imaterialist2019": DataSet(
+        *("lskd.data.imaterialist2019:load", ENCODED),
+        folder="imaterialist2019",
+        parts=("train.json", "val.json", "train", "val"),
+        also=("product_tree.json",),
+    ),
+    "cub200": DataSet(
+        *("lskd.data.cub200:load", ENCODED),
+        folder="CUB_200_2011",
+        parts=("images.txt", "image_class_labels.txt", "train_test_split.txt", "images"),
+    ),
+    "tiny_imagenet": DataSet(
+        *("lskd.data.tiny_imagenet:load", ENCODED),
+        folder="tiny-imagenet-200",
+        parts=("wnids.txt", "words.txt", "train", "val"),
+    ),
+    "imagefolder": DataSet("lskd.data.imagefolder:load", (TEST_FRACTION, *ENCODED), is_own=True),
     "npz": DataSet("lskd.data.npz:load", (TEST_FRACTION,), is_own=True),
     "hf_dataset": DataSet("lskd.data.hf_dataset:load", (TEST_FRACTION, IMAGE_SIZE, STREAM), is_own=True),
     "help_extract": DataSet("lskd.translation.help_extract:load", CORPUS_OPTIONS, task=TRANSLATION),
     "libreoffice_help": DataSet("lskd.translation.libreoffice:load", CORPUS_OPTIONS, task=TRANSLATION),
     "gettext": DataSet("lskd.translation.gettext_catalogues:load", CORPUS_OPTIONS, task=TRANSLATION),
-    "iwslt14": DataSet("lskd.translation.iwslt:load", CORPUS_OPTIONS, task=TRANSLATION),
-    "wmt14": DataSet("lskd.translation.wmt14:load", CORPUS_OPTIONS, task=TRANSLATION),
+    "iwslt14": DataSet(
+        *("lskd.translation.iwslt:load", CORPUS_OPTIONS), task=TRANSLATION, parts=(), splits=("val", "test")
+    ),
+    "wmt14": DataSet(
+        *("lskd.translation.wmt14:load", CORPUS_OPTIONS), task=TRANSLATION, parts=(), splits=("val", "test")
+    ),
     "aligned": DataSet("lskd.translation.aligned:load", (*CORPUS_OPTIONS, LEAKS), task=TRANSLATION),
 }
 IMAGE_SETS = [name for name, dataset in DATASETS.items() if dataset.task == IMAGES]

@@ -235,7 +235,7 @@ def test_val_stands_beside_the_papers_val_and_test_beside_its_other_numbers():
 )
 def test_a_difference_is_of_the_same_data_and_networks_alone(own, is_same):
     theirs = beside.published({"study": "chandrasegaran2022", "figure": "gridA"})
-    ours = {"dataset": "imagenet-1k", "model": "resnet18", "teacher_model": "resnet50", "metric": "top1", "ours": 70.0}
+    ours = {"dataset": "imagenet", "model": "resnet18", "teacher_model": "resnet50", "metric": "top1", "ours": 70.0}
     student = next(row for row in synthetic.runs() if row["role"] == "student") | ours | own
     table = beside.beside(pd.DataFrame([student]), theirs, {})
     assert table["paper"].tolist() == [71.547]

@@ -11,7 +11,6 @@ from lskd.jobs.catalogue import Catalogue
 from lskd.jobs.results import Results
 from lskd.papers.read import PAPERS, paper
 from lskd.study import reading, registry, runs, studies
-from lskd.study.options import spec
 
 ROOT = Path(__file__).parents[2]
 FILES = {path.stem: path for path in [ROOT / "config.yaml", *sorted((ROOT / "workflow/studies").glob("*.yaml"))]}
@@ -67,8 +66,9 @@ def test_targets_are_those_of_the_papers(scale):
 @pytest.mark.parametrize("scale", SCALES)
 def test_no_two_jobs_share_a_folder_and_each_has_one_title_in_its_room(scale, tmp_path, monkeypatch):
     """All studies of a scale together: a folder is a job's alone, and reads as what it holds."""
-    monkeypatch.setattr("lskd.jobs.catalogue.content", lambda *_: {"digest": "0"})  # ImageNet is not here
-    monkeypatch.setattr("lskd.jobs.catalogue.Catalogue._corpus", lambda self, data: spec(data) | {"content": {}})
+    content = "lskd.jobs.data_specs.content_of_files"  # of corpora that are not installed everywhere
+    monkeypatch.setattr(content, lambda *_: {"digest": "0"})
+    monkeypatch.setattr("lskd.translation.libreoffice.files", lambda *_: [])
     of_scale = [study(name, scale) for name in FILES]
     jobs = set(Catalogue({one.study: one for one in of_scale}, Results(tmp_path)).everything())
     specs = {}

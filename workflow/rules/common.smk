@@ -94,7 +94,7 @@ def asked():
     """The plan, which is told what is asked for, and says it once: Snakemake knows that only after the parse."""
     if workflow.is_main_process and PLAN.pending is None:
         PLAN.catalogue.write_cache = not workflow.dryrun
-        or_end(PLAN.ask, map(str, workflow.dag_settings.targets))
+        or_end(PLAN.ask, map(str, workflow.dag_settings.targets), workflow.dryrun)
         for line in PLAN.announcement():
             print(line, file=sys.stderr)
     return PLAN
