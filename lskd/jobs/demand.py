@@ -28,6 +28,14 @@ NANOSECONDS = {  # per value of an image and training step, forward and back, on
     "resnet20": 200.0,
     "resnet56": 500.0,
     "alexnet_cifar": 50.0,
+    "cifar_mobilenet_v2": 1000.0,
+    "cifar_shufflenet_v2": 500.0,
+    "cifar_resnet18": 2000.0,
+    "cifar_resnet50": 5000.0,
+    "cifar_densenet121": 4000.0,
+    "cifar_googlenet": 6000.0,
+    "resnext29_8x64d": 20_000.0,
+    "reactnet18": 500.0,
 }
 ANY_NETWORK = 50.0  # of those for large images, which halve their sides early
 UPDATE_NANOSECONDS = 5.0  # of a translator, per token and piece
