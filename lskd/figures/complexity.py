@@ -13,11 +13,17 @@ from lskd.figures.rows import groups, number, pick, present, records
 Frames = dict[str, pd.DataFrame]
 Options = dict[str, Any]
 FORMULA = (
-    "Learnable parameters, and multiply-adds of one image (Yuan 2020, table 3, counts one of 3x224x224 with 1000 "
-    "classes)."
+    "Learnable parameters; multiply-adds of convolutions and matrix products of one image; and FLOPs as Yuan 2020 "
+    "(table 3) counts them: the multiply-adds, 2 for each output of a batch norm and 1 for each of a ReLU."
 )
-UNITS = {"parameters": 1e6, "flops": 1e9}
+UNITS = {"parameters": 1e6, "multiply_adds": 1e9, "flops": 1e9}
+COLUMNS = {  # of the printed table, by metric: its name, and what is shown
+    "parameters": ("parameters (10^6)", ("ours", "paper", "difference")),
+    "multiply_adds": ("multiply-adds (10^9)", ("ours",)),
+    "flops": ("FLOPs (10^9)", ("ours", "paper", "difference")),
+}
 PAPERS_IMAGE = "3x224x224"
+SMALL_IMAGE = "3x32x32"  # where the paper's ResNeXt-29 can have its parameters from, with 100 classes
 
 
 def table(frames: Frames, options: Options) -> pd.DataFrame:
@@ -36,26 +42,30 @@ def table(frames: Frames, options: Options) -> pd.DataFrame:
             if row["model"] not in named and row["metric"] in UNITS:
                 rows.append({"model": "", "metric": row["metric"], "paper": row["value"], "paper_model": row["model"]})
     numbers = pd.DataFrame(rows)
-    numbers["difference"] = (numbers["ours"] - numbers["paper"]).where(numbers["image"] == PAPERS_IMAGE)
+    numbers["difference"] = (numbers["ours"] - numbers["paper"]).where(_is_alike(numbers))
     numbers["scale"] = options.get("scale", "")
     columns = ["model", "image", "metric", "ours", "paper", "difference", "n", "spread", "scale", "paper_model"]
-    return present(numbers.assign(spread=math.nan)[columns], _layout(numbers), _caption(numbers, options), FORMULA)
+    return present(numbers.assign(spread=math.nan)[columns], _layout(numbers), _caption(numbers), FORMULA)
+
+
+def _is_alike(numbers: pd.DataFrame) -> pd.Series:
+    """Where the paper's count is of such an image; it says 3x224x224, and of its ResNeXt-29 that cannot be."""
+    of_resnext29 = numbers["paper_model"].str.startswith("ResNeXt-29")
+    return (numbers["image"] == PAPERS_IMAGE) & ~of_resnext29 | (numbers["image"] == SMALL_IMAGE) & of_resnext29
 
 
 def _ours(model: dict[str, Any], theirs: pd.DataFrame | None) -> list[dict[str, Any]]:
-    rows = []
-    for metric in UNITS:
-        row = {"model": model["model"], "image": model["image"], "metric": metric, "ours": float(model[metric])}
-        known = None
-        if theirs is not None:
-            same = [same_name(row["model"], name) for name in theirs["model"]]
-            printed = theirs[pd.Series(same, theirs.index) & (theirs["metric"] == metric)]
-            known = printed.iloc[0] if len(printed) else None
-        them = {"paper": math.nan, "paper_model": ""}
-        if known is not None:
-            them = {"paper": known["value"], "paper_model": known["model"]}
-        rows.append(row | them)
-    return rows
+    """The rows of a network, with what the paper prints of it."""
+    printed = None
+    if theirs is not None:
+        printed = theirs[[same_name(model["model"], name) for name in theirs["model"]]]
+    paper_model = "" if printed is None or printed.empty else printed["model"].iloc[0]
+    paper = {} if printed is None else dict(zip(printed["metric"], printed["value"], strict=True))
+    same = {"model": model["model"], "image": model["image"], "paper_model": paper_model}
+    return [
+        same | {"metric": metric, "ours": float(model[metric]), "paper": paper.get(metric, math.nan)}
+        for metric in UNITS
+    ]
 
 
 def _layout(numbers: pd.DataFrame) -> pd.DataFrame:
@@ -63,8 +73,8 @@ def _layout(numbers: pd.DataFrame) -> pd.DataFrame:
     for first, part in groups(numbers, ["model", "paper_model"]):
         own, model = {row["metric"]: row for row in records(part)}, first["model"]
         row = {"Model": model or first["paper_model"], "Image": first["image"] if model else "—"}
-        for metric, name in (("parameters", "parameters (10^6)"), ("flops", "FLOPs (10^9)")):
-            for column in ("ours", "paper", "difference"):
+        for metric, (name, columns) in COLUMNS.items():
+            for column in columns:
                 value = own[metric][column] / UNITS[metric] if metric in own else math.nan
                 digits = 4 if abs(value) < 0.1 else 2
                 row[f"{column}, {name}"] = number(value, digits, sign=column == "difference")
@@ -72,10 +82,14 @@ def _layout(numbers: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _caption(numbers: pd.DataFrame, options: Options) -> str:
+def _caption(numbers: pd.DataFrame) -> str:
     images = ", ".join(sorted(map(str, numbers["image"].dropna().unique())))
-    what = f"Learnable parameters, and FLOPs of one image of {images} (one multiply-add is one FLOP, as in the paper)"
-    return f"{what}. Counted, not measured: n = 1, no spread. The paper's are at {PAPERS_IMAGE}."
+    what = f"Learnable parameters, and operations of one image of {images} (one multiply-add is one)"
+    return (
+        f"{what}. FLOPs add those of batch norms and ReLUs, as the paper does. Counted, not measured: n = 1, no "
+        f"spread. The paper's are at {PAPERS_IMAGE}, but of ResNeXt-29 its parameters are those for 100 "
+        f"classes and its FLOPs a billion below those at {SMALL_IMAGE}."
+    )
 
 
 def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:

@@ -232,6 +232,7 @@ class Catalogue:
             if family == registry.COMPLEXITY:
                 models = {naming.model_slug(member.run.model): member.run.model for member in members}
                 values["models"] = {slug: runs.model_spec(model) for slug, model in models.items()}
+                values |= self._small_images(study, figure)
                 functions = {f"model {slug}": model_entry(model) for slug, model in models.items()}
                 inputs: dict[str, Job] = {}
                 functions["run"] = "lskd.inference.complexity:run"
@@ -244,6 +245,13 @@ class Catalogue:
             title = f"{self.studies[study].scale}/{study}/{figure}/{family}"
             self._jobs[key] = self._job("metrics", title, values, inputs, functions)
         return self._jobs[key]
+
+    def _small_images(self, study: str, figure: str) -> Spec:
+        """The networks of a figure that are counted on small images, if any."""
+        groups = dict(self.studies[study].figures[figure])["small_images"]
+        shown = self.shown(study, figure)
+        slugs = sorted({naming.model_slug(member.run.model) for member in shown if member.group in groups})
+        return {"small_images": slugs} if slugs else {}
 
     def figure(self, study: str, figure: str) -> Job:
         """A figure with its numbers, from its metrics."""

@@ -455,6 +455,8 @@ class Study(Section):
         for name, figure in self.figures.items():
             for group in figure.groups:
                 _known_name(f"figures.{name}.groups", group, groups)
+            for group in dict(figure)["small_images"]:
+                _known_name(f"figures.{name}.small_images", group, figure.groups or groups)
             tasks.shows_one_task(self, name, figure.groups or groups)
         return self
 

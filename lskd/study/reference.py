@@ -165,6 +165,7 @@ EXAMPLES: dict[str, Any] = {  # of keys, and of those that a section takes other
     "groups": ["student"],
     "classes": ["cat", "dog", "truck"],
     "targets": ["cat"],
+    "small_images": ["teacher"],
     "similar": {"cat": ["dog"]},
     "temperatures": [1, 3],
     "margin": 0.5,

@@ -419,6 +419,13 @@ REFERENCE = Option(
     "T at which interventions are compared; unless given, that above 1 which is best on val for the hard teacher",
     None,
 )
+SMALL_IMAGES = Option(
+    "small_images",
+    list[str],
+    [],
+    "groups whose networks are for small images: counted at 3x32x32, with 100 classes",
+    [],
+)
 
 
 class Metric(NamedTuple):
@@ -496,7 +503,7 @@ FIGURES = {
     ),
     "classes_gain": Figure("lskd.figures.classes_gain", ("accuracy", "class_sizes"), (MARGIN,), judges="all"),
     "clusters": Figure("lskd.figures.clusters", ("projection", "clusters"), (CLASSES,)),
-    "complexity": Figure("lskd.figures.complexity", (COMPLEXITY,)),
+    "complexity": Figure("lskd.figures.complexity", (COMPLEXITY,), (SMALL_IMAGES,)),
     "curves": Figure("lskd.figures.curves", ("history",), (TEMPERATURES,)),
     "diffusion": Figure("lskd.figures.diffusion", ("diffusion",), (TARGETS,)),
     "error_table": Figure("lskd.figures.error_table", ("accuracy",), (TEMPERATURES,)),

@@ -403,6 +403,18 @@ def test_complexity_counts_stand_beside_the_papers():
     assert table.loc[table["paper_model"] == "GoogLeNet", "ours"].isna().all()
     smaller = frames["complexity"].assign(image="3x32x32")
     assert module("complexity").table({"complexity": smaller}, options)["difference"].isna().all()
+    assert table.loc[table["metric"] == "multiply_adds", "paper"].isna().all()
+
+
+def test_the_papers_resnext29_is_compared_at_the_image_that_it_is_made_for():
+    frames, options = frames_for("complexity")
+    counted = {"model": "resnext29_8x64d", "parameters": 34_518_948, "multiply_adds": 5_387_000_000, "flops": 5.4e9}
+    for image, is_compared in [("3x32x32", True), ("3x224x224", False)]:
+        own = pd.DataFrame([counted | {"image": image}])
+        table = module("complexity").table({"complexity": own}, options)
+        row = table[(table["model"] == "resnext29_8x64d") & (table["metric"] == "parameters")].iloc[0]
+        assert row["paper"] == 34.52e6 and row["paper_model"] == "ResNeXt-29 8x64d"
+        assert (not math.isnan(row["difference"])) == is_compared
 
 
 @given(st.floats(-30, 30), st.floats(0, 0.49))
