@@ -55,18 +55,50 @@ Mix = Callable[[torch.Tensor, torch.Tensor, Draw, Any], tuple[torch.Tensor, torc
 """One that blends: from normalised images and others [N, C, H, W] to blended ones, and the first's share float [N]."""
 
 
+Box = tuple[int, int, int, int]
+"""A part of an image, in pixels: left, top, right, bottom; the last two are the first outside."""
+
+Frame = Callable[[int, int], Box]
+"""From an image's width and height to the part of it that is seen."""
+
+Frames = Callable[[Draw, Any], list[Frame]]
+"""An augmentation that frames: from the draw and its option to each sample's frame."""
+
+
+@dataclass(frozen=True)
+class Framing:
+    """Which parts of images are seen at a draw: of some samples int64 [N] each one's frame.
+
+    `scale`: by how much larger the images are than those for which the part was chosen, where that is all that is known
+    of them; a part of the image as it is in its file needs none.
+    """
+
+    of: Callable[[torch.Tensor], list[Frame]]
+    scale: float = 1.0
+
+
 @dataclass(frozen=True)
 class Augmentation:
-    """How training images are drawn: a key, the augmentations of single images in their order, and one that blends."""
+    """How training images are drawn: a key, the augmentations of single images in their order, one that blends, and one
+    that comes before all and frames.
+    """
 
     key: int = 0
     singles: list[tuple[Single, Any]] = field(default_factory=list)
     mix: tuple[Mix, Any] | None = None
     scale: float = 1.0
+    frames: tuple[Frames, Any] | None = None
 
     def draw(self, ids_n: torch.Tensor, number: int) -> Draw:
         """The draw of a batch."""
         return Draw(self.key, ids_n, number, self.scale)
+
+    def framing(self, number: int) -> Framing | None:
+        """The parts that are seen at a draw; None where it is all of an image."""
+        if self.frames is None or number == CLEAN:
+            return None
+        function, value = self.frames
+        return Framing(lambda ids_n: function(self.draw(ids_n, number), value), self.scale)
 
     def single(self, images_nchw: torch.Tensor, ids_n: torch.Tensor, number: int) -> torch.Tensor:
         """Images uint8 [N, C, H, W] as they are seen at a draw; at CLEAN, the very tensor."""

@@ -1,7 +1,8 @@
 """From encoded images (PNG, JPEG, ...) to pixels: the one way, for images in memory and for streamed ones.
 
 The shorter side is resized to `image_size` (bilinear, antialiased), then the centre is cropped, both as torchvision
-does. Of an animation the first frame is taken; transparency is dropped, and no rotation by EXIF is applied.
+does; or the part in a frame is resized to the whole. Of an animation the first image is taken; transparency is
+dropped, and no rotation by EXIF is applied.
 """
 
 import io
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -17,6 +19,9 @@ from PIL import Image
 from lskd.data import memory
 from lskd.data.arrays import Block
 from lskd.errors import UserError
+
+if TYPE_CHECKING:  # torch, which a data job does without
+    from lskd.data.augment import Frame
 
 _BLOCK = 64  # images a thread decodes at a time, fewer if their pixels take more than
 _BLOCK_BYTES = 1 << 25
@@ -32,25 +37,36 @@ _MODES = {  # how a user calls Pillow's modes; RGB is what is wanted
 }
 
 
-def decode(content: bytes, image_size: int, name: str) -> np.ndarray:
-    """Decode an image file's bytes as RGB, uint8 [3, image_size, image_size].
+def decode(content: bytes, image_size: int, name: str, frame: "Frame | None" = None) -> np.ndarray:
+    """Decode an image file's bytes as RGB, uint8 [3, image_size, image_size]: its centre, or the part in its frame.
 
     Raises UserError, which begins with `name`, for what is no image of up to 8 bits a channel, or far too large.
     """
-    return decode_noted(content, image_size, name)[0]
+    image, _ = _opened(content, name)
+    if frame is None:
+        return _centre(image, image_size, name)
+    part = image.crop(frame(*image.size))
+    return _pixels(part.resize((image_size, image_size), Image.Resampling.BILINEAR))
 
 
 def decode_noted(content: bytes, image_size: int, name: str) -> tuple[np.ndarray, str]:
     """`decode`, and what the image was before in a few words: "grey", "with alpha"; "" for RGB."""
     image, note = _opened(content, name)
+    return _centre(image, image_size, name), note
+
+
+def _centre(image: Image.Image, image_size: int, name: str) -> np.ndarray:
     scale = image_size / min(image.size)
     width, height = (max(image_size, int(side * scale)) for side in image.size)
     if width * height > (Image.MAX_IMAGE_PIXELS or 0):
         raise UserError(f"{name}: {image.width} x {image.height} pixels, far from a square; crop it or delete it")
     left, top = round((width - image_size) / 2), round((height - image_size) / 2)
     image = image.resize((width, height), Image.Resampling.BILINEAR)
-    pixels = np.asarray(image.crop((left, top, left + image_size, top + image_size)))
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1)), note
+    return _pixels(image.crop((left, top, left + image_size, top + image_size)))
+
+
+def _pixels(image: Image.Image) -> np.ndarray:
+    return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
 
 
 def _opened(content: bytes, name: str) -> tuple[Image.Image, str]:

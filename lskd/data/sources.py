@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
 
-from lskd.data.augment import CLEAN, Augmentation, normalise
+from lskd.data.augment import CLEAN, Augmentation, Box, Framing, normalise
+from lskd.data.resize import resized_parts
 from lskd.errors import UserError, mend
 
 if TYPE_CHECKING:
@@ -41,8 +42,9 @@ class Batch:
         return self.targets if self.targets.dim() == 1 else self.targets.argmax(1)
 
 
-Fetch = Callable[[Sequence[torch.Tensor]], Iterator[torch.Tensor]]
-"""From batches of sample indices int64 [N] to their images uint8 [N, C, H, W] on the device, batch by batch."""
+Fetch = Callable[[Sequence[torch.Tensor], Framing | None], Iterator[torch.Tensor]]
+"""From batches of sample indices int64 [N], and which parts are seen, to their images uint8 [N, C, H, W] on the device,
+batch by batch."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,8 @@ class Source:
             ids_n if others_n is None else torch.cat([ids_n, others_n])
             for ids_n, others_n in zip(ids, partners, strict=True)
         ]
-        for ids_n, others_n, images_nchw in zip(wanted, partners, self.fetch(wanted), strict=True):
+        images = self.fetch(wanted, augmentation.framing(draw))
+        for ids_n, others_n, images_nchw in zip(wanted, partners, images, strict=True):
             images_nchw = augmentation.single(images_nchw, ids_n, draw)
             inputs = normalise(images_nchw, self.mean_c, self.std_c)
             if others_n is None:
@@ -136,18 +139,39 @@ def load_source(
 
 
 def resident(images_nchw: torch.Tensor) -> Fetch:
-    """Images of a tensor uint8 [N, C, H, W]."""
-    return lambda batches: (images_nchw[ids_n] for ids_n in batches)
+    """Images of a tensor uint8 [N, C, H, W]; their parts are parts of the square that it holds."""
+
+    def fetch(batches: Sequence[torch.Tensor], framing: Framing | None = None) -> Iterator[torch.Tensor]:
+        for ids_n in batches:
+            images = images_nchw[ids_n]
+            yield images if framing is None else resized_parts(images, boxes_of(framing, ids_n, images))
+
+    return fetch
+
+
+def boxes_of(framing: Framing, ids_n: torch.Tensor, images_nchw: torch.Tensor) -> list[Box]:
+    """The boxes of samples in their images; at a scale those chosen for the smaller ones, to the nearest pixel."""
+    sides = images_nchw.shape[2:]
+    height, width = (round(side / framing.scale) for side in sides)
+    boxes = []
+    for frame in framing.of(ids_n):
+        left, top, right, bottom = (round(edge * framing.scale) for edge in frame(width, height))
+        left, top = min(left, sides[1] - 1), min(top, sides[0] - 1)
+        boxes.append((left, top, max(left + 1, min(right, sides[1])), max(top + 1, min(bottom, sides[0]))))
+    return boxes
 
 
 def augmentation_of(values: dict[str, Any], functions: dict[str, Callable[..., Any]], key: int) -> Augmentation:
     """The augmentation of a spec's `values` by name.
 
     A job's functions have, by the roles "augment 0 NAME", "augment 1 NAME", ... those of single images in their order,
-    and by "mix NAME" the one that blends.
+    by "mix NAME" the one that blends and by "frame NAME" the one that frames.
     """
     roles = [role for role in functions if role.startswith("augment ")]
     roles.sort(key=lambda role: int(role.split()[1]))
     singles = [(functions[role], values[role.split()[-1]]) for role in roles]
-    mixes = [(functions[role], values[role.split()[-1]]) for role in functions if role.startswith("mix ")]
-    return Augmentation(key, singles, mixes[0] if mixes else None)
+    mixes, frames = (
+        [(functions[role], values[role.split()[-1]]) for role in functions if role.startswith(kind)]
+        for kind in ("mix ", "frame ")
+    )
+    return Augmentation(key, singles, mixes[0] if mixes else None, frames=frames[0] if frames else None)

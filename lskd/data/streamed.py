@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from lskd.data.augment import Frame, Framing
 from lskd.data.decode import decode
 from lskd.data.encoded import EncodedImages
 from lskd.data.sources import Fetch
@@ -19,18 +20,20 @@ def streamed(path: Path, split: str, shape: tuple[int, int, int], device: torch.
     """Images uint8 [N, C, H, W] from a file of encoded ones, decoded by `workers` threads."""
     encoded = EncodedImages(path)
 
-    def decoded(ids: list[int]) -> torch.Tensor:
+    def decoded(ids_n: torch.Tensor, framing: Framing | None) -> torch.Tensor:
+        ids = ids_n.tolist()
+        frames: list[Frame | None] = [*framing.of(ids_n)] if framing else [None] * len(ids)
         images = []
-        for i, content in zip(ids, encoded.read(split, ids), strict=True):
-            images.append(torch.from_numpy(decode(content, shape[1], f"{path}: {split} image {i}")))
+        for i, content, frame in zip(ids, encoded.read(split, ids), frames, strict=True):
+            images.append(torch.from_numpy(decode(content, shape[1], f"{path}: {split} image {i}", frame)))
         return torch.stack(images)
 
-    def fetch(batches: Sequence[torch.Tensor]) -> Iterator[torch.Tensor]:
+    def fetch(batches: Sequence[torch.Tensor], framing: Framing | None = None) -> Iterator[torch.Tensor]:
         with ThreadPoolExecutor(workers) as pool:
             waiting: deque[Parts] = deque()
             for ids_n in batches:
                 parts = ids_n.cpu().split(-(-len(ids_n) // workers))
-                waiting.append([pool.submit(decoded, part.tolist()) for part in parts])
+                waiting.append([pool.submit(decoded, part, framing) for part in parts])
                 if len(waiting) > AHEAD:
                     yield _joined(waiting.popleft(), device)
             while waiting:

@@ -358,11 +358,13 @@ def options_of(figure: Figure, options: Iterable[Option]) -> Spec:
 
 
 def augmentation_entries(names: Iterable[str]) -> dict[str, str]:
-    """The functions of augmentations: of single images in their order, then the one that blends."""
+    """The functions of augmentations: of single images in their order, the one that blends, the one that frames."""
     entries = {}
     for place, name in enumerate(names):
         augmentation = registry.AUGMENTATIONS[name]
-        role = f"mix {name}" if augmentation.mixes else f"augment {place} {name}"
+        role = f"augment {place} {name}"
+        if augmentation.mixes or augmentation.frames:
+            role = f"{'mix' if augmentation.mixes else 'frame'} {name}"
         entries[role] = augmentation.entry
     return entries
 

@@ -235,9 +235,19 @@ def _language(code: str) -> str:
     return code
 
 
+def _areas_and_ratios(limits: list[float]) -> list[float]:
+    if limits and not (len(limits) == 4 and 0 < limits[0] <= limits[1] <= 1 and 0.01 <= limits[2] <= limits[3] <= 100):
+        raise ValueError(
+            "four numbers are needed: least and most share of the area, above 0 and up to 1, least and most ratio of "
+            "width to height, 0.01 to 100, such as [0.08, 1, 0.75, 1.3333]"
+        )
+    return limits
+
+
 Axis = Annotated[list[T], BeforeValidator(_as_list), Field(min_length=1), AfterValidator(_sorted_unique)]
 Ascending = Annotated[list[T], AfterValidator(_ascending)]
 Language = Annotated[str, AfterValidator(_language)]
+AreasAndRatios = Annotated[list[float], AfterValidator(_areas_and_ratios)]
 Smoothing = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 Temperature = Annotated[float, Field(gt=0, le=1e4, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]

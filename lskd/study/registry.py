@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, Field
 
-from lskd.study.options import REQUIRED, Ascending, Language, Option, Temperature, Weight
+from lskd.study.options import REQUIRED, AreasAndRatios, Ascending, Language, Option, Temperature, Weight
 
 IMAGES, TRANSLATION = "images", "translation"  # tasks: what a batch, a network and a metric are about
 BOTH = (IMAGES, TRANSLATION)
@@ -305,11 +305,14 @@ def _operations_and_magnitude(value: list[int]) -> list[int]:
 
 
 class Augmentation(NamedTuple):
-    """How training images are changed: a key of the recipes. `mixes`: it blends each image with another."""
+    """How training images are changed: a key of the recipes. `mixes`: it blends each image with another. `frames`: it
+    chooses the part of an image that is seen at all, before the others.
+    """
 
     entry: str
     option: Option
     mixes: bool = False
+    frames: bool = False
 
 
 Degrees = Annotated[float, Field(ge=0, le=180, allow_inf_nan=False)]
@@ -318,6 +321,18 @@ OperationsAndMagnitude = Annotated[list[int], AfterValidator(_operations_and_mag
 AUGMENTATIONS = {  # applied in this order
     augmentation.option.name: augmentation
     for augmentation in (
+        Augmentation(
+            "lskd.data.resized_crop:frames",
+            Option(
+                "resized_crop",
+                AreasAndRatios,
+                [],
+                "[least, most share of the area, least, most width by height]: a random part, resized (Szegedy 2015)",
+                off=[],
+                short="rrc",
+            ),
+            frames=True,
+        ),
         Augmentation(
             "lskd.data.augment:crop",
             Option(

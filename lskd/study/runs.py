@@ -232,6 +232,7 @@ def _distilled(study: Study, group: Distilled, teachers: list[Run], by_group: di
         if group.label_smoothing is not None and teacher.label_smoothing not in group.label_smoothing:
             continue
         data = _same_samples(group, teacher)
+        _check_frames(recipe, data, teacher.data)
         for supervision in _supervisions(group, {"draws": draws, "dtype": group.dtype, "transform": group.transform}):
             alpha, seed = teacher.label_smoothing, teacher.seed
             start, head, _ = _started(group.start, data, group.model, supervision, alpha, seed, by_group)
@@ -300,6 +301,16 @@ def _same_samples(group: Distilled, teacher: Run) -> Data:
             "teacher's samples: only image_size, mean, std and stream may differ"
         )
     return group.data
+
+
+def _check_frames(recipe: Recipe, data: Data, teachers: Data) -> None:
+    """Refuse parts of whole images for one, and for the other of their squares in memory: these are other parts."""
+    frames = [name for name in recipe.augmentations if registry.AUGMENTATIONS[name].frames]
+    if frames and data.used.get("stream") != teachers.used.get("stream"):
+        raise UserError(
+            f"students' data: stream differs from their teacher's, so that {frames[0]} would show them other parts of "
+            "an image; give both the same stream"
+        )
 
 
 def _check_names(runs: list[Run]) -> None:

@@ -44,7 +44,7 @@ def run_online(work: Work) -> None:
 def distill(work: Work, device: torch.device, teach_at: TeachAt) -> None:
     """Train on what `teach_at` gives."""
     loss, state = loss_of(work)
-    is_augmented = any(role.startswith(("augment ", "mix ")) for role in work.functions)
+    is_augmented = any(role.startswith(("augment ", "mix ", "frame ")) for role in work.functions)
 
     def objective(epoch: int) -> tuple[int, BatchLoss]:
         pixel_draw, logits_draw = CLEAN, CLEAN

@@ -12,6 +12,7 @@ from safetensors.numpy import save_file
 
 from lskd.data.augment import CLEAN, Augmentation, crop, flip, normalise
 from lskd.data.mixup import mixup
+from lskd.data.resized_crop import frames
 from lskd.data.sources import Source, augmentation_of, load_source, read_sources, resident
 from lskd.data.streamed import AHEAD, streamed
 from lskd.errors import UserError
@@ -72,6 +73,7 @@ AUGMENTATIONS = {
     "mixup": Augmentation(9, [], (mixup, 0.4)),
     "all": Augmentation(9, SINGLES, (mixup, 0.4)),
     "all, at a scale": Augmentation(9, SINGLES, (mixup, 0.4), 0.5),
+    "parts": Augmentation(9, SINGLES, (mixup, 0.4), frames=(frames, [0.08, 1.0, 0.75, 1.3333])),
 }
 
 
@@ -179,9 +181,10 @@ def test_a_job_reads_no_changed_file(tmp_path, name):
 
 
 def test_the_augmentation_of_a_job_is_that_of_its_roles_in_their_order():
-    functions = {"augment 10 b": flip, "mix m": mixup, "run": len, "augment 2 a": crop}
-    assert augmentation_of({"a": 3, "b": True, "m": 0.2, "epochs": 9}, functions, 5) == Augmentation(
-        5, [(crop, 3), (flip, True)], (mixup, 0.2)
+    functions = {"augment 10 b": flip, "mix m": mixup, "run": len, "augment 2 a": crop, "frame f": frames}
+    values = {"a": 3, "b": True, "m": 0.2, "f": [0.2, 1], "epochs": 9}
+    assert augmentation_of(values, functions, 5) == Augmentation(
+        5, [(crop, 3), (flip, True)], (mixup, 0.2), frames=(frames, [0.2, 1])
     )
     assert augmentation_of({"epochs": 9}, {"run": len}, 5) == Augmentation(5)
 

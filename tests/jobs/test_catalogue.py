@@ -98,12 +98,13 @@ def test_a_training_on_labels_depends_on_nothing_that_it_does_not_use():
 
 
 def test_augmentations_come_in_the_order_of_the_registry_and_the_blend_apart():
-    run = run_with(Recipe, {"mixup": 0.2, "flip": True, "crop_padding": 1})
+    run = run_with(Recipe, {"mixup": 0.2, "flip": True, "crop_padding": 1, "resized_crop": [0.2, 1, 0.75, 1.25]})
     roles = {role: entry for role, entry in CATALOGUE.train(run).functions.items() if "." in entry and " " in role}
     assert roles == {
-        "augment 0 crop_padding": "lskd.data.augment:crop",
-        "augment 1 flip": "lskd.data.augment:flip",
+        "augment 1 crop_padding": "lskd.data.augment:crop",
+        "augment 2 flip": "lskd.data.augment:flip",
         "mix mixup": "lskd.data.mixup:mixup",
+        "frame resized_crop": "lskd.data.resized_crop:frames",
     }
 
 

@@ -108,6 +108,7 @@ OFF = {
         "crop_padding": (0, 1, {}, [TRANSLATION]),
         "flip": (False, True, {}, [TRANSLATION]),
         "mixup": (0.0, 0.2, {}, [TRANSLATION]),
+        "resized_crop": ([], [0.2, 1.0, 0.75, 1.25], {}, [TRANSLATION]),
         "snapshot_epochs": ([], [1], {}, [TRANSLATION]),
         "snapshot_updates": ([], [1], TRANSLATION, [{}]),
     },
@@ -210,6 +211,7 @@ OTHER = {  # a value that is not the default, by option, or by section where two
     "crop_padding": 1,
     "flip": True,
     "mixup": 0.2,
+    "resized_crop": [0.2, 1.0, 0.75, 1.25],
     "test_fraction": 0.3,
     "image_size": 32,
     "stream": True,
@@ -399,8 +401,8 @@ def test_a_copy_has_uses_of_its_own():
 
 
 def test_augmentations_stand_in_the_order_in_which_they_are_applied():
-    recipe = Recipe(mixup=0.2, flip=True, crop_padding=1)
-    assert recipe.augmentations == ["crop_padding", "flip", "mixup"]
+    recipe = Recipe(mixup=0.2, flip=True, crop_padding=1, resized_crop=[0.2, 1, 0.75, 1.25])
+    assert recipe.augmentations == ["resized_crop", "crop_padding", "flip", "mixup"]
     assert recipe.mixes == ["mixup"]
     assert Recipe(flip=True).augmentations == ["flip"] and Recipe(flip=True).mixes == []
     every = Recipe(jitter=0.2, grey=0.2, rotation=15.0, randaugment=[2, 9], cutmix=1.0, flip=True)

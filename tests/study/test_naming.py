@@ -87,6 +87,7 @@ def test_models(model, slug):
         ({"mixup": 0.2}, ["mixup0.2"]),
         ({"mixup": 1, "flip": True}, ["flip", "mixup1"]),
         ({"randaugment": [2, 9], "rotation": 15.0}, ["rotation15", "randaugment2-9"]),
+        ({"resized_crop": [0.08, 1, 0.75, 1.3333], "flip": True}, ["rrc0.08-1-0.75-1.3333", "flip"]),
     ],
 )
 def test_augmentations(augmentations, texts):
@@ -157,5 +158,6 @@ def test_a_store_says_what_its_images_are():
 
 def test_every_augmentation_shows_in_a_store():
     for name, augmentation in registry.AUGMENTATIONS.items():
-        value = {"randaugment": [2, 9]}.get(name, True if augmentation.option.type is bool else 1)
+        lists = {"randaugment": [2, 9], "resized_crop": [0.2, 1, 0.75, 1.25]}
+        value = lists.get(name, True if augmentation.option.type is bool else 1)
         assert naming.augmentation_texts(Recipe(**{name: value}))

@@ -355,6 +355,16 @@ def test_a_student_may_see_its_teachers_samples_at_another_size_and_no_others():
             runs.members(study(data=folder, students={"s": other}))
 
 
+def test_parts_of_images_are_seen_of_files_or_of_what_is_in_memory_by_both():
+    folder = {"dataset": "imagefolder", "root": "birds", "image_size": 64}
+    smaller = RAW["students"]["s"] | {"data": folder | {"name": "small", "image_size": 32, "stream": True}}
+    recipes = {"aug": {"epochs": 4, "resized_crop": [0.2, 1, 0.75, 1.3333]}}
+    with pytest.raises(UserError, match="stream differs from their teacher's, so that resized_crop"):
+        runs.members(study(data=folder, recipes=recipes, students={"s": smaller}))
+    same = study(data=folder | {"stream": True}, recipes=recipes, students={"s": smaller})
+    assert len(students(same)) == 8
+
+
 FINE = {"model": {"name": "mlp", "width": 8}, "recipe": "aug", "label_smoothing": [0.0, 0.2]}
 
 

@@ -85,9 +85,15 @@ def test_the_jobs_of_a_teacher_of_larger_images_say_so(two_sizes):
     assert stored.inputs["data"] is online.inputs["teacher data"] is not online.inputs["data"]
 
 
-@pytest.mark.parametrize("fields", [{}, {"mixup": 0.4}])
-def test_a_teacher_of_larger_images_sees_the_same_pixels_online_and_stored(two_sizes, fields):
-    cached, online = (two_sizes.student(draws, **fields) for draws in ("epochs", "online"))
+PARTS = {"resized_crop": [0.2, 1.0, 0.75, 1.3333]}
+
+
+@pytest.mark.parametrize(
+    ("fields", "streamed"),
+    [({}, (False, False)), ({"mixup": 0.4}, (False, False)), (PARTS, (False, False)), (PARTS, (True, True))],
+)
+def test_a_teacher_of_larger_images_sees_the_same_pixels_online_and_stored(two_sizes, fields, streamed):
+    cached, online = (two_sizes.student(draws, streamed, **fields) for draws in ("epochs", "online"))
 
     def batches(draw: int) -> list[torch.Tensor]:
         return epoch_batches(cached.own_seed, draw - 1, 109, cached.recipe.batch_size)
