@@ -18,7 +18,7 @@ from lskd.jobs.results import Results
 from lskd.study import config, reading, registry, studies
 from lskd.study.runtime import Runtime
 
-SECONDS = 5
+SECONDS = 5  # of the processor: the machine may be busy
 WORDS = """
     allowed|needed|must |needs |leave |give |write |name |named|choose|did you mean|at most|at least|say |add |put |mend
     there are|are known|or timm/NAME|have T |it has|this study has|together|stands twice|may differ|takes |is for
@@ -104,7 +104,7 @@ def planned(raw, overrides, results):
 
 def check(raw, overrides, results):
     """Plan it, or get one line that says what is wrong, and how to mend it."""
-    begun = time.monotonic()
+    begun = time.process_time()
     try:
         assert planned(raw, overrides, results)
     except UserError as error:
@@ -112,7 +112,7 @@ def check(raw, overrides, results):
         assert "\n" not in line
         assert len(line) < 600
         assert MEND.search(line), line
-    assert time.monotonic() - begun < SECONDS
+    assert time.process_time() - begun < SECONDS
     assert not results.exists()
 
 
