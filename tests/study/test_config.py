@@ -109,6 +109,12 @@ OFF = {
         "flip": (False, True, {}, [TRANSLATION]),
         "mixup": (0.0, 0.2, {}, [TRANSLATION]),
         "resized_crop": ([], [0.2, 1.0, 0.75, 1.25], {}, [TRANSLATION]),
+        "rotation": (0.0, 15.0, {}, [TRANSLATION]),
+        "rotation_bilinear": (0.0, 45.0, {}, [TRANSLATION]),
+        "grey": (0.0, 0.2, {}, [TRANSLATION]),
+        "jitter": (0.0, 0.2, {}, [TRANSLATION]),
+        "randaugment": ([], [2, 9], {}, [TRANSLATION]),
+        "cutmix": (0.0, 1.0, {}, [TRANSLATION]),
         "snapshot_epochs": ([], [1], {}, [TRANSLATION]),
         "snapshot_updates": ([], [1], TRANSLATION, [{}]),
     },
@@ -257,6 +263,7 @@ OTHER = {  # a value that is not the default, by option, or by section where two
     "others_weight": 2.0,
     "weighted": False,
     "keep": 0.5,
+    "small_images": ["mlp"],
 }
 
 
