@@ -59,6 +59,7 @@ def run(work: Work) -> None:
     options = {name: value for name, value in spec.items() if name not in _NO_OPTIONS}
     data = work.functions["load"](root, workers=work.runtime.workers, **options)
     with atomic(work.folder / encoded.FILE) as images:
+        data = derived.with_list(data, root, spec.get("split_file"))
         data = derived.with_classes(data, spec.get("class_subset"))
         prepared = prepare(
             data,

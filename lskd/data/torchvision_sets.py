@@ -25,6 +25,7 @@ from torchvision.datasets.utils import check_integrity, download_url, extract_ar
 
 from lskd.data.arrays import Arrays, Samples
 from lskd.data.content import PUBLISHED
+from lskd.data.similar import families
 from lskd.errors import UserError
 from lskd.io.atomic import atomic
 
@@ -70,7 +71,9 @@ def _load_idx(cls: Any, root: Path, sha256s: dict[str, str], advice: str) -> Arr
         labels = arrays[f"{prefix}-labels-idx1-ubyte"].astype(np.int64)
         return Samples(arrays[file][:, None], labels, _numbered(file, len(labels)))
 
-    return Arrays(samples("train"), samples("t10k"), tuple(cls.classes))
+    classes = tuple(cls.classes)
+    similar = families("fashion_mnist" if cls is FashionMNIST else "mnist", classes)
+    return Arrays(samples("train"), samples("t10k"), classes, families=similar)
 
 
 def _numbered(file: str, count: int) -> list[str]:
@@ -164,7 +167,8 @@ def _decode_cifar(cls: Any, members: dict[str, dict[str, Any]]) -> Arrays:
         )
 
     classes = members[cls.meta["filename"]][cls.meta["key"]]
-    return Arrays(samples(cls.train_list), samples(cls.test_list), tuple(classes))
+    similar = families("cifar10" if cls is CIFAR10 else "cifar100", tuple(classes))
+    return Arrays(samples(cls.train_list), samples(cls.test_list), tuple(classes), families=similar)
 
 
 def _read(path: Path) -> bytes:

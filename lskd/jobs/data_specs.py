@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 from lskd.data.content import content, content_of_files
 from lskd.data.layouts import given_splits, missing
+from lskd.errors import UserError
+from lskd.io.seal import file_digest
 from lskd.jobs.results import Results
 from lskd.study import registry
 from lskd.study.config import Data
@@ -43,9 +45,18 @@ def of_data(data: Data, stage: str, results: Results, write_cache: bool) -> Plan
     values = spec(data)
     for split in given_splits(data.dataset, root):  # which needs no fraction of train
         values.pop(f"{split}_fraction", None)
+    if data.split_file is not None:
+        values["split_file"] = {"name": data.split_file, "digest": "" if lacks else _digest(root / data.split_file)}
     if lacks:
         return Planned(values | {"content": {ABSENT: data.dataset}}, lacks=lacks)
     return Planned(values | {"content": _content(data, values, results.root / ".cache" / "content", write_cache)})
+
+
+def _digest(path: Path) -> str:
+    try:
+        return file_digest(path)
+    except OSError as error:
+        raise UserError(f"data.split_file: {path} cannot be read ({error.strerror}); put that list there") from None
 
 
 def _content(data: Data, values: Spec, cache: Path, write_cache: bool) -> Spec:
@@ -65,6 +76,8 @@ def _last_prepared(data: Data, stage: str, results: Results) -> dict[str, Any] |
     values = spec(data)
     for record in results.latest(stage, data.folder):
         prepared = {name: value for name, value in record["spec"].items() if name != "content"}
+        if "split_file" in prepared:
+            prepared["split_file"] = prepared["split_file"]["name"]
         lacking = values.keys() - prepared.keys()
         if prepared.items() <= values.items() and lacking <= {"val_fraction", "test_fraction"}:
             return record

@@ -110,6 +110,19 @@ class DataFields(Section):
         allow_inf_nan=False,
         description="largest over smallest class of train; 0 is off",
     )
+    pareto: list[float] = off(
+        [],
+        [],
+        OF_IMAGES,
+        description="power, least and most: images of each class of train by a Pareto law (Liu 2019: 6, 5, 1280)",
+    )
+    split_file: str | None = off(
+        None,
+        None,
+        OF_IMAGES,
+        min_length=1,
+        description="a list below root of the training images used, one a line, such as ImageNet_LT_train.txt",
+    )
     label_noise: float = off(
         0.0, 0.0, OF_IMAGES, ge=0, le=0.9, description="share of train's labels that are wrong, uniformly"
     )
@@ -128,6 +141,9 @@ class DataFields(Section):
             raise ValueError(
                 f"a folder called {self.folder} would share its results with {self.folder}; give a name: too"
             )
+        _check_pareto(self.pareto, self.long_tail)
+        if self.split_file is not None and not registry.DATASETS[self.dataset].has_files:
+            raise ValueError(f"split_file: {self.dataset} has no files to list; leave it out")
         if len(self.mean) != len(self.std) or len(self.mean) not in (0, 1, 3):
             raise ValueError(f"mean and std are given together, 1 or 3 of each; found {self.mean} and {self.std}")
         return self
@@ -148,6 +164,17 @@ class DataFields(Section):
         if self.task == registry.TRANSLATION:
             return self.name or "-".join([self.dataset, *(self.used[option.name] for option in registry.LANGUAGES)])
         return self.name or (folder_name(self.root) if self.is_own else self.dataset)
+
+
+def _check_pareto(pareto: list[float], long_tail: float) -> None:
+    """Refuse what is no Pareto law, and one beside another tail."""
+    if not pareto:
+        return
+    is_law = len(pareto) == 3 and all(value.is_integer() for value in pareto[1:])
+    if not is_law or not (0 < pareto[0] <= 100 and 1 <= pareto[1] < pareto[2] <= 1e6):
+        raise ValueError(f"pareto: found {pareto}; [power, least, most] are needed, such as [6, 5, 1280]")
+    if long_tail:
+        raise ValueError("long_tail and pareto are both tails; leave one out")
 
 
 class ModelFields(Section):

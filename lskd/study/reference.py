@@ -90,6 +90,8 @@ EXAMPLES: dict[str, Any] = {  # of keys, and of those that a section takes other
     "class_subset": 10,
     "train_images": 20,
     "long_tail": 100,
+    "pareto": [6, 5, 1280],
+    "split_file": "ImageNet_LT_train.txt",
     "label_noise": 0.2,
     "images": 100,
     "test_images": 100,

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from scipy.stats import pareto
 
 from lskd.data import derived
 from lskd.data.arrays import Arrays, Samples
 from lskd.data.class_names import subset_labels
 from lskd.errors import UserError
+from lskd.io.seal import file_digest
 
 
 def samples(labels) -> Samples:
@@ -63,6 +65,49 @@ def test_a_long_tail_falls_geometrically(ratio):
     assert (counts <= exact + 1e-6).all() and (counts > exact - 1).all()
     subset = derived.train_of(samples(np.repeat(np.arange(10), 500)), {"long_tail": ratio}, 10)
     assert np.bincount(subset.labels).tolist() == counts.tolist()
+
+
+@pytest.mark.parametrize(("power", "least", "most", "classes"), [(6, 5, 1280, 1000), (6, 1, 40, 64), (1.5, 3, 9, 10)])
+def test_a_pareto_tail_is_the_law_at_expected_ranks(power, least, most, classes):
+    """Against SciPy's Pareto distribution, moved to begin at 0."""
+    counts = derived.pareto(power, least, most, classes)
+    quantiles = pareto(power, loc=-1).ppf(1 - np.arange(1, classes + 1) / (classes + 1))
+    share = (quantiles - quantiles[-1]) / (quantiles[0] - quantiles[-1])
+    assert counts.tolist() == (least + np.rint((most - least) * share)).tolist()
+    assert (counts[0], counts[-1]) == (most, least) and (np.diff(counts) <= 0).all()
+
+
+def test_the_pareto_law_is_near_imagenet_lt():
+    """Liu 2019 publishes a draw of it: 115,846 images of 1,000 classes, with power 6 from 5 to 1,280."""
+    counts = derived.pareto(6, 5, 1280, 1000)
+    assert counts.sum() == 121_937
+    assert abs(counts.sum() / 115_846 - 1) < 0.06
+
+
+def test_a_pareto_tail_of_train():
+    labels = np.repeat(np.arange(10), 100)
+    tailed = derived.train_of(samples(labels), {"pareto": [6.0, 5.0, 80.0]}, 10)
+    assert np.bincount(tailed.labels).tolist() == derived.pareto(6, 5, 80, 10).tolist()
+    capped = derived.train_of(samples(labels), {"pareto": [6.0, 5.0, 800.0]}, 10)
+    assert np.bincount(capped.labels)[0] == 100
+
+
+def test_a_list_of_training_images(tmp_path):
+    whole = data()
+    chosen = [whole.train.names[place] for place in (4, 0, 7)]
+    path = tmp_path / "list.txt"
+    path.write_text(f"{chosen[0]} 3\n{chosen[1]}\n{chosen[2]} 1\n")
+    listed = {"name": "list.txt", "digest": file_digest(path)}
+    part = derived.with_list(whole, tmp_path, listed)
+    assert part.train.names == sorted(chosen, key=whole.train.names.index)
+    assert part.test is whole.test and part.classes == whole.classes
+    path.write_text(f"{chosen[0]} 3\nother.png 1\n")
+    with pytest.raises(UserError, match="list.txt: changed since this job was planned"):
+        derived.with_list(whole, tmp_path, listed)
+    listed["digest"] = file_digest(path)
+    with pytest.raises(UserError, match="list.txt: line 2: found 'other.png 1', which names no training image"):
+        derived.with_list(whole, tmp_path, listed)
+    assert derived.with_list(whole, tmp_path, None) is whole
 
 
 @pytest.mark.parametrize("share", [0.1, 0.4, 0.9])
