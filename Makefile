@@ -5,7 +5,7 @@ VENV := .venv/bin
 export UV_PYTHON_DOWNLOADS := never
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: study test chaos audit check format bench gallery docs lock clean help
+.PHONY: study test chaos rehearsal audit check format bench gallery docs lock clean help
 
 study: .venv/train.ok ## run the default study; ARGS="verdict --config data=PATH" for another
 	@$(VENV)/snakemake $(ARGS)
@@ -19,6 +19,9 @@ test: .venv/dev.ok ## run the tests; ARGS="tests/metrics -x" for some
 chaos: .venv/dev.ok ## every fault of docs/reliability.md and hostile input of docs/safety.md, at length: hours
 	LSKD_CHAOS=full LSKD_FUZZ=full $(VENV)/python -m pytest tests/chaos tests/slurm tests/fuzz $(ARGS)
 	$(VENV)/python -m pytest tests/workflow -m long $(ARGS)
+
+rehearsal: .venv/train.ok ## each recipe of paper scale through 20 steps on made images: half an hour; ARGS="shen2021"
+	$(VENV)/python workflow/rehearsal.py $(ARGS)
 
 audit: .venv/dev.ok ## known vulnerabilities of the locked packages; asks the internet
 	for list in figures train cluster dev; do $(VENV)/uv tool run --from pip-audit==2.10.1 pip-audit \
@@ -51,6 +54,7 @@ docs: .venv/train.ok ## write docs/config.md, docs/targets.md and the JSON schem
 	$(VENV)/python -m lskd.study.schema
 	$(VENV)/python -m lskd.study.reference
 	$(VENV)/python -m lskd.papers.targets
+	$(VENV)/python workflow/papers_page.py
 
 # The interpreter, then uv by its hash, then every package by its hash.
 .venv/uv.ok: envs/bootstrap.txt
