@@ -141,6 +141,8 @@ class Catalogue:
         }
         functions |= loss_entries(run.supervision)
         functions |= augmentation_entries(recipe.augmentations) | stream_entry(run.data)
+        if recipe.train_only == "last":
+            functions["freeze"] = "lskd.training.frozen:train_last"
         if run.start is not None:
             functions["begin"] = "lskd.training.start:begin_with"
             inputs["start"] = self.train(run.start)

@@ -226,6 +226,9 @@ class RecipeFields(Section):
     amp: Literal["none", "bfloat16", "float16"] = off(
         "none", "none", IMAGES, description="precision of the forward pass"
     )
+    train_only: Literal["all", "last"] = off(
+        "all", "all", IMAGES, description="last: the last linear layer and the last normalisation alone (FixRes)"
+    )
     select: Literal["last", "best"] = outside("last", description="which epoch is used: the last, or the best on val")
     snapshot_epochs: Ascending[Annotated[int, Field(ge=0)]] = off(
         [], [], IMAGES, description="epochs at whose end weights are kept"
@@ -468,6 +471,7 @@ class Study(Section):
         for group, part in parts.items():
             if part.recipe is not None:
                 _known_name(f"recipe of {group}", part.recipe, self.recipes)
+                _fine_tuned(group, part, self.recipes[part.recipe])
             if part.start is not None and part.start.run is not None:
                 _known_name(f"start.run of {group}", part.start.run, [g for g in groups if g != group])
         for group, student in self.students.items():
@@ -486,6 +490,15 @@ class Study(Section):
                 _known_name(f"figures.{name}.small_images", group, figure.groups or groups)
             tasks.shows_one_task(self, name, figure.groups or groups)
         return self
+
+
+def _fine_tuned(group: str, part: Trained | Distilled, recipe: Recipe) -> None:
+    """Refuse to train the last layers alone where the others would stay as they were drawn."""
+    if recipe.train_only == "last" and part.start is None:
+        raise ValueError(
+            f"start of {group}: is missing, but {part.recipe} has train_only: last; name the group to start from, as "
+            "in start: {run: GROUP}, or train all"
+        )
 
 
 def _taught(where: str, student: Distilled, trained: dict[str, Trained]) -> None:

@@ -1,9 +1,6 @@
 """The one training loop, and its simplest use: training on labels."""
 
-import json
 import math
-import sys
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -12,15 +9,15 @@ import torch
 
 from lskd.data.sources import Batch, augmentation_of, read_sources
 from lskd.errors import UserError
-from lskd.io.atomic import write_text
 from lskd.io.seal import file_digest
-from lskd.io.tensors import load_tensors, write_tensors
+from lskd.io.tensors import load_tensors
 from lskd.jobs.progress import Report, report
 from lskd.jobs.work import Work
 from lskd.models.network import be_deterministic, evaluate, new_model, weights
 from lskd.training import checkpoint
-from lskd.training.checkpoint import Stop, stop_on_sigterm
+from lskd.training.checkpoint import stop_on_sigterm
 from lskd.training.device import device_of
+from lskd.training.outputs import Saver, append_history, write_history, write_run
 from lskd.training.schedules import epoch_batches, lr_factor, pixel_key, stream_seed
 from lskd.training.tracking import Tracker, tracker
 
@@ -32,8 +29,6 @@ Objective = Callable[[int], tuple[int, BatchLoss]]
 
 LossState = dict[str, torch.Tensor]
 """What a loss remembers of the batches that it saw, on the device."""
-
-HISTORY = "history.jsonl"
 
 
 def run(work: Work) -> None:
@@ -96,7 +91,10 @@ class Training:
             self.model = self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.forward = torch.compile(self.model) if work.runtime.compile and device.type == "cuda" else self.model
         self.amp = None if precision(work) == "float32" else getattr(torch, precision(work))
-        self.optimizer = work.functions["optimizer"](self.recipe, list(self.model.parameters()))
+        # the parts that are trained: all, or those that are left to fine-tune
+        self.trained = work.functions["freeze"](self.model) if "freeze" in work.functions else [self.model]
+        parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        self.optimizer = work.functions["optimizer"](self.recipe, parameters)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.amp == torch.float16)
         self.step = 0
         self.sums = torch.zeros(2, dtype=torch.float64, device=device)  # of this epoch: loss, correct
@@ -112,7 +110,7 @@ class Training:
         saved = checkpoint.load(work.folder, key)
         if saved:
             self.restore(saved)
-        self._write_history()
+        write_history(work.folder, self.history)
         steps = epochs * self.steps_per_epoch
         samples = self.recipe["batch_size"]
         with (
@@ -120,27 +118,29 @@ class Training:
             tracker(work.runtime.track, work.title, work.address, work.spec, len(self.history)) as track,
             report(work.title, work.address, epochs, steps, self.step, samples) as tell,
         ):
-            saver = _Saver(self, key, stop)
+            saver = Saver(work, key, stop, self.state, self.place)
             while self.step < steps:
                 self._epoch(saver, tell, track)
             self.write()
         checkpoint.remove(work.folder)
 
-    def _epoch(self, saver: "_Saver", tell: Report, track: Tracker) -> None:
+    def _epoch(self, saver: Saver, tell: Report, track: Tracker) -> None:
         """Train to the end of the current epoch and take stock of it."""
         epoch, first = divmod(self.step, self.steps_per_epoch)
         draw, batch_loss = self.objective(epoch)
         ids = epoch_batches(self.seed, epoch, len(self.source), self.recipe["batch_size"])
         ids = list(torch.cat(ids).to(self.device).split([len(ids_n) for ids_n in ids]))  # one copy an epoch
-        self.model.train()
+        self.model.eval()
+        for part in self.trained:
+            part.train()
         for batch in self.source.batches(ids[first:], draw, self.augmentation):
             self._step(batch, batch_loss)
             tell.step(self.step)
             if self.step % self.steps_per_epoch:
-                saver.within_epoch()
+                saver.after(is_stock_taken=False)
         self._end_epoch(epoch + 1, tell)
         track.log(epoch + 1, self.history[-1])
-        saver.after_epoch()
+        saver.after(is_stock_taken=True)
 
     def _step(self, batch: Batch, batch_loss: BatchLoss) -> None:
         """One step of the optimizer; nothing here waits for the device."""
@@ -183,8 +183,7 @@ class Training:
         row = {"epoch": epoch, "step": self.step, "lr": lr, "train_loss": train_loss, "train_top1": train_top1}
         row |= {"val_loss": val_loss, "val_top1": val_top1}
         self.history.append(row)
-        with (self.work.folder / HISTORY).open("a") as file:  # readable while it trains; written whole at the end
-            file.write(_line(row))
+        append_history(self.work.folder, row)
         if val_top1 > self.best_top1:
             self.best_top1, self.best = val_top1, weights(self.model)
         self._keep_snapshot(epoch)
@@ -224,50 +223,13 @@ class Training:
         self.step, self.history = saved["step"], saved["history"]
         self.best_top1, self.best, self.snapshots = saved["best_top1"], saved["best"], saved["snapshots"]
 
+    def place(self) -> str:
+        """How far it is."""
+        return f"step {self.step} ({self.step // self.steps_per_epoch} of {self.recipe['epochs']} epochs)"
+
     def write(self) -> None:
-        """Write the run's files, each saying of itself what it is."""
-        self._write_history()
-        files = {"best": self.best, "snapshots": self.snapshots, "model": weights(self.model)}
-        for name, tensors in files.items():
-            write_tensors(self.work.folder / f"{name}.safetensors", tensors, self.work.origin)
-
-    def _write_history(self) -> None:
-        """The epochs so far, a row each, as JSON lines."""
-        write_text(self.work.folder / HISTORY, "".join(map(_line, self.history)))
-
-
-def _line(row: dict[str, Any]) -> str:
-    return json.dumps(row) + "\n"
-
-
-class _Saver:
-    """When a checkpoint is due, and what a signal to stop means."""
-
-    def __init__(self, training: Training, key: dict[str, str], stop: Stop) -> None:
-        self.training, self.key, self.stop = training, key, stop
-        self.every = training.work.runtime.checkpoint_minutes * 60
-        self.saved = time.monotonic()
-
-    def within_epoch(self) -> None:
-        if self.stop.asked or (self.every and time.monotonic() - self.saved >= self.every):
-            self._save()
-
-    def after_epoch(self) -> None:
-        if self.stop.asked or time.monotonic() - self.saved >= self.every:
-            self._save()
-
-    def _save(self) -> None:
-        checkpoint.save(self.training.work.folder, self.key, self.training.state())
-        self.saved = time.monotonic()
-        if self.stop.asked:
-            epoch = self.training.step // self.training.steps_per_epoch
-            print(
-                f"error: {self.training.work.title}: {self.stop.words} after step {self.training.step} "
-                f"({epoch} of {self.training.recipe['epochs']} epochs); run again to go on from there",
-                file=sys.stderr,
-                flush=True,
-            )
-            raise SystemExit(self.stop.exit_status)
+        """Write the run's files."""
+        write_run(self.work, self.history, self.best, self.snapshots, weights(self.model))
 
 
 def seed_dropout(seed: int, step: int, device: torch.device) -> None:

@@ -3,10 +3,7 @@
 V entries of the vocabulary, N target tokens of a batch.
 """
 
-import json
 import math
-import sys
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -18,15 +15,15 @@ from fairseq.trainer import Trainer
 from omegaconf import OmegaConf
 
 from lskd.errors import UserError
-from lskd.io.atomic import write_text
 from lskd.io.seal import file_digest
-from lskd.io.tensors import load_tensors, write_tensors
+from lskd.io.tensors import load_tensors
 from lskd.jobs.progress import TOKENS, Report, report
 from lskd.jobs.work import Work
 from lskd.models.network import be_deterministic, weights
 from lskd.training import checkpoint
-from lskd.training.checkpoint import Stop, stop_on_sigterm
+from lskd.training.checkpoint import stop_on_sigterm
 from lskd.training.device import device_of
+from lskd.training.outputs import Saver, append_history, write_history, write_run
 from lskd.training.schedules import stream_seed
 from lskd.training.tracking import tracker
 from lskd.translation.batches import Ids, Pairs, Sample, composed, order, samples
@@ -34,7 +31,6 @@ from lskd.translation.model import EMBEDDING, new_model
 from lskd.translation.user_dir.criterion import TokenCriterion, TokenLoss
 from lskd.translation.user_dir.task import PairsTask
 
-HISTORY = "history.jsonl"
 BETAS = (0.9, 0.98)  # of Adam, in the papers' code and everywhere in fairseq's examples
 
 Teach = Callable[["Training"], TokenLoss]
@@ -113,20 +109,20 @@ class Training:
         key = {"address": work.address, "data": file_digest(work.inputs["data"] / "tokens.safetensors")}
         if saved := checkpoint.load(work.folder, key):
             self.restore(saved)
-        self._write_history()
+        write_history(work.folder, self.history)
         tokens = round(sum(int(self.train.tgt_sizes[ids_b].sum()) for ids_b in self.batches) / len(self.batches))
         with (
             stop_on_sigterm() as stop,
             tracker(work.runtime.track, work.title, work.address, work.spec, len(self.history)) as track,
             report(work.title, work.address, updates, updates, self.update, tokens, TOKENS) as tell,
         ):
-            saver = _Saver(self, key, stop)
+            saver = Saver(work, key, stop, self.state, self.update_of)
             while self.update < updates:
                 self._epoch(saver, tell, track.log)
             self.write()
         checkpoint.remove(work.folder)
 
-    def _epoch(self, saver: "_Saver", tell: Report, log: Callable[[int, dict[str, float]], None]) -> None:
+    def _epoch(self, saver: Saver, tell: Report, log: Callable[[int, dict[str, float]], None]) -> None:
         """Take the updates of the current epoch that are left."""
         rest = order(self.seed, self.epoch, len(self.batches))[self.place :]
         self.trainer.begin_epoch(self.epoch + 1)
@@ -165,8 +161,7 @@ class Training:
         row = {"update": self.update, "epoch": self.epoch + 1, "lr": self.trainer.get_lr(), "loss": loss}
         row |= {"val_nll": nll, "val_accuracy": accuracy}
         self.history.append(row)
-        with (self.work.folder / HISTORY).open("a") as file:  # readable while it trains; written whole at the end
-            file.write(_line(row))
+        append_history(self.work.folder, row)
         if nll < self.best_nll:
             self.best_nll, self.best = nll, weights(self.network)
         self.sums.zero_()
@@ -209,44 +204,13 @@ class Training:
         self.history, self.snapshots = saved["history"], saved["snapshots"]
         self.best_nll, self.best = saved["best_nll"], saved["best"]
 
+    def update_of(self) -> str:
+        """How far it is."""
+        return f"update {self.update} of {self.recipe['updates']}"
+
     def write(self) -> None:
-        """Write the run's files, each saying of itself what it is."""
-        self._write_history()
-        files = {"best": self.best, "snapshots": self.snapshots, "model": weights(self.network)}
-        for name, tensors in files.items():
-            write_tensors(self.work.folder / f"{name}.safetensors", tensors, self.work.origin)
-
-    def _write_history(self) -> None:
-        """The validations so far, a row each, as JSON lines."""
-        write_text(self.work.folder / HISTORY, "".join(map(_line, self.history)))
-
-
-def _line(row: dict[str, Any]) -> str:
-    return json.dumps(row) + "\n"
-
-
-class _Saver:
-    """When a checkpoint is due, and what a signal to stop means."""
-
-    def __init__(self, training: Training, key: dict[str, str], stop: Stop) -> None:
-        self.training, self.key, self.stop = training, key, stop
-        self.every = training.work.runtime.checkpoint_minutes * 60
-        self.saved = time.monotonic()
-
-    def after(self, is_stock_taken: bool) -> None:
-        """What follows an update; without `runtime.checkpoint_minutes` each validation is followed by a checkpoint."""
-        is_due = time.monotonic() - self.saved >= self.every if self.every else is_stock_taken
-        if self.stop.asked or is_due:
-            checkpoint.save(self.training.work.folder, self.key, self.training.state())
-            self.saved = time.monotonic()
-        if self.stop.asked:
-            print(
-                f"error: {self.training.work.title}: {self.stop.words} after update {self.training.update} of "
-                f"{self.training.recipe['updates']}; run again to go on from there",
-                file=sys.stderr,
-                flush=True,
-            )
-            raise SystemExit(self.stop.exit_status)
+        """Write the run's files."""
+        write_run(self.work, self.history, self.best, self.snapshots, weights(self.network))
 
 
 def val_batches(val: Pairs, tokens: int, title: str) -> list[Ids]:

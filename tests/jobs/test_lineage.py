@@ -85,7 +85,7 @@ def test_files_that_are_gone(results):
 def test_an_input_made_again_with_other_bytes(results, monkeypatch):
     plan = tiny.planned(results)
     job = next(job for job in plan.catalogue.everything() if job.stage == "train" and "teacher" not in job.inputs)
-    monkeypatch.setattr("lskd.training.loop._line", lambda row: '{"other": 1}\n')
+    monkeypatch.setattr("lskd.training.outputs._line", lambda row: '{"other": 1}\n')
     (job.folder / RECORD).unlink()
     tiny.make_one(results, job)
     changed_bytes = {node["address"]: node["other_bytes"] for node in nodes(tree(results)) if node.get("other_bytes")}
