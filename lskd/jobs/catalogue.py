@@ -238,6 +238,11 @@ class Catalogue:
                 functions = {f"model {slug}": model_entry(model) for slug, model in models.items()}
                 inputs: dict[str, Job] = {}
                 functions["run"] = "lskd.inference.complexity:run"
+            elif family == registry.DATA_CARD:
+                data = {member.run.data.folder: member.run.data for member in members}
+                values["data"] = list(data)
+                inputs = {f"data {name}": self.data(each) for name, each in data.items()}
+                functions = {"run": "lskd.metrics.data_card:run"}
             else:
                 metric = registry.METRICS[family]
                 values["options"] = options_of(options, metric.options)

@@ -329,6 +329,7 @@ NEEDS: dict[str, tuple[Callable[[Shown], None], ...]] = {
     "classes_gain": (some_run, with_and_without),
     "clusters": (some_run, three_classes),
     "complexity": (some_run,),
+    "data_card": (some_run,),
     "curves": (a_student,),
     "diffusion": (),  # two_temperatures, as for all that show eta
     "error_table": (some_run,),

@@ -480,6 +480,7 @@ OF_TRANSLATION = {  # families of images, and what stands for them where a figur
     "correct": "bleu_bootstrap",
 }
 COMPLEXITY = "complexity"  # the family that reads networks and no run
+DATA_CARD = "data_card"  # the family that reads data and no run
 
 
 class Figure(NamedTuple):
@@ -520,6 +521,7 @@ FIGURES = {
     "clusters": Figure("lskd.figures.clusters", ("projection", "clusters"), (CLASSES,)),
     "complexity": Figure("lskd.figures.complexity", (COMPLEXITY,), (SMALL_IMAGES,)),
     "curves": Figure("lskd.figures.curves", ("history",), (TEMPERATURES,)),
+    "data_card": Figure("lskd.figures.data_card", (DATA_CARD,)),
     "diffusion": Figure("lskd.figures.diffusion", ("diffusion",), (TARGETS,)),
     "error_table": Figure("lskd.figures.error_table", ("accuracy",), (TEMPERATURES,)),
     "gamma_curve": Figure("lskd.figures.gamma_curve", ("accuracy", "smoothness")),

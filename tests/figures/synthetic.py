@@ -267,6 +267,15 @@ def complexity(names=("resnet8-w16", "resnet8-w4", "resnet18", "mobilenet_v2")) 
     return pd.DataFrame(numbers)
 
 
+def data_card() -> pd.DataFrame:
+    """The cards of the paper's ImageNet-LT, as this code reads it, and of letters with a tail."""
+    ours = {"groups": 9, "property": "long-tailed, 1:50", "taken": 540, "val": 0, "train": 3600, "test": 3840}
+    ours |= {"dataset": "glyphs-tail", "classes": 64, "largest": 170, "smallest": 3, "imbalance": 170 / 3}
+    theirs = {"groups": 191, "property": "long-tailed", "taken": 0, "val": 20000, "train": 115846, "test": 50000}
+    theirs |= {"dataset": "imagenet_lt", "classes": 1000, "largest": 1280, "smallest": 5, "imbalance": 256.0}
+    return pd.DataFrame([ours | {"head": 12, "rare": 20}, theirs | {"head": 385, "rare": 136}])
+
+
 DECODED = (0.5, 0.8, 1.0, 1.3, 1.6)
 TEXTS = {"bleu": "case:mixed|tok:13a", "bleu_tokenised_lowercase": "case:lc|tok:13a", "chrf": "nc:6"}  # signatures
 
@@ -417,6 +426,7 @@ def frames_for(kind: str, **how: Any) -> tuple[dict[str, pd.DataFrame], dict[str
             {"study": "shen2021", "figure": "fig1"},
         ),
         "complexity": ({"complexity": complexity()}, {"study": "yuan2020", "figure": "table3"}),
+        "data_card": ({"data_card": data_card()}, {"study": "shen2021", "figure": "table5"}),
         "curves": ({"history": history(rows)}, {"study": "shen2021", "figure": "fig5", "temperatures": [1.0]}),
         "diffusion": ({"diffusion": diffusion(rows)}, {"study": "chandrasegaran2022", "figure": "eta"}),
         "error_table": ({"accuracy": acc}, {"study": "muller2019", "figure": "mnist"}),

@@ -394,6 +394,16 @@ def test_temperatures_below_16_are_not_squeezed_on_the_gamma_axis():
     assert up[97.5] - up[95] == pytest.approx(up[95] - up[90], abs=1e-6)  # half the error, one step
 
 
+def test_a_data_card_says_where_the_paper_prints_another_size():
+    frames, options = frames_for("data_card")
+    table = module("data_card").table(frames, options)
+    ours, theirs = (dict(zip(table.attrs["columns"], row, strict=True)) for row in table.attrs["rows"])
+    assert (theirs["Classes"], theirs["Train"], theirs["Test"]) == ("1,000", "115,846", "50,000 (paper: 20,000)")
+    assert (theirs["Val"], theirs["Imbalance"], theirs["Head"], theirs["Rare"]) == ("20,000", "256", "385", "136")
+    assert (ours["Train"], ours["Val"], ours["Test"]) == ("3,600", "540 of train", "3,840")
+    assert table["paper_train"].tolist()[1] == 115846 and table["paper_train"].isna().tolist() == [True, False]
+
+
 def test_complexity_counts_stand_beside_the_papers():
     frames, options = frames_for("complexity")
     table = module("complexity").table(frames, options)

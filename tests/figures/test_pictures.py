@@ -116,7 +116,7 @@ def shown(text) -> bool:
     return text.get_rotation() % 90 == 0
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("smoothed_loss", "complexity")])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("smoothed_loss", "complexity", "data_card")])
 def test_one_seed_has_n_1_and_no_spread(kind, tmp_path):
     frames, options = frames_for(kind, seeds=(4,))
     rendered(kind, tmp_path / "f", frames, options)

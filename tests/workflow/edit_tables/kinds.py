@@ -58,7 +58,7 @@ OF_KINDS = {
         shown(
             *TABLES,
             *"calibration_table classes_gain complexity diffusion grid inter_stability stability summary".split(),
-            "teacher_student",
+            *("data_card", "teacher_student"),
         ),
     ),
     "the words of the verdict": (inserted("lskd/analysis/wording.py", "sentences"), shown("verdict")),
