@@ -32,13 +32,18 @@ def run(work: Work) -> None:
 
 def store(work: Work, device: torch.device, batches: Batches | None = None) -> None:
     """The same on a device. A forward pass gives the same bits only for the same batch: `batches` asks for others."""
+    classes, draws = drawn(work, device, batches)
+    write_logits(work.folder / "logits.parquet", draws, classes, work.spec["dtype"], work.origin)
+
+
+def drawn(work: Work, device: torch.device, batches: Batches | None = None) -> tuple[int, Iterator[Stored]]:
+    """The number of classes, and the logits of one draw after the other."""
     be_deterministic(device)
     source = read_sources(work, ["train"], device)["train"]
     weights = work.read("weights", work.spec["weights"])
     network = load_model(work.functions["model"], work.spec["model"], source, weights, work.spec.get("epoch"))
     in_order = blocks(len(source))
-    each = _each(network, source, work, batches or (lambda draw: in_order))
-    write_logits(work.folder / "logits.parquet", each, len(source.classes), work.spec["dtype"], work.origin)
+    return len(source.classes), _each(network, source, work, batches or (lambda draw: in_order))
 
 
 def _each(network: torch.nn.Module, source: Source, work: Work, batches: Batches) -> Iterator[Stored]:

@@ -21,6 +21,8 @@ DIGITS = 32
 SEAL = b"lskd.seal\x18\x20"  # key, then Thrift's mark of a string of 32 bytes: JSON text cannot hold these
 MOST_TIMES = 64  # as many bytes a row group's vectors may take in memory, against those in the file
 NUMBERS = (np.dtype(np.float16), np.dtype(np.float32))
+Vectors = dict[str, tuple[int, np.dtype]]
+"""Of each column of vectors, in their order, length and dtype."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,9 @@ class Footer:
             schema, texts = self.parquet.schema.to_arrow_schema(), self.parquet.metadata
             self.names = schema.names
             if self.names == columns:
-                self.width, self.dtype = vector(schema)
-                self.metadata: dict[str, str] = json.loads(texts[b"lskd"])
+                self.vectors = vectors(schema)
+                self.width, self.dtype = self.vectors[self.names[-1]]
+                self.metadata: dict[str, Any] = json.loads(texts[b"lskd"])
                 self._take_index(json.loads(texts[b"lskd.index"]), footer_start)
         except UserError:
             raise
@@ -71,20 +74,27 @@ class Footer:
             numbers = (group.rows, group.start, group.end)
             if not all(type(each) is int and each >= 0 for each in numbers) or group.end > footer_start:
                 raise ValueError(f"row group {number} is told by no numbers of this file")
-            size = group.rows * self.width * self.dtype.itemsize
+            size = group.rows * row_bytes(self.vectors)
             if group.rows != self.parquet.row_group(number).num_rows or size > MOST_TIMES * (group.end - group.start):
                 raise ValueError(f"row group {number} holds no {group.rows} rows")
 
 
-def vector(schema: pa.Schema) -> tuple[int, np.dtype]:
-    """Length and dtype of the vectors, the last column; ValueError where the columns are of other types."""
-    kind = schema[-1].type
-    if not pa.types.is_fixed_size_list(kind) or not all(pa.types.is_integer(each) for each in schema.types[:-1]):
+def vectors(schema: pa.Schema) -> Vectors:
+    """The vectors: the last columns, the last of floats; ValueError where columns are of other types."""
+    kinds = {field.name: field.type for field in schema if not pa.types.is_integer(field.type)}
+    are_lists = all(pa.types.is_fixed_size_list(kind) for kind in kinds.values())
+    if not kinds or not are_lists or [*kinds] != schema.names[-len(kinds) :]:
         raise ValueError(f"columns of type {', '.join(map(str, schema.types))}")
-    dtype = np.dtype(kind.value_type.to_pandas_dtype())
-    if dtype not in NUMBERS or kind.list_size < 0:
-        raise ValueError(f"vectors of type {kind}")
-    return kind.list_size, dtype
+    columns = {name: (kind.list_size, np.dtype(kind.value_type.to_pandas_dtype())) for name, kind in kinds.items()}
+    for name, (width, dtype) in columns.items():
+        if dtype not in (NUMBERS if name == schema.names[-1] else (*NUMBERS, np.dtype(np.int32))) or width < 0:
+            raise ValueError(f"vectors of type {kinds[name]}")
+    return columns
+
+
+def row_bytes(columns: Vectors) -> int:
+    """What the vectors of a row take in memory."""
+    return sum(width * dtype.itemsize for width, dtype in columns.values())
 
 
 def seal(file: BinaryIO) -> None:

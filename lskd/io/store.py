@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 
 from lskd.errors import UserError, mend
 from lskd.io.atomic import atomic
-from lskd.io.footer import DIGITS, Footer, Group, seal, vector
+from lskd.io.footer import DIGITS, Footer, Group, row_bytes, seal, vectors
 
 Array = NDArray[Any]
-Rows = tuple[Array, Array, Array]
-"""Sample indices int32 [N], labels int32 [N] and vectors [N, K] of the file's dtype."""
+Rows = tuple[Array, ...]
+"""Sample indices int32 [N], labels int32 [N] and the columns of vectors [N, K], each of its dtype in the file."""
 
 GROUP_BYTES = 1 << 28  # a Parquet page holds less than 2 GiB; larger draws take several row groups
 FEATURE_ROWS = 8192
@@ -54,16 +54,39 @@ def write_logits(
     `dtype` is "float32" or "float16", K is `num_classes`, and every draw has the same N. Raises UserError where a logit
     is beyond the range of float16, or the file cannot be written.
     """
-    columns = (("sample", pa.int32()), ("draw", pa.int16()), ("label", pa.int32()))
+    _write_draws(path, draws, {"logits": (num_classes, dtype)}, metadata)
+
+
+def write_top_k(
+    path: Path | str,
+    draws: Iterable[tuple[int, Array, Array, Array, Array, Array]],
+    k: int,
+    temperatures: int,
+    dtype: str,
+    metadata: dict[str, str],
+) -> None:
+    """Write (draw, samples_n, labels_n, listed_nk, tail_nd, logits_nk) after (draw, ...), as `write_logits` does.
+
+    Of each sample `listed`, int32 (Parquet's least integer), are k classes, `logits` theirs in `dtype`, and `tail`,
+    float32, what the others are together at each of D = `temperatures`.
+    """
+    columns = {"listed": (k, "int32"), "tail": (temperatures, "float32"), "logits": (k, dtype)}
+    _write_draws(path, draws, columns, metadata)
+
+
+def _write_draws(
+    path: Path | str, draws: Iterable[tuple[Any, ...]], columns: dict[str, tuple[int, str]], metadata: dict[str, str]
+) -> None:
     seen: list[int] = []
     samples = 0
-    with _writing(path, _schema("logits", num_classes, dtype, *columns), metadata) as writer:
-        for draw, samples_n, labels_n, logits_nk in draws:
+    scalars = (("sample", pa.int32()), ("draw", pa.int16()), ("label", pa.int32()))
+    with _writing(path, _schema(columns, *scalars), metadata) as writer:
+        for draw, samples_n, labels_n, *vectors_nk in draws:
             if draw in seen or (seen and len(samples_n) != samples):
                 raise ValueError(f"draw {draw} comes twice, or has {len(samples_n)} samples unlike those before it")
             samples = len(samples_n)
             seen.append(draw)
-            writer.add(draw, samples_n, labels_n, logits_nk)
+            writer.add(draw, samples_n, labels_n, vectors_nk)
         writer.index = {"draws": seen, "samples": samples}
 
 
@@ -75,9 +98,9 @@ def write_features(
     Raises UserError where a feature is beyond the range of float16, or the file cannot be written.
     """
     columns = (("sample", pa.int32()), ("label", pa.int32()))
-    with _writing(path, _schema("features", num_features, dtype, *columns), metadata) as writer:
+    with _writing(path, _schema({"features": (num_features, dtype)}, *columns), metadata) as writer:
         for samples_b, labels_b, features_bh in batches:
-            writer.add(None, samples_b, labels_b, features_bh, FEATURE_ROWS)
+            writer.add(None, samples_b, labels_b, [features_bh], FEATURE_ROWS)
         writer.index = {"draws": [], "samples": sum(group.rows for group in writer.groups)}
 
 
@@ -86,7 +109,7 @@ class _Table:
 
     def __init__(self, path: Path, columns: list[str]) -> None:
         self.path, self.footer = path, Footer(path, columns)
-        self.taken = ["sample", "label", columns[-1]]
+        self.taken = ["sample", "label", *self.footer.vectors]
         self.width, self.dtype, self.groups = self.footer.width, self.footer.dtype, self.footer.groups
         self.draws, self.num_samples = self.footer.draws, self.footer.num_samples
         self.metadata = self.footer.metadata
@@ -94,17 +117,18 @@ class _Table:
     def _rows(self, numbers: Sequence[int]) -> Rows:
         """The rows of these row groups, each verified."""
         rows = sum(self.groups[number].rows for number in numbers)
-        vectors_nk = np.empty((rows, self.width), self.dtype)  # first, to fit where the last draw was freed
-        samples_n, labels_n, first = np.empty(rows, np.int32), np.empty(rows, np.int32), 0
+        # vectors first, to fit where the last draw was freed
+        columns: list[Array] = [np.empty((rows, width), dtype) for width, dtype in self.footer.vectors.values()]
+        columns, first = [np.empty(rows, np.int32), np.empty(rows, np.int32), *columns], 0
         try:
             with self.path.open("rb", buffering=0) as file:
                 for number in numbers:
                     part = slice(first, first + self.groups[number].rows)
-                    self._read_group(file, number, (samples_n[part], labels_n[part], vectors_nk[part]))
+                    self._read_group(file, number, tuple(column[part] for column in columns))
                     first = part.stop
         except OSError as error:
             raise UserError(f"{self.path}: cannot be read ({error.strerror or error}); {mend(self.path)}") from error
-        return samples_n, labels_n, vectors_nk
+        return tuple(columns)
 
     def _read_group(self, file: Any, number: int, out: Rows) -> None:
         """Fill `out` with the ends of its column chunks, and `ahead` with the bytes before each."""
@@ -140,15 +164,11 @@ class _Table:
             raise UserError(f"{self.path}: row group {number} cannot be read ({why}); {mend(self.path)}") from None
 
 
-class LogitsFile(_Table):
-    """Logits [N, K] of each of `draws`; also `num_samples` (N), `dtype` and `metadata`."""
-
-    @property
-    def num_classes(self) -> int:
-        return self.width
+class DrawsFile(_Table):
+    """What is stored of each of `draws`; also `num_samples` (N), `width` and `dtype` of the logits, and `metadata`."""
 
     def read_draw(self, draw: int) -> Rows:
-        """samples_n int32, labels_n int32 and logits_nk (contiguous, the file's dtype) in the order they were written.
+        """samples_n int32, labels_n int32 and the vectors (contiguous, as in the file) in the order they were written.
 
         Raises UserError where the draw is not in the file or one of its bytes has changed.
         """
@@ -156,6 +176,14 @@ class LogitsFile(_Table):
             held = ", ".join(map(str, self.draws[:20])) or "no draw"
             raise UserError(f"{self.path}: no draw {draw}, it holds {held}; {mend(self.path)}")
         return self._rows([number for number, group in enumerate(self.groups) if group.draw == draw])
+
+
+class LogitsFile(DrawsFile):
+    """Logits [N, K] of each of `draws`."""
+
+    @property
+    def num_classes(self) -> int:
+        return self.width
 
 
 class FeaturesFile(_Table):
@@ -177,6 +205,20 @@ class FeaturesFile(_Table):
 def open_logits(path: Path | str) -> LogitsFile:
     """Raises UserError where the file is missing, damaged or not one that `write_logits` wrote."""
     return LogitsFile(Path(path), ["sample", "draw", "label", "logits"])
+
+
+def open_top_k(path: Path | str) -> DrawsFile:
+    """The same of one that `write_top_k` wrote: a draw's vectors are listed_nk, tail_nd and logits_nk."""
+    return DrawsFile(Path(path), ["sample", "draw", "label", "listed", "tail", "logits"])
+
+
+def place_of_tail(spec: dict[str, Any], temperature: float, path: Path) -> int:
+    """Which of the temperatures of a top-k store's spec is T; UserError where it has no tail at T."""
+    if temperature not in spec["temperatures"]:
+        held = ", ".join(f"{each:g}" for each in spec["temperatures"])
+        raise UserError(f"{path}: holds the tail at T {held}, not at {temperature:g}; {mend(path)}")
+    place: int = spec["temperatures"].index(temperature)
+    return place
 
 
 def open_features(path: Path | str) -> FeaturesFile:
@@ -204,10 +246,12 @@ def _softmax(logits_nk: Array) -> Array:
     return powers_nk / powers_nk.sum(axis=1, keepdims=True)
 
 
-def _schema(vectors: str, width: int, dtype: str, *others: tuple[str, pa.DataType]) -> pa.Schema:
-    element = pa.field("element", {"float32": pa.float32(), "float16": pa.float16()}[dtype], nullable=False)
-    columns = (*others, (vectors, pa.list_(element, width)))
-    return pa.schema([pa.field(name, kind, nullable=False) for name, kind in columns])
+def _schema(columns: dict[str, tuple[int, str]], *scalars: tuple[str, pa.DataType]) -> pa.Schema:
+    lists = []
+    for name, (width, dtype) in columns.items():
+        element = pa.field("element", pa.from_numpy_dtype(dtype), nullable=False)
+        lists.append((name, pa.list_(element, width)))
+    return pa.schema([pa.field(name, kind, nullable=False) for name, kind in (*scalars, *lists)])
 
 
 class _Digesting:
@@ -237,37 +281,45 @@ class _Writer:
     def __init__(self, parquet: pq.ParquetWriter, sink: _Digesting, path: Path | str) -> None:
         self.parquet, self.sink, self.path = parquet, sink, path
         self.schema, self.groups, self.index = parquet.schema, list[Group](), dict[str, Any]()
-        self.width, self.dtype = vector(self.schema)
+        self.vectors = vectors(self.schema)
 
     def add(
-        self, draw: int | None, samples_n: Array, labels_n: Array, vectors_nk: Array, most_rows: int = 1 << 30
+        self,
+        draw: int | None,
+        samples_n: Array,
+        labels_n: Array,
+        vectors_nk: Sequence[Array],
+        most_rows: int = 1 << 30,
     ) -> None:
         """Append these rows, as one row group if they fit one."""
-        if vectors_nk.shape != (len(samples_n), self.width) or len(labels_n) != len(samples_n):
-            raise ValueError(f"{len(samples_n)} samples and {len(labels_n)} labels with vectors {vectors_nk.shape}")
-        vectors_nk = self._stored(vectors_nk)
-        rows = max(1, min(most_rows, GROUP_BYTES // (self.width * self.dtype.itemsize)))
+        shapes = [(len(samples_n), width) for width, _ in self.vectors.values()]
+        if [each.shape for each in vectors_nk] != shapes or len(labels_n) != len(samples_n):
+            given = ", ".join(str(each.shape) for each in vectors_nk)
+            raise ValueError(f"{len(samples_n)} samples and {len(labels_n)} labels with vectors {given}")
+        stored = [self._stored(*each) for each in zip(vectors_nk, self.vectors.values(), strict=True)]
+        rows = max(1, min(most_rows, GROUP_BYTES // max(1, row_bytes(self.vectors))))
         for first in range(0, len(samples_n), rows):
             part = slice(first, first + rows)
-            self._add_group(draw, samples_n[part], labels_n[part], vectors_nk[part])
+            self._add_group(draw, samples_n[part], labels_n[part], [each[part] for each in stored])
 
-    def _stored(self, vectors_nk: Array) -> Array:
+    def _stored(self, vectors_nk: Array, kind: tuple[int, np.dtype]) -> Array:
         with np.errstate(over="ignore"):
-            stored_nk = np.ascontiguousarray(vectors_nk, self.dtype)
-        if self.dtype == np.float16 and (np.isinf(stored_nk) & np.isfinite(vectors_nk)).any():
+            stored_nk = np.ascontiguousarray(vectors_nk, kind[1])
+        if kind[1] == np.float16 and (np.isinf(stored_nk) & np.isfinite(vectors_nk)).any():
             largest = np.abs(vectors_nk[np.isfinite(vectors_nk)]).max()
             raise UserError(f"{self.path}: a value of size {largest:g} is beyond float16 (65504); set dtype: float32")
         return stored_nk
 
-    def _add_group(self, draw: int | None, samples_n: Array, labels_n: Array, vectors_nk: Array) -> None:
-        start, rows, kind = self.sink.size, len(samples_n), self.schema[-1].type
-        flat = _column(vectors_nk, kind.value_type)
+    def _add_group(self, draw: int | None, samples_n: Array, labels_n: Array, vectors_nk: list[Array]) -> None:
+        start, rows = self.sink.size, len(samples_n)
         columns = {
             "sample": _column(samples_n, pa.int32()),
             "draw": _column(np.full(rows, draw or 0), pa.int16()),
             "label": _column(labels_n, pa.int32()),
-            self.schema.names[-1]: pa.FixedSizeListArray.from_arrays(flat, type=kind),
         }
+        for name, values_nk in zip(self.vectors, vectors_nk, strict=True):
+            kind = self.schema.field(name).type
+            columns[name] = pa.FixedSizeListArray.from_arrays(_column(values_nk, kind.value_type), type=kind)
         table = pa.table([columns[name] for name in self.schema.names], schema=self.schema)
         self.parquet.write_table(table, row_group_size=rows)
         self.groups.append(Group(draw, rows, start, self.sink.size, self.sink.take()))

@@ -105,9 +105,8 @@ class Catalogue:
         values: Spec = {"form": form, "dtype": supervision.dtype, "tokens": spec(student.recipe)["tokens"]}
         slug = f"{naming.form_slug(supervision)}-by{values['tokens']}"
         if form == "top_k":
-            of_tail = options["temperature"] in TAIL_TEMPERATURES
-            values |= {"k": options["k"], "temperatures": TAIL_TEMPERATURES if of_tail else [options["temperature"]]}
-            slug += "" if of_tail else f"-T{options['temperature']:g}"
+            values |= top_k_form(supervision)
+            slug += naming.tail_slug(values["temperatures"], TAIL_TEMPERATURES)
         elif form == "sample":
             values["sampled"] = options["sampled"]
         key = ("teacher_logits", teacher, slug)
@@ -156,6 +155,8 @@ class Catalogue:
                 values["teacher"] |= _scale(run)
         elif run.teacher is not None:
             functions["run"] = "lskd.training.distill:run"
+            if SUPERVISIONS[run.supervision.way].form == "top_k":
+                functions |= {"run": "lskd.training.top_k:run", "soften": "lskd.supervision.kd_top_k:softened"}
             inputs["teacher"] = self.teacher_logits(run)
             functions |= transform_entries(run.supervision)
             if "fit" in functions:
@@ -196,20 +197,25 @@ class Catalogue:
         assert student.teacher is not None
         assert student.recipe is not None
         teacher, draws = student.teacher, runs.stored_draws(student)
-        slug = naming.store_slug(student, draws)
+        slug, module, form, functions = naming.store_slug(student, draws), "", Spec(), dict[str, str]()
+        if SUPERVISIONS[student.supervision.way].form == "top_k":
+            module, form = "top_k_logits", top_k_form(student.supervision)
+            functions = {"keep": "lskd.supervision.kd_top_k:top_k"}
+            slug += naming.tail_slug(form["temperatures"], TAIL_TEMPERATURES)
         if draws != [0]:  # of pixels that the student's own seed draws
             slug += f"-for-{student.data.folder}" if _scale(student) else ""
             slug += f"-student{student.student}" if student.student else ""
         key = ("teacher_logits", teacher, slug)
         if key not in self._jobs:
-            values: Spec = {"draws": draws[-1], "dtype": student.supervision.dtype}
+            values: Spec = {"draws": draws[-1], "dtype": student.supervision.dtype} | form
             augmentations = []
             if draws != [0]:
                 augmentations = student.recipe.augmentations
                 values |= {"augment": runs.augment_spec(student.recipe), "pixels": student.spec["pixels"]}
                 values |= _scale(student)
-            functions = augmentation_entries(augmentations)
-            self._jobs[key] = self._forward("teacher_logits", teacher, f"{teacher.title}/{slug}", values, functions)
+            functions |= augmentation_entries(augmentations)
+            title = f"{teacher.title}/{slug}"
+            self._jobs[key] = self._forward("teacher_logits", teacher, title, values, functions, module)
         return self._jobs[key]
 
     def snapshots(self, run: Run, classes: list[str]) -> Job:
@@ -307,11 +313,13 @@ class Catalogue:
             return self.snapshots(run, classes_of_snapshots(where, options, run))
         return self.train(run) if stage == "train" else self.predict(run)
 
-    def _forward(self, stage: str, run: Run, title: str, values: Spec, functions: dict[str, str]) -> Job:
-        """A job that runs a trained network over images."""
+    def _forward(
+        self, stage: str, run: Run, title: str, values: Spec, functions: dict[str, str], module: str = ""
+    ) -> Job:
+        """A job that runs a trained network over images, by the stage's module or another one."""
         inputs = {"data": self.data(run.data), "weights": self.train(run)}
         room = "translation" if run.data.task == registry.TRANSLATION else "inference"
-        functions = functions | {"run": f"lskd.{room}.{stage}:run", "model": model_entry(run.model)}
+        functions = functions | {"run": f"lskd.{room}.{module or stage}:run", "model": model_entry(run.model)}
         functions |= stream_entry(run.data)
         weights = {"model": runs.model_spec(run.model)} if stage == "snapshots" else self._used_weights(run)
         return self._job(stage, title, weights | values, inputs, functions)
@@ -374,6 +382,14 @@ def augmentation_entries(names: Iterable[str]) -> dict[str, str]:
             role = f"{'mix' if augmentation.mixes else 'frame'} {name}"
         entries[role] = augmentation.entry
     return entries
+
+
+def top_k_form(supervision: Supervision) -> Spec:
+    """How the k largest of a teacher's logits are stored: with the tail at each T that students have, or at theirs."""
+    options = supervision.options
+    is_usual = options["temperature"] in TAIL_TEMPERATURES
+    temperatures = TAIL_TEMPERATURES if is_usual else [options["temperature"]]
+    return {"form": "top_k", "k": options["k"], "temperatures": temperatures}
 
 
 def loss_entries(supervision: Supervision) -> dict[str, str]:

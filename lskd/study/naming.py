@@ -122,7 +122,14 @@ def store_slug(student: "Run", draws: list[int]) -> str:
     parts = ["clean"]
     if draws != [0]:
         parts = [f"draws{len(draws)}", *augmentation_texts(student.recipe)]
+    if SUPERVISIONS[student.supervision.way].form == "top_k":
+        parts.append(f"top{student.supervision.options['k']}")
     return "-".join([*parts, student.supervision.dtype])
+
+
+def tail_slug(temperatures: list[float], usual: list[float]) -> str:
+    """The T at which a store's tail is kept, in its name: none where these are the usual ones."""
+    return "" if temperatures == usual else "".join(f"-T{each:g}" for each in temperatures)
 
 
 def form_slug(supervision: Supervision) -> str:

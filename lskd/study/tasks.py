@@ -28,6 +28,8 @@ def one_task(group: str, part: "Trained | Distilled", data: "Data | None", recip
     of_task(f"supervision of {group}", part.supervision, registry.supervisions()[part.supervision].tasks, part.model)
     if "teacher" in dict(part) and part.model.task == registry.TRANSLATION:
         _of_translators(f"students.{group}", part)
+    elif "teacher" in dict(part) and registry.supervisions()[part.supervision].form == "top_k":
+        _of_top_k(f"students.{group}", part)
 
 
 def kept(group: str, student: "Distilled", teacher: "Trained | Distilled", recipes: "dict[str, Recipe]") -> None:
@@ -60,6 +62,17 @@ def shows_one_task(study: "Study", name: str, groups: list[str]) -> None:
                 f"figures.{name}: found kind {kind}, which is not of {study.task_of(group)}, as {group} is; name groups"
                 " of others, or another kind"
             )
+
+
+def _of_top_k(where: str, student: Any) -> None:
+    """Refuse what needs all logits of a teacher of images."""
+    if student.draws == "online":
+        raise ValueError(f"{where}.draws: found online, where all logits are at hand; say supervision kd")
+    if student.transform != "none":
+        raise ValueError(
+            f"{where}.transform: found {student.transform}, which changes all logits, but {student.supervision} stores "
+            "a few of them; leave it out, or say supervision kd"
+        )
 
 
 def _of_translators(where: str, student: Any) -> None:

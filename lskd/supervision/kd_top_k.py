@@ -1,6 +1,6 @@
-"""Knowledge distillation from the k likeliest tokens of a teacher, with what it gives the rest, or truncated to them.
+"""Knowledge distillation from the k likeliest classes of a teacher, with what it gives the rest, or truncated to them.
 
-N tokens, V the vocabulary, k tokens listed of each.
+N images, or target tokens of a translation; V classes, or tokens of the vocabulary; k listed of each; D temperatures.
 """
 
 from typing import TYPE_CHECKING, Annotated
@@ -8,24 +8,30 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from lskd.study.options import REQUIRED, Option
+from lskd.supervision.precision import precise
 from lskd.supervision.shared import HARD_SMOOTHING, SOFT_WEIGHT, T_SQUARED, TEMPERATURE
 
 if TYPE_CHECKING:
     import torch
 
 NEEDS_TEACHER = True
-TASKS = ("translation",)
-FORM = "top_k"  # of a translator's stored logits
+TASKS = ("images", "translation")
+FORM = "top_k"  # of the teacher's stored logits
 OPTIONS = (
     TEMPERATURE,
     Option(
-        "k", Annotated[int, Field(ge=1, le=1024)], REQUIRED, "tokens kept of each distribution", short="k", axis=True
+        "k",
+        Annotated[int, Field(ge=1, le=1024)],
+        REQUIRED,
+        "classes, or tokens, kept of each distribution",
+        short="k",
+        axis=True,
     ),
     Option(
         "tail",
         bool,
         True,
-        "the teacher's probability of all other tokens is kept; false: the k alone, made to sum to 1 (papers' code, 4)",
+        "the teacher's probability of all others is kept; false: the k alone, made to sum to 1 (papers' code, 4)",
         short={False: "notail"},
         axis=True,
     ),
@@ -37,7 +43,7 @@ OPTIONS = (
 
 def loss(
     student_logits_nv: "torch.Tensor",
-    tokens_n: "torch.Tensor",
+    targets: "torch.Tensor",
     listed_nk: "torch.Tensor",
     p_nk: "torch.Tensor",
     rest_n: "torch.Tensor",
@@ -47,9 +53,10 @@ def loss(
     t_squared: bool = True,
     hard_smoothing: float = 0.0,
 ) -> "torch.Tensor":
-    """(1 - w) CE(y, z_s) + w s KL_k, s = T^2 if `t_squared` else 1; the mean over the tokens, in nats.
+    """(1 - w) CE(y, z_s) + w s KL_k, s = T^2 if `t_squared` else 1; the mean over images or tokens, in nats.
 
-    listed int64 [N, k] are the teacher's k likeliest tokens, p float32 [N, k] its softmax(z_t / T) of them, and `rest`
+    Targets are int64 [N], or of blended images probabilities [N, V], smoothed by `hard_smoothing` in the uniform form.
+    listed int64 [N, k] are the teacher's k likeliest, p float32 [N, k] its softmax(z_t / T) of them, and `rest`
     [N] that of all others together, so that
     KL_k = sum_{j<=k} p_j log(p_j / q_j) + rest log(rest / q_rest), q = softmax(z_s / T), q_rest the sum of the others.
     By the chain rule KL = KL_k + rest KL(p' || q'), with p' and q' the others' distributions among themselves: KL_k is
@@ -59,12 +66,48 @@ def loss(
     translations minimises: alpha T^2 CE(softmax(top4/T), log_softmax(z_s/T)) + (1 - alpha) label-smoothed CE, with
     alpha = w and `hard_smoothing`.
     """
+    from lskd.supervision import labels
     from lskd.supervision.fused_kl import Hard, listed_kl
-    from lskd.supervision.precision import precise
 
+    student_nv = precise(student_logits_nv)
     factor = soft_weight * (temperature**2 if t_squared else 1.0)
-    hard = Hard(tokens_n, 1 - soft_weight, hard_smoothing) if soft_weight < 1 else None
-    return listed_kl(precise(student_logits_nv), listed_nk, p_nk, rest_n, temperature, factor, hard)
+    if soft_weight == 1:
+        return listed_kl(student_nv, listed_nk, p_nk, rest_n, temperature, factor)
+    if targets.dim() == 1:  # in one pass
+        hard = Hard(targets, 1 - soft_weight, hard_smoothing)
+        return listed_kl(student_nv, listed_nk, p_nk, rest_n, temperature, factor, hard)
+    of_labels = labels.loss(student_nv, targets, label_smoothing=hard_smoothing)
+    return (1 - soft_weight) * of_labels + listed_kl(student_nv, listed_nk, p_nk, rest_n, temperature, factor)
+
+
+def top_k(
+    logits_nv: "torch.Tensor", k: int, temperatures: list[float]
+) -> "tuple[torch.Tensor, torch.Tensor, torch.Tensor]":
+    """What is stored of a teacher: its k likeliest, int64 [N, k], their raw logits, and the tail, float32 [N, D].
+
+    The tail is the log-sum-exp of z / T over all others, at each T; -inf where there are none.
+    """
+    import torch
+
+    top_nk, listed_nk = logits_nv.topk(min(k, logits_nv.shape[1]), 1)
+    rest_nv = logits_nv.double().scatter(1, listed_nk, -torch.inf)
+    tail_nd = torch.stack([(rest_nv / t).logsumexp(1) for t in temperatures], 1)
+    return listed_nk, top_nk, tail_nd.float()
+
+
+def softened(
+    top_nk: "torch.Tensor", tail_n: "torch.Tensor | None", temperature: float
+) -> "tuple[torch.Tensor, torch.Tensor]":
+    """The teacher's softmax(z / T) of what is listed, float32 [N, k], and of the others together [N].
+
+    `tail` is that at T; without one the listed classes are all that there is.
+    """
+    import torch
+
+    scaled_nk = top_nk.double() / temperature
+    tail_n = torch.full_like(scaled_nk[:, 0], -torch.inf) if tail_n is None else tail_n.double()
+    sum_n = torch.logaddexp(scaled_nk.logsumexp(1), tail_n)
+    return (scaled_nk - sum_n[:, None]).exp().float(), (tail_n - sum_n).exp().float()
 
 
 def most_error(
@@ -74,11 +117,11 @@ def most_error(
     rest_n: "torch.Tensor",
     temperature: float,
 ) -> "torch.Tensor":
-    """How far KL_k can be below KL for each token, float64 [N], in nats (before T^2), by what the store knows.
+    """How far KL_k can be below KL for each row, float64 [N], in nats (before T^2), by what the store knows.
 
-    KL - KL_k = rest KL(p' || q') = rest (sum_j p'_j log p'_j - sum_j p'_j log q'_j), over the tokens not listed. Each
+    KL - KL_k = rest KL(p' || q') = rest (sum_j p'_j log p'_j - sum_j p'_j log q'_j), over all not listed. Each
     p'_j is at most m = min_{j<=k} p_j / rest, so the first sum is at most log m; the second is at most
-    max_j -log q'_j = logsumexp(z_s / T) - min(z_s / T), both over the tokens not listed.
+    max_j -log q'_j = logsumexp(z_s / T) - min(z_s / T), both over all not listed.
     """
     import torch
 

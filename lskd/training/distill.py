@@ -11,7 +11,7 @@ import torch
 from lskd.data.augment import CLEAN
 from lskd.data.sources import Batch, Source, augmentation_of, read_sources
 from lskd.errors import UserError, mend
-from lskd.io.store import open_logits
+from lskd.io.store import DrawsFile, Rows, open_logits
 from lskd.jobs.work import Work
 from lskd.models.network import load_model
 from lskd.training.device import device_of
@@ -19,8 +19,8 @@ from lskd.training.loop import BatchLoss, Training, loss_of, precision
 from lskd.training.schedules import generator, pixel_key
 from lskd.transforms.of_student import Transform, transform_of
 
-Teach = Callable[[Batch], torch.Tensor]
-"""From a batch to the teacher's logits [N, K]."""
+Teach = Callable[[Batch], tuple[torch.Tensor, ...]]
+"""From a batch to what the loss is told of the teacher: its logits [N, K], or what `lskd.training.top_k` gives."""
 
 TeachAt = Callable[[int], Teach]
 """The same at an augmentation draw."""
@@ -53,7 +53,7 @@ def distill(work: Work, device: torch.device, teach_at: TeachAt) -> None:
         teach = teach_at(logits_draw)
 
         def batch_loss(logits_nk: torch.Tensor, batch: Batch) -> torch.Tensor:
-            return loss(logits_nk, batch.targets, teach(batch))
+            return loss(logits_nk, batch.targets, *teach(batch))
 
         return pixel_draw, batch_loss
 
@@ -87,11 +87,11 @@ def forwarded(work: Work, device: torch.device) -> TeachAt:
     augmentation = augmentation.at_scale(teacher.get("scale", 1.0))
 
     def teach_at(draw: int) -> Teach:
-        def teach(batch: Batch) -> torch.Tensor:
+        def teach(batch: Batch) -> tuple[torch.Tensor, ...]:
             with torch.no_grad():
                 if own is None:
-                    return network(batch.inputs)
-                return network(next(own.batches([batch.ids_n], draw, augmentation)).inputs)
+                    return (network(batch.inputs),)
+                return (network(next(own.batches([batch.ids_n], draw, augmentation)).inputs),)
 
         return teach
 
@@ -102,8 +102,7 @@ def stored(work: Work, device: torch.device) -> TeachAt:
     """The teacher's stored logits, one draw in memory at a time."""
     source = read_sources(work, ["train"], device)["train"]
     path = work.inputs["teacher"] / "logits.parquet"
-    if open_logits(path).metadata["address"] != work.record("teacher")["address"]:
-        raise UserError(f"{path}: holds the logits of another teacher; {mend(path)}")
+    check_teacher(work, open_logits(path))
     transform = None
     if "transform" in work.functions:
         fit = fitted(work) if "fit" in work.functions else None
@@ -115,9 +114,15 @@ def stored(work: Work, device: torch.device) -> TeachAt:
             held.clear()
             held[draw] = read_table(path, draw, source, transform)
         table_nk = held[draw]
-        return lambda batch: table_nk[batch.ids_n]
+        return lambda batch: (table_nk[batch.ids_n],)
 
     return teach_at
+
+
+def check_teacher(work: Work, file: DrawsFile) -> None:
+    """UserError unless a file holds the logits of the teacher that the job names."""
+    if file.metadata["address"] != work.record("teacher")["address"]:
+        raise UserError(f"{file.path}: holds the logits of another teacher; {mend(file.path)}")
 
 
 def fitted(work: Work) -> float:
@@ -138,20 +143,30 @@ def read_table(path: Path, draw: int, source: Source, transform: Transform | Non
 
     Raises UserError where the file does not hold each sample once, or holds other labels or classes.
     """
-    samples_n, labels_n, logits_nk = open_logits(path).read_draw(draw)
+    labels_n, logits_nk = in_order(open_logits(path), draw, source)
+    if logits_nk.shape[1] != len(source.classes):
+        raise UserError(f"{path}: holds {logits_nk.shape[1]} classes, not {len(source.classes)}; {mend(path)}")
+    table_nk = np.ascontiguousarray(logits_nk, dtype=np.float32)
+    if transform is not None:
+        table_nk = transform(table_nk, labels_n)
+    return torch.from_numpy(table_nk).to(source.device)
+
+
+def in_order(file: DrawsFile, draw: int, source: Source) -> Rows:
+    """The labels of a draw and its vectors, row i for sample i.
+
+    Raises UserError where the file does not hold each sample once, or holds other labels.
+    """
+    samples_n, *columns = file.read_draw(draw)
     order_n = np.argsort(samples_n, kind="stable")
     if not np.array_equal(samples_n[order_n], np.arange(len(source))):
         raise UserError(
-            f"{path}: draw {draw} holds {len(samples_n)} rows, not each of {len(source)} training samples once; "
-            f"{mend(path)}"
+            f"{file.path}: draw {draw} holds {len(samples_n)} rows, not each of {len(source)} training samples once; "
+            f"{mend(file.path)}"
         )
-    check_labels(source, labels_n[order_n], path)
-    if logits_nk.shape[1] != len(source.classes):
-        raise UserError(f"{path}: holds {logits_nk.shape[1]} classes, not {len(source.classes)}; {mend(path)}")
-    table_nk = np.ascontiguousarray(logits_nk[order_n], dtype=np.float32)
-    if transform is not None:
-        table_nk = transform(table_nk, labels_n[order_n])
-    return torch.from_numpy(table_nk).to(source.device)
+    columns = [column[order_n] for column in columns]
+    check_labels(source, columns[0], file.path)
+    return tuple(columns)
 
 
 def check_labels(source: Source, labels_n: Any, path: Path) -> None:

@@ -30,6 +30,8 @@ Objective = Callable[[int], tuple[int, BatchLoss]]
 LossState = dict[str, torch.Tensor]
 """What a loss remembers of the batches that it saw, on the device."""
 
+OF_TEACHER = ("way", "draws", "dtype", "k", "tail")  # what tells of a supervision how its teacher's logits come
+
 
 def run(work: Work) -> None:
     """Train a network on labels, by a loss that needs no teacher, and write its folder.
@@ -62,7 +64,7 @@ def loss_of(work: Work) -> tuple[Callable[..., torch.Tensor], LossState]:
 
 def loss_options(supervision: dict[str, Any]) -> dict[str, Any]:
     """The arguments of the loss beyond logits and targets: a supervision's spec but for how the logits come."""
-    return {name: value for name, value in supervision.items() if name not in ("way", "draws", "dtype")}
+    return {name: value for name, value in supervision.items() if name not in OF_TEACHER}
 
 
 def precision(work: Work) -> str:

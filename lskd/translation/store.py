@@ -29,7 +29,8 @@ import torch
 
 from lskd.errors import UserError, mend, of_disk
 from lskd.io.atomic import atomic
-from lskd.io.store import PAGES
+from lskd.io.store import PAGES, place_of_tail
+from lskd.supervision import kd_top_k
 from lskd.supervision.kd_sample import sample_weights
 from lskd.translation.losses import softened
 from lskd.translation.tokens import EOS, Ragged
@@ -145,24 +146,18 @@ def softening(origin: dict[str, Any], supervision: dict[str, Any], device: torch
         return {"p": softened(on_device(columns["logits"]), temperature).cpu()}
 
     def top_k(columns: Columns) -> dict[str, torch.Tensor]:
-        scaled_nk = on_device(columns["logits"]).double() / temperature
-        tail_n = torch.full_like(scaled_nk[:, 0], -torch.inf)
-        if supervision.get("tail", True):
-            tail_n = on_device(columns["tail"][:, tail_at]).double()
-        sum_n = torch.logaddexp(scaled_nk.logsumexp(1), tail_n)
-        p_nk, rest_n = (scaled_nk - sum_n[:, None]).exp(), (tail_n - sum_n).exp()
+        tail_n = on_device(columns["tail"][:, tail_at]) if has_tail else None
+        p_nk, rest_n = kd_top_k.softened(on_device(columns["logits"]), tail_n, temperature)
         listed_nk = torch.from_numpy(columns["listed"].copy())
-        return {"listed": listed_nk, "p": p_nk.float().cpu(), "rest": rest_n[:, None].float().cpu()}
+        return {"listed": listed_nk, "p": p_nk.cpu(), "rest": rest_n[:, None].cpu()}
 
     def sample(columns: Columns) -> dict[str, torch.Tensor]:
         weights_nk = sample_weights(on_device(columns["counts"]), on_device(columns["logits"]), temperature)
         return {"listed": torch.from_numpy(columns["listed"].copy()), "p": weights_nk.cpu()}
 
-    if form == "top_k" and supervision.get("tail", True):
-        if temperature not in spec["temperatures"]:
-            held = ", ".join(f"{each:g}" for each in spec["temperatures"])
-            raise UserError(f"{path}: holds the tail at T {held}, not at {temperature:g}; {mend(path)}")
-        tail_at = spec["temperatures"].index(temperature)
+    has_tail = form == "top_k" and supervision.get("tail", True)
+    if has_tail:
+        tail_at = place_of_tail(spec, temperature, path)
     return {"full": full, "top_k": top_k, "sample": sample}[form]
 
 

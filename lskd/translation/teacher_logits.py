@@ -11,6 +11,7 @@ import torch
 
 from lskd.jobs.work import Work
 from lskd.models.network import be_deterministic
+from lskd.supervision.kd_top_k import top_k
 from lskd.training.device import device_of
 from lskd.training.schedules import generator
 from lskd.translation.batches import composed, next_token_logits, samples
@@ -56,11 +57,8 @@ def _in_form(logits_nv: torch.Tensor, spec: dict[str, Any], draws: torch.Generat
     if spec["form"] == "full":
         return {"logits": _stored(logits_nv, spec)}
     if spec["form"] == "top_k":
-        top_nk, listed_nk = logits_nv.topk(min(spec["k"], logits_nv.shape[1]), 1)
-        rest_nv = logits_nv.double().scatter(1, listed_nk, -torch.inf)
-        tail_nd = torch.stack([(rest_nv / t).logsumexp(1) for t in spec["temperatures"]], 1)
-        columns = {"listed": _int32(listed_nk), "logits": _stored(top_nk, spec)}
-        return columns | {"tail": tail_nd.float().cpu().numpy()}
+        listed_nk, top_nk, tail_nd = top_k(logits_nv, spec["k"], spec["temperatures"])
+        return {"listed": _int32(listed_nk), "logits": _stored(top_nk, spec), "tail": tail_nd.cpu().numpy()}
     counts_nv = drawn(logits_nv, spec["sampled"], draws)
     counts_nk, listed_nk = counts_nv.topk(min(spec["sampled"], logits_nv.shape[1]), 1)  # all drawn, then any others
     logits_nk = logits_nv.gather(1, listed_nk.to(logits_nv.device))

@@ -14,9 +14,9 @@ from lskd.study.config import SUPERVISIONS, Data, Model, Recipe, Supervision
 from lskd.study.runs import Checkpoint, Run
 from tests import small
 from tests.jobs.finished import TINY, study
-from tests.study.test_config import CORPUS, MLP, NEVER, OFF, SAMPLE, TOGETHER, TOP_K, TRANSLATION, USED
+from tests.study.test_config import CORPUS, MLP, NEVER, OFF, SAMPLE, TOGETHER, TRANSLATION, USED
 
-OF_TRANSLATION = [CORPUS, CORPUS | {"dataset": "aligned"}, TRANSLATION, TOP_K, SAMPLE]  # tests/jobs/test_translation.py
+OF_TRANSLATION = [CORPUS, CORPUS | {"dataset": "aligned"}, TRANSLATION, SAMPLE]  # tests/jobs/test_translation.py
 CATALOGUE = Catalogue({}, Results("nowhere"))
 PARTS = {Data: {}, Model: MLP, Recipe: {"epochs": 5}, Supervision: {"label_smoothing": 0.1}}
 

@@ -127,6 +127,16 @@ def test_smallest_config_has_the_defaults():
         ),
         (
             "students/s",
+            STUDENT | {"temperature": 1, "supervision": "kd_top_k", "k": 4, "draws": "online"},
+            "students.s.draws: found online, where all logits are at hand; say supervision kd",
+        ),
+        (
+            "students/s",
+            STUDENT | {"temperature": 1, "supervision": "kd_top_k", "k": 4, "transform": "shuffle"},
+            "students.s.transform: found shuffle, which changes all logits, but kd_top_k stores a few",
+        ),
+        (
+            "students/s",
             STUDENT | {"temperature": 1, "transform": "erases"},
             "no such transform; allowed: calibrate, erase, none, randomize, shuffle; did you mean erase?",
         ),
