@@ -78,6 +78,24 @@ def a_student(drawn: Shown) -> None:
         raise drawn.refuse(f"found no student, and {drawn.kind} shows students; name a group of them in groups")
 
 
+def a_setting(drawn: Shown) -> None:
+    """There is a network that something else than labels taught."""
+    if not any(row["role"] == "student" or row["variant"] for row in drawn.rows):
+        raise drawn.refuse(
+            "found networks trained on labels alone, and settings are of others; name a group of students in groups"
+        )
+
+
+def labels_alone(drawn: Shown) -> None:
+    """Each network is trained on labels without smoothing too, which the others are compared with."""
+    for rows in _by(drawn.rows, ("dataset", "model", "recipe")):
+        if not any(row["role"] != "student" and not row["variant"] and row["label_smoothing"] == 0 for row in rows):
+            raise drawn.refuse(
+                f"found {rows[0]['model']} on {rows[0]['dataset']} by {rows[0]['recipe']}, but not trained on labels"
+                " without smoothing; add a group of it with label_smoothing 0, or name other groups"
+            )
+
+
 def hard_and_smooth(drawn: Shown) -> None:
     """Students of one setting have teachers with and without label smoothing."""
     by_setting = _by(drawn.students, SETTING)
@@ -324,6 +342,7 @@ def _listed(values: Iterable[float]) -> str:
 
 NEEDS: dict[str, tuple[Callable[[Shown], None], ...]] = {
     "accuracy_table": (some_run,),
+    "best_smoothing": (some_run, labels_alone),
     "calibration_table": (some_run,),
     "causes": (interventions,),
     "classes_gain": (some_run, with_and_without),
@@ -341,6 +360,7 @@ NEEDS: dict[str, tuple[Callable[[Shown], None], ...]] = {
     "projection": (some_run, three_classes),
     "projection_muller": (some_run, three_classes),
     "reliability": (some_run,),
+    "settings": (a_setting,),
     "smoothed_loss": (),
     "soft_targets": (some_run, first_class),
     "stability": (some_run,),

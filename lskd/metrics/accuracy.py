@@ -44,6 +44,17 @@ def measure(runs: list[RunData], options: Row) -> list[Row]:
     return rows
 
 
+def of_teachers(runs: list[RunData], options: Row) -> list[Row]:
+    """Rows (split, metric, value): top1 of each student's teacher, as it was when it taught, on val and test."""
+    rows = []
+    for run in runs:
+        if run.teacher is not None:
+            for split in ("val", "test"):
+                value = top_k_accuracy(*run.teacher.logits(split), 1)
+                rows.append(run.row | {"split": split, "metric": "top1", "value": value})
+    return rows
+
+
 def correct(runs: list[RunData], options: Row) -> list[Row]:
     """A row (split, images, correct) a run: which test images it classifies right, for paired tests over images.
 

@@ -455,6 +455,7 @@ class Metric(NamedTuple):
 METRICS = {
     "accuracy": Metric("lskd.metrics.accuracy:measure"),
     "correct": Metric("lskd.metrics.accuracy:correct"),
+    "teacher_accuracy": Metric("lskd.metrics.accuracy:of_teachers", teacher_reads="predict"),
     "calibration": Metric("lskd.metrics.calibration:measure"),
     "reliability": Metric("lskd.metrics.reliability:measure"),
     "stability": Metric("lskd.metrics.stability:measure"),
@@ -513,6 +514,7 @@ class Figure(NamedTuple):
 
 FIGURES = {
     "accuracy_table": Figure("lskd.figures.accuracy_table", ("accuracy",), (TEMPERATURES,)),
+    "best_smoothing": Figure("lskd.figures.best_smoothing", ("accuracy",)),
     "calibration_table": Figure("lskd.figures.calibration_table", ("calibration",)),
     "causes": Figure(
         "lskd.figures.causes", ("accuracy", "taught", "calibration"), (MARGIN, REFERENCE), judges="students"
@@ -532,6 +534,7 @@ FIGURES = {
     "projection": Figure("lskd.figures.projection", ("projection",), (CLASSES, TEMPERATURES)),
     "projection_muller": Figure("lskd.figures.projection_muller", ("projection",), (CLASSES,)),
     "reliability": Figure("lskd.figures.reliability", ("reliability", "calibration")),
+    "settings": Figure("lskd.figures.settings", ("accuracy", "teacher_accuracy")),
     "smoothed_loss": Figure("lskd.figures.smoothed_loss", ()),
     "soft_targets": Figure("lskd.figures.soft_targets", ("probabilities",), (CLASSES, TEMPERATURES)),
     "stability": Figure("lskd.figures.stability", ("stability", "accuracy")),

@@ -378,6 +378,34 @@ def several_teachers(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [*rows, *longer]
 
 
+SMOOTHINGS = (0.05, 0.1, 0.3)
+
+
+def without_teachers(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The network alone, the same with a virtual teacher, and with each of some smoothings."""
+    alone = [row for row in rows if row["role"] == "baseline"]
+    variant = "tf_kd_reg-T20-w0.1"
+    virtual = [row | {"group": "virtual", "variant": variant, "run": f"{row['run']}-{variant}"} for row in alone]
+    smoothed = [
+        row | {"group": "lsr", "label_smoothing": alpha, "run": f"{row['run']}-ls{alpha:g}"}
+        for row in alone
+        for alpha in SMOOTHINGS
+    ]
+    return [*alone, *virtual, *smoothed]
+
+
+def teacher_accuracy(rows: list[dict[str, Any]], acc: pd.DataFrame) -> pd.DataFrame:
+    """The accuracy of each student's teacher, under the student's name."""
+    known = acc[acc["metric"] == "top1"].set_index(["run", "split"])["value"]
+    students = [row for row in rows if row["role"] == "student"]
+    numbers = [
+        row | {"split": split, "metric": "top1", "value": known[row["teacher"], split]}
+        for row in students
+        for split in ("val", "test")
+    ]
+    return pd.DataFrame(numbers)
+
+
 def frames_for(kind: str, **how: Any) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
     """The frames of a figure kind and its options, as in the papers' targets."""
     rows = runs(**how)
@@ -392,7 +420,7 @@ def frames_for(kind: str, **how: Any) -> tuple[dict[str, pd.DataFrame], dict[str
             "study": "muller2019",
             "figure": "fig5",
         }
-    teachers = projection(label_only)
+    teachers, virtual = projection(label_only), [r for r in without_teachers(rows) if r["group"] == "virtual"]
     known: dict[str, tuple[dict[str, pd.DataFrame], dict[str, Any]]] = {
         "bleu_curves": (
             {"bleu_history": bleu_history(rows)},
@@ -442,6 +470,14 @@ def frames_for(kind: str, **how: Any) -> tuple[dict[str, pd.DataFrame], dict[str
         "reliability": (
             {"reliability": reliability(label_only), "calibration": calibration(label_only)},
             {"study": "muller2019", "figure": "fig2"},
+        ),
+        "settings": (
+            {"accuracy": accuracy([*rows, *virtual]), "teacher_accuracy": teacher_accuracy(rows, acc)},
+            {"study": "yuan2020", "figure": "table1"},
+        ),
+        "best_smoothing": (
+            {"accuracy": accuracy(without_teachers(rows))},
+            {"study": "yuan2020", "figure": "table4"},
         ),
         "smoothed_loss": ({}, {"study": "shen2021", "figure": "fig3"}),
         "soft_targets": ({"probabilities": probabilities(label_only)}, {"study": "yuan2020", "figure": "figS1"}),

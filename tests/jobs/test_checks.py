@@ -84,6 +84,11 @@ REFUSED = {
         {"kind": "diffusion", "groups": ["s"], "similar": {"3": list("012456789")}},
         "name one class or more, not all",
     ),
+    "settings, labels alone": ({"kind": "settings", "groups": ["t"]}, "f: found networks trained on labels alone"),
+    "best_smoothing, no labels alone": (
+        {"kind": "best_smoothing", "groups": ["smooth"]},
+        "f: found mlp-w8 on digits by r, but not trained on labels without smoothing; add a group of it",
+    ),
     "summary, t1 of none": ({"kind": "summary", "groups": ["s"], "t1": 5}, "f.t1: found 5"),
     "summary, no T 1": (
         {"kind": "summary", "groups": ["one"]},

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 from sklearn.metrics import log_loss, top_k_accuracy_score
 
-from lskd.metrics.accuracy import correct, measure, nll, top_k_accuracy
+from lskd.metrics.accuracy import correct, measure, nll, of_teachers, top_k_accuracy
 from tests.metrics.made import drawn, quick, study
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -89,3 +89,13 @@ def test_correct_tells_of_each_test_image_whether_it_is_right(tmp_path):
         ]
         assert bits[: row["images"]] == "".join(expected) and set(bits[row["images"] :]) <= {"0"}
         assert (row["run"], row["split"], row["images"]) == (run.row["run"], "test", len(labels_n))
+
+
+def test_a_students_teacher_is_measured_under_the_students_name(tmp_path):
+    runs = study(tmp_path)
+    own = {(row["run"], row["split"]): row["value"] for row in measure(runs, {}) if row["metric"] == "top1"}
+    rows = of_teachers(runs, {})
+    assert len(rows) == 2 * sum(run.teacher is not None for run in runs) > 0
+    for row in rows:
+        assert row["role"] == "student" and row["value"] == own[row["teacher"], row["split"]]
+    assert len({row["value"] for row in rows}) > 1

@@ -52,6 +52,8 @@ LOOKS = {  # what a kind needs beside its name
     "projection_muller": {"groups": ["t"], "classes": ["3", "9", "6"]},
     "soft_targets": {"groups": ["t"], "classes": ["3"], "temperatures": [1, 4, 10]},
     "curves": {"groups": ["s"]},
+    "settings": {"groups": ["alone", "virtual", "early"]},
+    "best_smoothing": {"groups": ["t", "virtual"]},
     "diffusion": {"groups": ["s"]},
     **{
         kind: {"groups": ["t"]}
@@ -60,12 +62,25 @@ LOOKS = {  # what a kind needs beside its name
     **{kind: {"groups": ["t", "s"]} for kind in ("calibration_table", "gamma_curve", "grid", "verdict")},
 }
 OF_IMAGES = [kind for kind, figure in registry.FIGURES.items() if registry.IMAGES in figure.tasks]
+ALL = ["alone", "p", "s", "t"]  # whose runs differ in nothing but labels, T and network
+VIRTUAL = {"model": {"name": "mlp", "width": 8}, "recipe": "one", "supervision": "tf_kd_reg", "temperature": [20]}
+EARLY = TINY["students"]["s"] | {  # taught by a network as it began, with smoothed labels beside
+    "teacher": "p",
+    "temperature": [3],
+    "teacher_epoch": [0],
+    "soft_weight": [0.5],
+    "hard_smoothing": 0.1,
+}
 KINDS = TINY | {
     "study": "kinds",
     "recipes": TINY["recipes"] | {"kept": {"epochs": 1, "snapshot_epochs": [0, 1]}},
     "teachers": TINY["teachers"] | {"p": {"model": {"name": "mlp", "width": 8}, "recipe": "kept"}},
-    "baselines": {"alone": {"model": {"name": "plain_cnn", "width": 2}, "recipe": "two", "label_smoothing": [0.0]}},
-    "figures": {f"the_{kind}": {"kind": kind} | LOOKS.get(kind, {}) for kind in OF_IMAGES},
+    "baselines": {
+        "alone": {"model": {"name": "plain_cnn", "width": 2}, "recipe": "two", "label_smoothing": [0.0]},
+        "virtual": VIRTUAL,
+    },
+    "students": TINY["students"] | {"early": EARLY},
+    "figures": {f"the_{kind}": {"kind": kind, "groups": ALL} | LOOKS.get(kind, {}) for kind in OF_IMAGES},
 }
 
 

@@ -41,7 +41,7 @@ OF_KINDS = {
     "the look": (inserted("lskd/figures/style.py", "context"), LOOKED_AT),
     "a marker": (
         inserted("lskd/figures/style.py", "marker"),
-        shown(*TABLES, "grid", "inter_stability", "stability", "summary", "verdict"),
+        shown(*TABLES, "grid", "inter_stability", "settings", "stability", "summary", "verdict"),
     ),
     "a figure": (inserted("lskd/figures/diffusion.py", "draw"), shown("diffusion")),
     "the published numbers beside ours": (
@@ -58,7 +58,7 @@ OF_KINDS = {
         shown(
             *TABLES,
             *"calibration_table classes_gain complexity diffusion grid inter_stability stability summary".split(),
-            *("data_card", "teacher_student"),
+            *("best_smoothing", "data_card", "settings", "teacher_student"),
         ),
     ),
     "the words of the verdict": (inserted("lskd/analysis/wording.py", "sentences"), shown("verdict")),
