@@ -118,10 +118,13 @@ def small(values: Values, study: Study, name: str, above: list[str], folder: Pat
             _shorten(made, values, group.recipe, samples)
     for each in above:
         if each in study.students:
-            root = next(other for other in reversed(above) if other not in study.students)
+            root = each
+            while root in study.students:
+                root = study.students[root].teacher
             _, samples = _data(groups[root].data or study.data, folder)
             _shorten(made, values, groups[each].recipe, samples)
-    made.setdefault("teachers", made.pop("baselines", {}))
+    if "teachers" not in made:
+        made["teachers"] = made.pop("baselines")
     made["data"] = next(iter(made["teachers"].values()))["data"]
     made["figures"] = {"accuracies": {"kind": "accuracy_table"}}
     return made
@@ -163,7 +166,7 @@ def _data(data: Any, folder: Path) -> tuple[Values, int]:
     root = folder / ("imagenet" if data.dataset == "imagenet_lt" else data.dataset)
     if not root.exists() or data.dataset == "imagenet_lt":
         MAKERS[data.dataset](root)
-    return keys | {"root": str(root)}, _trained_on(data.dataset, data.val_fraction)
+    return keys | {"root": str(root), "name": f"made-{data.folder}"}, _trained_on(data.dataset, data.val_fraction)
 
 
 def _arrays(root: Path, classes: int, side: int, channels: int, count: int) -> None:

@@ -97,6 +97,8 @@ OFF = {
         "train_images": (None, 20, {}, [CORPUS]),
         "long_tail": (0.0, 10.0, {}, [CORPUS]),
         "label_noise": (0.0, 0.2, {}, [CORPUS]),
+        "pareto": ([], [6.0, 5.0, 100.0], {}, [CORPUS]),
+        "split_file": (None, "list.txt", MNIST, [CORPUS]),
     },
     Model: {"width": (None, 8, MLP, [LIBRARY]), "dropout": (0.0, 0.5, MLP, [CNN, RESNET, LIBRARY])},
     Recipe: {
@@ -115,6 +117,8 @@ OFF = {
         "jitter": (0.0, 0.2, {}, [TRANSLATION]),
         "randaugment": ([], [2, 9], {}, [TRANSLATION]),
         "cutmix": (0.0, 1.0, {}, [TRANSLATION]),
+        "train_only": ("all", "last", {}, [TRANSLATION]),
+        "processes": (1, 2, {}, [TRANSLATION]),
         "snapshot_epochs": ([], [1], {}, [TRANSLATION]),
         "snapshot_updates": ([], [1], TRANSLATION, [{}]),
     },
