@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -204,13 +204,22 @@ def _read_digests(root: Path, paths: list[str]) -> dict[str, str]:
 
     digests: list[str] = []
     reported = time.monotonic()
-    with ThreadPoolExecutor(_THREADS) as pool:
-        for block in pool.map(read_block, range(0, len(paths), _BLOCK)):
-            digests += block
-            if time.monotonic() - reported > _REPORT_SECONDS:
-                print(f"read {len(digests):,} of {len(paths):,} new files", file=sys.stderr, flush=True)
-                reported = time.monotonic()
+    for block in _mapped(read_block, range(0, len(paths), _BLOCK)):
+        digests += block
+        if time.monotonic() - reported > _REPORT_SECONDS:
+            print(f"read {len(digests):,} of {len(paths):,} new files", file=sys.stderr, flush=True)
+            reported = time.monotonic()
     return dict(zip(paths, digests, strict=True))
+
+
+def _mapped(function: Callable[[int], list[str]], starts: Iterable[int]) -> Iterator[list[str]]:
+    """Map in a few threads and in order."""
+    with ThreadPoolExecutor(_THREADS) as pool:
+        try:
+            blocks: Iterator[list[str]] = pool.map(function, starts)
+        except RuntimeError:  # a study's page is made at the interpreter's end, when no thread starts any more
+            blocks = map(function, starts)
+        yield from blocks
 
 
 def _read_digest(path: str) -> str:

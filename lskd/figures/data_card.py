@@ -13,8 +13,9 @@ from lskd.figures.rows import pick, present, records
 Frames = dict[str, pd.DataFrame]
 Options = dict[str, Any]
 FORMULA = (
-    "Counted in the prepared data. Train holds what was taken from it as val; imbalance is the largest class of train "
-    "over the smallest; a class of the head has more than 100 images, a rare one fewer than 20."
+    "Counted in the prepared data. Train holds what was taken from it as val, unless it was thinned then; imbalance is "
+    "the largest class of train over the smallest; a class of the head has more than 100 images, a rare one fewer than "
+    "20."
 )
 CAPTION = "Data sets: classes, property and numbers of images. Counted, not measured: n = 1, no spread."
 PRINTED = {"classes": "classes", "train_images": "train", "test_images": "test"}  # the paper's metrics, and ours

@@ -12,6 +12,7 @@ from lskd.io.tables import write_table
 from lskd.jobs.work import Work
 
 MANY, FEW = 100, 20  # images of a class: above the first it is of the head, below the second rare (Liu 2019, section 4)
+THINNED = ("train_images", "long_tail", "pareto")  # keys by which train loses images after val was taken
 PROPERTIES = {  # of published sets, as Shen 2021, table 5, calls them
     "cub200": "fine-grained",
     "imaterialist2019": "noisy",
@@ -31,14 +32,15 @@ def run(work: Work) -> None:
 def card(name: str, folder: Path) -> dict[str, Any]:
     """The row of the data set that was prepared into a folder.
 
-    classes, groups (of two or more similar classes), property, train and test (images; train with what was taken of it
-    as val), val (a published one, else 0), taken (from train as val), largest and smallest (images of a class in train,
-    with what was taken), imbalance (the quotient of the two), head (classes above 100 images) and rare (below 20).
+    classes, groups (of two or more similar classes), property, train and test (images), val (images beside train),
+    taken (of train, and counted in it, as val), largest and smallest (images of a class in train), imbalance (the
+    quotient of the two), head (classes above 100 images) and rare (below 20). Where train was thinned after val was
+    taken, as by a long tail, train is what is left of it, and val stands beside it.
     """
     labels, metadata = read_card(checked(folder / "data.safetensors", folder))
     spec, classes, families = metadata["spec"], len(metadata["classes"]), metadata.get("families", [])
     counts = {split: np.bincount(labels[split], minlength=classes) for split in ("train", "val", "test")}
-    is_taken = "val_fraction" in spec
+    is_taken = "val_fraction" in spec and not any(spec.get(name) for name in THINNED)
     each = counts["train"] + counts["val"] * is_taken
     return {
         "dataset": name,

@@ -80,6 +80,17 @@ def test_every_edit_of_any_other_set_is_seen_and_refused_by_its_job(edit, root, 
         check_same(planned, "mine", str(root))
 
 
+def test_files_are_read_when_no_thread_starts_any_more(root, monkeypatch):
+    """As at the interpreter's end, when a study's page is made."""
+    expected = files_of(root)
+
+    def refuse(*_):
+        raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+
+    monkeypatch.setattr("concurrent.futures.ThreadPoolExecutor.submit", refuse)
+    assert files_of(root) == expected
+
+
 def test_a_file_as_a_root_is_its_name_and_bytes_and_read_once(tmp_path, later, reads):
     file = tmp_path / "numbers.dat"
     file.write_bytes(bytes(5 << 20) + b"end")  # of several chunks
