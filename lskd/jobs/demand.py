@@ -73,6 +73,11 @@ class Demands:
         return Demand(math.ceil(megabytes) + SPARE_MB, math.ceil(seconds / 60) + BASE_MINUTES)
 
 
+def processes(spec: dict[str, Any]) -> int:
+    """How many processes a job's work is shared by, each with a GPU or processors of its own."""
+    return int(spec.get("recipe", {}).get("processes", 1))
+
+
 def like(stage: str, spec: dict[str, Any]) -> str:
     """What jobs that take about as much share: all of their spec but seeds, labels' smoothing and temperatures."""
     names = ("model", "recipe", "draws", "dtype", "family", "kind", "dataset")
@@ -90,7 +95,7 @@ def estimate(job: Job, on_gpu: bool) -> Demand:
         return _of_translation(job, corpus, on_gpu)
     data = next((above for above in _behind(job) if above.stage == "data"), job)
     images, values = _size(data.spec)
-    megabytes = BASE_MB + 6 * images * values / 2**20  # the data as bytes, some of them as floats
+    megabytes = processes(job.spec) * (BASE_MB + 6 * images * values / 2**20)  # the data as bytes, some as floats
     if job.stage in SHARE:
         megabytes += 8 * images * _classes(data.spec) / 2**20
         model = job.spec.get("model") or {}
@@ -140,7 +145,8 @@ def _classes(spec: dict[str, Any]) -> int:
 
 
 def write_usage(root: Path, described: dict[str, Any], megabytes: float, seconds: float) -> None:
-    """Keep what a job took. That it cannot be written stops nothing."""
+    """Keep what a job took, by the largest of its processes. That it cannot be written stops nothing."""
+    megabytes *= processes(described["spec"])
     usage = {"like": like(described["stage"], described["spec"]), "title": described["title"]}
     usage |= {"megabytes": round(megabytes, 1), "seconds": round(seconds, 1)}
     try:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from lskd.jobs.demand import processes
 from lskd.jobs.job import Job
 
 
@@ -9,7 +10,7 @@ def packs(jobs: list[Job], most: int, most_minutes: int, minutes: Callable[[Job]
     """The pack of each job, by the job's folder below results; a job that is alone in its pack has none.
 
     `jobs`: each after what it reads. A pack has jobs of one stage and one depth, so none waits for another: at most
-    `most` of them, and of `most_minutes` in all.
+    `most` of them, and of `most_minutes` in all. A job of several processes, which takes several GPUs, has none.
     """
     depths: dict[Job, int] = {}
     for job in jobs:
@@ -17,6 +18,8 @@ def packs(jobs: list[Job], most: int, most_minutes: int, minutes: Callable[[Job]
     open_packs: dict[tuple[str, int], list[Job]] = {}
     full: list[list[Job]] = []
     for job in jobs:
+        if processes(job.spec) > 1:
+            continue
         key = job.stage, depths[job]
         pack = open_packs.setdefault(key, [])
         if pack and (len(pack) == most or sum(map(minutes, pack)) + minutes(job) > most_minutes):

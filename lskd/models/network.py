@@ -94,14 +94,19 @@ def all_logits(
     return logits_nk[torch.cat(list(ids)).argsort()]
 
 
-@torch.no_grad()
 def evaluate(network: torch.nn.Module, source: Source) -> tuple[float, float]:
     """Mean cross-entropy in nats and top-1 accuracy of a network in evaluation mode, on a source's clean images."""
+    loss, top1 = (evaluation_sums(network, source, blocks(len(source))) / len(source)).tolist()
+    return loss, top1
+
+
+@torch.no_grad()
+def evaluation_sums(network: torch.nn.Module, source: Source, ids: Sequence[torch.Tensor]) -> torch.Tensor:
+    """The sums of cross-entropy and of right predictions over these batches of samples, float64 [2]."""
     network.eval()
     sums = torch.zeros(2, dtype=torch.float64, device=source.device)
-    for batch in source.batches([ids_n.to(source.device) for ids_n in blocks(len(source))]):
+    for batch in source.batches([ids_n.to(source.device) for ids_n in ids]):
         logits_nk = network(batch.inputs)
         sums[0] += F.cross_entropy(logits_nk, batch.targets, reduction="sum")
         sums[1] += (logits_nk.argmax(1) == batch.targets).sum()
-    loss, top1 = (sums / len(source)).tolist()
-    return loss, top1
+    return sums

@@ -226,6 +226,9 @@ class RecipeFields(Section):
     amp: Literal["none", "bfloat16", "float16"] = off(
         "none", "none", IMAGES, description="precision of the forward pass"
     )
+    processes: int = off(
+        1, 1, IMAGES, ge=1, le=64, description="that train together, a GPU each; results differ by rounding"
+    )
     train_only: Literal["all", "last"] = off(
         "all", "all", IMAGES, description="last: the last linear layer and the last normalisation alone (FixRes)"
     )
@@ -253,6 +256,8 @@ class RecipeFields(Section):
         for name in ("milestones", "snapshot_epochs"):
             if any(epoch > self.epochs for epoch in options[name] or []):
                 raise ValueError(f"{name} {options[name]}: none may be above epochs {self.epochs}")
+        if self.processes > self.batch_size:
+            raise ValueError(f"processes {self.processes}: none may be without samples of batch_size {self.batch_size}")
         if len(self.mixes) > 1:
             raise ValueError(f"{' and '.join(self.mixes)}: one of them at most; set the other to 0")
         return self

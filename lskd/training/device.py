@@ -25,70 +25,95 @@ _SAY_SECONDS = 60.0
 @contextmanager
 def device_of(work: Work, precision: str = "") -> Iterator[torch.device]:
     """Yield the device of a job, and note in its environment all that moves its numbers by rounding."""
+    with devices_of(work, precision) as devices:
+        yield devices[0]
+
+
+@contextmanager
+def devices_of(work: Work, precision: str = "", count: int = 1) -> Iterator[list[torch.device]]:
+    """The same of a job of so many processes, a device each."""
     runtime = work.runtime
-    with lease(runtime) as device:
-        on_gpu = device.type == "cuda"
+    with lease(runtime, count) as devices:
+        on_gpu = devices[0].type == "cuda"
         work.environment |= {
-            "device": torch.cuda.get_device_name(device) if on_gpu else f"CPU ({platform.machine()})",
+            "device": torch.cuda.get_device_name(devices[0]) if on_gpu else f"CPU ({platform.machine()})",
             "threads": "any" if on_gpu else str(runtime.threads),
             "memory format": "channels_last" if runtime.channels_last else "contiguous",
-            "compile": str(runtime.compile and on_gpu).lower(),
+            "compile": str(runtime.compile and on_gpu and count == 1).lower(),
             "torch": str(torch.__version__),
             "numpy": np.__version__,
             "python": platform.python_version(),
         }
         if precision:  # of a training; predictions are float32, always
             work.environment["precision"] = precision
-        yield device
+        yield devices
 
 
 @contextmanager
-def lease(runtime: Runtime) -> Iterator[torch.device]:
-    """Yield the device of this job, with torch set to `runtime.threads`; wait for a GPU while all are taken.
+def lease(runtime: Runtime, count: int = 1) -> Iterator[list[torch.device]]:
+    """Yield `count` devices for this job, with torch set to `runtime.threads`; wait for GPUs while too many are taken.
 
     A GPU is held by a file lock under results/.gpu/<host>/ that names its UUID, so that jobs of other workflows, other
     users of the folder and jobs with another CUDA_VISIBLE_DEVICES are seen too. Raises UserError where `runtime.device`
-    is cuda and there is none.
+    is cuda and there is none, and where there are too few.
     """
     torch.set_num_threads(runtime.threads)
     if runtime.device == "cpu" or (runtime.device == "auto" and not torch.cuda.is_available()):
-        yield torch.device("cpu")
+        yield [torch.device("cpu")] * count
         return
     if not torch.cuda.is_available():
         raise UserError("runtime.device: found cuda, but torch sees no CUDA device here; set it to auto or cpu")
     host = re.sub(r"[^A-Za-z0-9_.-]", "-", socket.gethostname())
     names = [str(torch.cuda.get_device_properties(index).uuid) for index in range(torch.cuda.device_count())]
-    with lease_slot(Path("results/.gpu") / host, names, runtime.runs_per_gpu) as index:
-        torch.cuda.set_device(index)
-        yield torch.device("cuda", index)
+    with lease_slots(Path("results/.gpu") / host, names, runtime.runs_per_gpu, count) as indices:
+        torch.cuda.set_device(indices[0])
+        yield [torch.device("cuda", index) for index in indices]
 
 
 @contextmanager
-def lease_slot(folder: Path, names: list[str], slots: int) -> Iterator[int]:
-    """Hold one of `slots` places at one of `names`, free devices first; yield its index among `names`.
+def lease_slots(folder: Path, names: list[str], slots: int, count: int = 1) -> Iterator[list[int]]:
+    """Hold one of `slots` places at each of `count` of `names`, free devices first; yield their indices among `names`.
 
-    The kernel frees a place when its holder dies, however it dies.
+    All are taken at once or none, so that two who want several do not wait for each other. The kernel frees a place
+    when its holder dies, however it dies. Raises UserError where there are fewer names.
     """
+    if count > len(names):
+        raise UserError(f"recipes: found processes {count}, but this machine shows {len(names)} GPUs; lower processes")
     folder.mkdir(parents=True, exist_ok=True)
-    places = [(index, folder / f"{name}.{slot}.lock") for slot in range(slots) for index, name in enumerate(names)]
-    index, handle = _wait(places, folder)
+    held = _wait(folder, names, slots, count)
     try:
-        yield index
+        yield list(held)
     finally:
-        os.close(handle)
+        for handle in held.values():
+            os.close(handle)
 
 
-def _wait(places: list[tuple[int, Path]], folder: Path) -> tuple[int, int]:
+def _wait(folder: Path, names: list[str], slots: int, count: int) -> dict[int, int]:
+    """The open files that hold the locks, by index of the device."""
     said = time.monotonic()
     while True:
-        for index, path in places:
-            handle = _try_lock(path)
-            if handle is not None:
-                return index, handle
+        held = _try_all(folder, names, slots, count)
+        if len(held) == count:
+            return held
+        for handle in held.values():
+            os.close(handle)
         if time.monotonic() - said >= _SAY_SECONDS:
             said = time.monotonic()
-            print(f"waiting for a free GPU ({len(places)} places in {folder}, all taken)", file=sys.stderr, flush=True)
+            what = "a free GPU" if count == 1 else f"{count} free GPUs"
+            places = f"{len(names) * slots} places in {folder}"
+            print(f"waiting for {what} ({places}, too many taken)", file=sys.stderr, flush=True)
         time.sleep(_POLL_SECONDS)
+
+
+def _try_all(folder: Path, names: list[str], slots: int, count: int) -> dict[int, int]:
+    """Up to `count` locks, each of another device."""
+    held: dict[int, int] = {}
+    for slot in range(slots):
+        for index, name in enumerate(names):
+            if len(held) < count and index not in held:
+                handle = _try_lock(folder / f"{name}.{slot}.lock")
+                held |= {} if handle is None else {index: handle}
+    return held
 
 
 def _try_lock(path: Path) -> int | None:

@@ -14,9 +14,10 @@ from lskd.errors import UserError, mend
 from lskd.io.store import DrawsFile, Rows, open_logits
 from lskd.jobs.work import Work
 from lskd.models.network import load_model
-from lskd.training.device import device_of
+from lskd.training.distributed import in_processes
 from lskd.training.loop import BatchLoss, Training, loss_of, precision
 from lskd.training.schedules import generator, pixel_key
+from lskd.training.team import Team
 from lskd.transforms.of_student import Transform, transform_of
 
 Teach = Callable[[Batch], tuple[torch.Tensor, ...]]
@@ -31,19 +32,27 @@ def run(work: Work) -> None:
 
     Raises UserError where the logits are not those of this data.
     """
-    with device_of(work, precision(work)) as device:
-        distill(work, device, stored(work, device))
+    in_processes(work, precision(work), train)
 
 
 def run_online(work: Work) -> None:
     """The same with the teacher's own forward pass at each step; nothing is stored."""
-    with device_of(work, precision(work)) as device:
-        distill(work, device, forwarded(work, device))
+    in_processes(work, precision(work), train_online)
 
 
-def distill(work: Work, device: torch.device, teach_at: TeachAt) -> None:
+def train(work: Work, device: torch.device, team: Team) -> None:
+    """Train on stored logits on a device, as one of a team."""
+    distill(work, device, team, stored(work, device))
+
+
+def train_online(work: Work, device: torch.device, team: Team) -> None:
+    """The same on the teacher's own forward pass."""
+    distill(work, device, team, forwarded(work, device))
+
+
+def distill(work: Work, device: torch.device, team: Team, teach_at: TeachAt) -> None:
     """Train on what `teach_at` gives."""
-    loss, state = loss_of(work)
+    loss, state = loss_of(work, team)
     is_augmented = any(role.startswith(("augment ", "mix ", "frame ")) for role in work.functions)
 
     def objective(epoch: int) -> tuple[int, BatchLoss]:
@@ -57,7 +66,7 @@ def distill(work: Work, device: torch.device, teach_at: TeachAt) -> None:
 
         return pixel_draw, batch_loss
 
-    Training(work, device, objective, state).run()
+    Training(work, device, team, objective, state).run()
 
 
 def draws_at(epoch: int, draws: int | str, seed: int) -> tuple[int, int]:

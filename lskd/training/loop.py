@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -13,12 +14,13 @@ from lskd.io.seal import file_digest
 from lskd.io.tensors import load_tensors
 from lskd.jobs.progress import Report, report
 from lskd.jobs.work import Work
-from lskd.models.network import be_deterministic, evaluate, new_model, weights
+from lskd.models.network import be_deterministic, new_model, weights
 from lskd.training import checkpoint
 from lskd.training.checkpoint import stop_on_sigterm
-from lskd.training.device import device_of
+from lskd.training.distributed import in_processes
 from lskd.training.outputs import Saver, append_history, write_history, write_run
 from lskd.training.schedules import epoch_batches, lr_factor, pixel_key, stream_seed
+from lskd.training.team import Team
 from lskd.training.tracking import Tracker, tracker
 
 BatchLoss = Callable[[torch.Tensor, Batch], torch.Tensor]
@@ -39,27 +41,26 @@ def run(work: Work) -> None:
     Raises UserError where the loss becomes infinite or NaN; after saving a checkpoint, SystemExit(143) on SIGTERM and
     SystemExit(130) on Ctrl-C.
     """
-    with device_of(work, precision(work)) as device:
-        train(work, device)
+    in_processes(work, precision(work), train)
 
 
-def train(work: Work, device: torch.device) -> None:
-    """The same on a device."""
-    loss, state = loss_of(work)
+def train(work: Work, device: torch.device, team: Team) -> None:
+    """The same on a device, as one of a team."""
+    loss, state = loss_of(work, team)
 
     def batch_loss(logits_nk: torch.Tensor, batch: Batch) -> torch.Tensor:
         return loss(logits_nk, batch.targets)
 
-    Training(work, device, lambda epoch: (epoch + 1, batch_loss), state).run()
+    Training(work, device, team, lambda epoch: (epoch + 1, batch_loss), state).run()
 
 
-def loss_of(work: Work) -> tuple[Callable[..., torch.Tensor], LossState]:
-    """A job's loss, its options given, and the state that it keeps where it ends epochs too: empty at first."""
+def loss_of(work: Work, team: Team) -> tuple[Callable[..., torch.Tensor], LossState]:
+    """A job's loss of a whole batch, its options given, and the state that it keeps where it ends epochs too."""
     state: LossState = {}
     options = loss_options(work.spec["supervision"])
     if "end_epoch" in work.functions:
         options["state"] = state
-    return partial(work.functions["loss"], **options), state
+    return team.of_whole_batch(partial(work.functions["loss"], **options)), state
 
 
 def loss_options(supervision: dict[str, Any]) -> dict[str, Any]:
@@ -76,13 +77,16 @@ def precision(work: Work) -> str:
 class Training:
     """A run in training: all its state, how it advances, and how it is saved, resumed and written."""
 
-    def __init__(self, work: Work, device: torch.device, objective: Objective, loss_state: LossState) -> None:
-        self.work, self.device, self.objective, self.loss_state = work, device, objective, loss_state
+    def __init__(
+        self, work: Work, device: torch.device, team: Team, objective: Objective, loss_state: LossState
+    ) -> None:
+        self.work, self.device, self.team = work, device, team
+        self.objective, self.loss_state = objective, loss_state
         self.recipe, self.seed = work.spec["recipe"], work.spec["seed"]
         sources = read_sources(work, ["train", "val"], device)
         self.source, self.val = sources["train"], sources["val"]
         self.augmentation = augmentation_of(self.recipe, work.functions, pixel_key(work.spec))
-        self.steps_per_epoch = len(epoch_batches(0, 0, len(self.source), self.recipe["batch_size"]))
+        self.steps_per_epoch = self._count_steps()
         be_deterministic(device)
         torch.manual_seed(self.seed)
         self.model = new_model(work.functions["model"], work.spec["model"], self.source)
@@ -91,7 +95,9 @@ class Training:
             work.functions["begin"](self.model, load_tensors(path), work.spec["start"]["head"], path)
         if work.runtime.channels_last:
             self.model = self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.forward = torch.compile(self.model) if work.runtime.compile and device.type == "cuda" else self.model
+        team.share(self.model)
+        is_compiled = work.runtime.compile and device.type == "cuda" and team.size == 1
+        self.forward = torch.compile(self.model) if is_compiled else self.model
         self.amp = None if precision(work) == "float32" else getattr(torch, precision(work))
         # the parts that are trained: all, or those that are left to fine-tune
         self.trained = work.functions["freeze"](self.model) if "freeze" in work.functions else [self.model]
@@ -105,48 +111,72 @@ class Training:
         self.snapshots: dict[str, torch.Tensor] = {}
         self._keep_snapshot(0)
 
+    def _count_steps(self) -> int:
+        """Steps of an epoch; UserError where a batch has no sample for each process."""
+        batches = epoch_batches(0, 0, len(self.source), self.recipe["batch_size"])
+        if len(batches[-1]) < self.team.size:
+            raise UserError(
+                f"{self.work.title}: the last batch of an epoch has {len(batches[-1])} samples, fewer than processes "
+                f"{self.team.size}; change its recipe's batch_size"
+            )
+        return len(batches)
+
     def run(self) -> None:
         """Train to the end, from the checkpoint if there is one of this very job, and write the run's files."""
-        work, epochs = self.work, self.recipe["epochs"]
+        work = self.work
         key = {"address": work.address, "data": file_digest(work.inputs["data"] / "data.safetensors")}
-        saved = checkpoint.load(work.folder, key)
+        with self.team.leader_first():
+            saved = checkpoint.load(work.folder, key)
         if saved:
             self.restore(saved)
+        if self.team.leads:
+            self._lead(key)
+        else:
+            while self.step < self.steps:
+                self._epoch(None)
+
+    def _lead(self, key: dict[str, str]) -> None:
+        """Train to the end, telling and saving, and write."""
+        work, epochs, samples = self.work, self.recipe["epochs"], self.recipe["batch_size"]
         write_history(work.folder, self.history)
-        steps = epochs * self.steps_per_epoch
-        samples = self.recipe["batch_size"]
         with (
             stop_on_sigterm() as stop,
             tracker(work.runtime.track, work.title, work.address, work.spec, len(self.history)) as track,
-            report(work.title, work.address, epochs, steps, self.step, samples) as tell,
+            report(work.title, work.address, epochs, self.steps, self.step, samples) as tell,
         ):
-            saver = Saver(work, key, stop, self.state, self.place)
-            while self.step < steps:
-                self._epoch(saver, tell, track)
+            watch = _Watch(Saver(work, key, stop, self.state, self.place), tell, track)
+            while self.step < self.steps:
+                self._epoch(watch)
             self.write()
         checkpoint.remove(work.folder)
 
-    def _epoch(self, saver: Saver, tell: Report, track: Tracker) -> None:
+    @property
+    def steps(self) -> int:
+        """Of the whole training."""
+        return int(self.recipe["epochs"] * self.steps_per_epoch)
+
+    def _epoch(self, watch: "_Watch | None") -> None:
         """Train to the end of the current epoch and take stock of it."""
         epoch, first = divmod(self.step, self.steps_per_epoch)
         draw, batch_loss = self.objective(epoch)
         ids = epoch_batches(self.seed, epoch, len(self.source), self.recipe["batch_size"])
-        ids = list(torch.cat(ids).to(self.device).split([len(ids_n) for ids_n in ids]))  # one copy an epoch
+        ids = list(torch.cat(ids).to(self.device).split([len(ids_n) for ids_n in ids]))[first:]  # one copy an epoch
         self.model.eval()
         for part in self.trained:
             part.train()
-        for batch in self.source.batches(ids[first:], draw, self.augmentation):
-            self._step(batch, batch_loss)
-            tell.step(self.step)
-            if self.step % self.steps_per_epoch:
-                saver.after(is_stock_taken=False)
-        self._end_epoch(epoch + 1, tell)
-        track.log(epoch + 1, self.history[-1])
-        saver.after(is_stock_taken=True)
+        batches = self.source.batches([self.team.part(ids_n) for ids_n in ids], draw, self.augmentation)
+        for ids_n, batch in zip(ids, batches, strict=True):
+            self._step(batch, len(ids_n), batch_loss)
+            if watch:
+                watch.after_step(self.step, is_within_epoch=self.step % self.steps_per_epoch > 0)
+        self._end_epoch(epoch + 1)
+        if watch:
+            watch.after_epoch(self.history[-1])
 
-    def _step(self, batch: Batch, batch_loss: BatchLoss) -> None:
-        """One step of the optimizer; nothing here waits for the device."""
+    def _step(self, batch: Batch, samples: int, batch_loss: BatchLoss) -> None:
+        """One step of the optimizer on a batch of so many samples; nothing here waits for the device."""
         recipe = self.recipe
+        self.team.samples = samples
         seed_dropout(self.seed, self.step, self.device)
         factor = lr_factor(recipe, self.step, self.steps_per_epoch, self.work.functions["schedule"])
         self.optimizer.lr = recipe["lr"] * factor
@@ -154,13 +184,14 @@ class Training:
         loss = batch_loss(logits_nk, batch)
         self.optimizer.zero_grad()
         self.scaler.scale(loss * recipe.get("loss_scale", 1.0)).backward()
+        self.team.sum_gradients(self.optimizer.parameters)
         if "grad_clip" in recipe:
             self.scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(self.optimizer.parameters, recipe["grad_clip"])
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        self.sums[0] += loss.detach() * batch.weight
-        self.sums[1] += (logits_nk.detach().argmax(1) == batch.hard_targets_n).sum()
+        self.sums[0] += loss.detach() * samples
+        self.sums[1] += self.team.total((logits_nk.detach().argmax(1) == batch.hard_targets_n).sum())
         self.step += 1
 
     def _logits(self, inputs: torch.Tensor) -> torch.Tensor:
@@ -172,11 +203,11 @@ class Training:
             logits_nk = self.forward(inputs)
         return logits_nk.float()
 
-    def _end_epoch(self, epoch: int, tell: Report) -> None:
+    def _end_epoch(self, epoch: int) -> None:
         """Read the sums once, validate, and keep what an epoch's end may ask to be kept. `epoch` counts from 1."""
         lr = self.optimizer.lr
         train_loss, train_top1 = (self.sums / len(self.source)).tolist()
-        val_loss, val_top1 = evaluate(self.model, self.val)
+        val_loss, val_top1 = self.team.evaluate(self.model, self.val)
         if not math.isfinite(train_loss + val_loss):
             raise UserError(
                 f"{self.work.title}: the loss is {train_loss:g} on train and {val_loss:g} on val after epoch {epoch} "
@@ -185,14 +216,14 @@ class Training:
         row = {"epoch": epoch, "step": self.step, "lr": lr, "train_loss": train_loss, "train_top1": train_top1}
         row |= {"val_loss": val_loss, "val_top1": val_top1}
         self.history.append(row)
-        append_history(self.work.folder, row)
+        if self.team.leads:
+            append_history(self.work.folder, row)
         if val_top1 > self.best_top1:
             self.best_top1, self.best = val_top1, weights(self.model)
         self._keep_snapshot(epoch)
         if self.loss_state:
             self.work.functions["end_epoch"](self.loss_state)
         self.sums.zero_()
-        tell.epoch(epoch, self.step, train_loss, val_top1)
 
     def _keep_snapshot(self, epoch: int) -> None:
         if epoch in self.recipe.get("snapshot_epochs", []):
@@ -232,6 +263,27 @@ class Training:
     def write(self) -> None:
         """Write the run's files."""
         write_run(self.work, self.history, self.best, self.snapshots, weights(self.model))
+
+
+@dataclass
+class _Watch:
+    """What the process that leads a training tells and saves."""
+
+    saver: Saver
+    tell: Report
+    track: Tracker
+
+    def after_step(self, step: int, is_within_epoch: bool) -> None:
+        """What follows a step."""
+        self.tell.step(step)
+        if is_within_epoch:
+            self.saver.after(is_stock_taken=False)
+
+    def after_epoch(self, row: dict[str, Any]) -> None:
+        """What follows an epoch, by its row of the history."""
+        self.tell.epoch(row["epoch"], row["step"], row["train_loss"], row["val_top1"])
+        self.track.log(row["epoch"], row)
+        self.saver.after(is_stock_taken=True)
 
 
 def seed_dropout(seed: int, step: int, device: torch.device) -> None:

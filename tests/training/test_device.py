@@ -13,19 +13,19 @@ import torch
 from lskd.errors import UserError
 from lskd.jobs.work import Work
 from lskd.study.runtime import Runtime
-from lskd.training.device import device_of, lease, lease_slot
+from lskd.training.device import device_of, lease, lease_slots
 
 HOLDER = """
 import os, sys, time
 from pathlib import Path
-from lskd.training.device import lease_slot
+from lskd.training.device import lease_slots
 folder, log, names = Path(sys.argv[1]), sys.argv[2], sys.argv[3].split(",")
 slots, seconds = int(sys.argv[4]), float(sys.argv[5])
 def note(what, index):
     handle = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(handle, f"{what} {names[index]}\\n".encode())
     os.close(handle)
-with lease_slot(folder, names, slots) as index:
+with lease_slots(folder, names, slots) as (index,):
     note("take", index)
     time.sleep(seconds)
     note("free", index)
@@ -75,16 +75,30 @@ def test_a_killed_holder_frees_its_slot(tmp_path):
 
 
 def test_free_devices_come_first(tmp_path):
-    with lease_slot(tmp_path, ["a", "b"], 2) as one, lease_slot(tmp_path, ["a", "b"], 2) as two:
-        assert {one, two} == {0, 1}
-        with lease_slot(tmp_path, ["a", "b"], 2) as three:
-            assert three == 0
+    with lease_slots(tmp_path, ["a", "b"], 2) as one, lease_slots(tmp_path, ["a", "b"], 2) as two:
+        assert (one, two) == ([0], [1])
+        with lease_slots(tmp_path, ["a", "b"], 2) as three:
+            assert three == [0]
+
+
+def test_several_devices_are_taken_at_once_and_never_one_twice(tmp_path):
+    names = ["a", "b", "c"]
+    with lease_slots(tmp_path, names, 1, 2) as pair:
+        assert pair == [0, 1]
+        log = tmp_path / "log"
+        other = start(tmp_path, log, "a,b,c", 1, 0.0)  # takes the one that is left, which nobody holds while it waits
+        assert other.wait(60) == 0 and lines(log) == ["take c", "free c"]
+    with lease_slots(tmp_path, names, 1, 3) as every, pytest.raises(UserError, match="processes 4, .* 3 GPUs; lower"):
+        assert every == [0, 1, 2]
+        lease_slots(tmp_path, names, 1, 4).__enter__()
+    with lease_slots(tmp_path, names, 2) as first, lease_slots(tmp_path, names, 2, 3) as shared:
+        assert first == [0] and sorted(shared) == [0, 1, 2] and shared[:2] == [1, 2]  # free ones first
 
 
 def test_the_cpu_needs_no_lease_and_gets_its_threads(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     before = torch.get_num_threads()
-    with lease(Runtime(device="cpu", threads=2)) as device:
+    with lease(Runtime(device="cpu", threads=2)) as (device,):
         assert (device.type, torch.get_num_threads()) == ("cpu", 2)
     torch.set_num_threads(before)
     assert not list(tmp_path.iterdir())

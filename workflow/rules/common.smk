@@ -8,7 +8,7 @@ from snakemake.dag import DAG
 from lskd.study import reading, runtime, site, studies
 from lskd.errors import UserError
 from lskd.jobs.catalogue import Catalogue
-from lskd.jobs.demand import Demands
+from lskd.jobs.demand import Demands, processes
 from lskd.jobs.submissions import packs
 from lskd.io.layout import FILES, ROOMS
 from lskd.jobs.plan import Plan
@@ -32,9 +32,10 @@ def reads(stage):
 
 def asks_for(stage, gpus=0):
     """The resources of a stage's jobs: a GPU; on a cluster memory, time, and a turn among those in one submission."""
+    of_job = per_process(stage, gpus)
     if SITE is None:
-        return {"gpu": gpus} if gpus else {}
-    fixed = {"turn": 1, "gpu": gpus}
+        return {"gpu": of_job} if gpus else {}
+    fixed = {"turn": 1, "gpu": of_job}
     if not workflow.is_main_process:
         return fixed
 
@@ -46,6 +47,13 @@ def asks_for(stage, gpus=0):
         "runtime": lambda wildcards, attempt: demand(wildcards, attempt).minutes,
     }
     return fixed | SITE.resources(gpus) | growing
+
+
+def per_process(stage, number):
+    """So many of something for each process of a job; a cluster's job has them already."""
+    if not number or stage != "train" or not workflow.is_main_process:
+        return number
+    return lambda wildcards: number * processes(PLAN.job(f"{ROOMS[stage]}/{wildcards.job}").spec)
 
 
 def side_by_side(gpus):

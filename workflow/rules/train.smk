@@ -9,7 +9,7 @@ rule train:
         pack("train")
     conda:
         "../../envs/train.yaml"
-    threads: PLAN.main.runtime.threads
+    threads: per_process("train", PLAN.main.runtime.threads)
     resources:
         **asks_for("train", GPU),
     shell:
