@@ -12,9 +12,10 @@ import torch
 from lskd.data.sources import Source, read_sources
 from lskd.io.store import DrawsFile, open_top_k, place_of_tail
 from lskd.jobs.work import Work
-from lskd.training.device import device_of
 from lskd.training.distill import Teach, TeachAt, check_teacher, distill, in_order
+from lskd.training.distributed import in_processes
 from lskd.training.loop import precision
+from lskd.training.team import Team
 
 Soften = Callable[[torch.Tensor, torch.Tensor | None], tuple[torch.Tensor, torch.Tensor]]
 """From logits [N, k] and the tail [N], if there is one, to probabilities [N, k] and the others' [N]."""
@@ -25,8 +26,12 @@ def run(work: Work) -> None:
 
     Raises UserError where they are not those of this data, or have no tail at the student's T.
     """
-    with device_of(work, precision(work)) as device:
-        distill(work, device, stored(work, device))
+    in_processes(work, precision(work), train)
+
+
+def train(work: Work, device: torch.device, team: Team) -> None:
+    """The same on a device, as one of a team."""
+    distill(work, device, team, stored(work, device))
 
 
 def stored(work: Work, device: torch.device) -> TeachAt:
