@@ -37,7 +37,7 @@ def test_a_longer_training_of_a_larger_network_asks_for_more_time(tmp_path, cifa
 @pytest.fixture
 def cifar(monkeypatch):
     """The data set's files are not here; their digest does not matter to what is asked."""
-    monkeypatch.setattr("lskd.jobs.catalogue.content", lambda *_: {})
+    monkeypatch.setattr("lskd.jobs.data_specs.content", lambda *_: {})
 
 
 @pytest.mark.parametrize("stage", ["data", "train", "teacher_logits", "predict", "metrics", "figure"])
@@ -78,6 +78,19 @@ def test_every_job_of_the_default_study_tells_what_it_took(tmp_path):
         write_usage(tmp_path, job.described(), 1000.0, 60.0)
     demands = Demands(tmp_path, on_gpu=True)
     assert {demands.of(job) for job in plan.pending} == {Demand(1500 + SPARE_MB, 2 + BASE_MINUTES)}
+
+
+def test_a_training_of_several_processes_asks_for_the_memory_of_all(tmp_path):
+    recipe = next(iter(TINY["recipes"]))
+    demands = []
+    for size in (1, 2):
+        changed = TINY["recipes"] | {recipe: TINY["recipes"][recipe] | {"processes": size}}
+        job = of_stage(pending(tmp_path, recipes=changed), "train")
+        first = estimate(job, True)
+        write_usage(tmp_path, job.described(), 2000.0, 60.0)
+        demands.append((first.megabytes, Demands(tmp_path, on_gpu=True).of(job).megabytes))
+    assert demands[0][1] == 3000 + SPARE_MB and demands[1][1] == 6000 + SPARE_MB
+    assert demands[1][0] > 1.8 * demands[0][0]
 
 
 def test_an_edited_usage_counts_as_none(tmp_path):

@@ -52,3 +52,13 @@ def test_eight_seeds_of_a_teacher_share_a_submission():
     ]
     named = packs(jobs, 8, 120, lambda job: 6)
     assert [named.get(job.below) for job in jobs] == ["train0"] * 8 + [None]
+
+
+def test_a_job_of_several_processes_has_a_submission_of_its_own():
+    specs = [{"seed": seed, "recipe": {"processes": 1 + (seed == 1)}} for seed in range(3)]
+    jobs = [
+        Job("train", f"a/seed{place}", spec, {}, {"run": "lskd.data.prepare:run"}, RESULTS)
+        for place, spec in enumerate(specs)
+    ]
+    named = packs(jobs, 8, 120, lambda job: 6)
+    assert [named.get(job.below) for job in jobs] == ["train0", None, "train0"]

@@ -18,7 +18,7 @@ from lskd.jobs.progress import process_birth
 from lskd.models.resnet_cifar import resnet8
 from lskd.study.config import Data, Model, Recipe, Supervision
 from lskd.study.runs import Run
-from lskd.training.loop import Training
+from lskd.training.loop import Training, train
 from lskd.training.team import Team
 from tests import small
 from tests.training.taught import store
@@ -64,7 +64,12 @@ def two_sizes(model: str, labels: dict, **fields) -> list[Run]:
     ("model", "labels", "fields"),
     [
         ("resnet8", {"label_smoothing": 0.1}, AUGMENTED),  # batch norm; 61 images, the last batch of 13
-        ("mlp", {"way": "online_smoothing"}, {"grad_clip": 0.5, "optimizer": "adam", "lr": 1e-3}),
+        pytest.param(
+            "mlp",
+            {"way": "online_smoothing"},
+            {"grad_clip": 0.5, "optimizer": "adam", "lr": 1e-3},
+            marks=pytest.mark.long,
+        ),
     ],
 )
 def test_two_processes_end_with_the_weights_of_one(tmp_path, data, model, labels, fields):
@@ -80,7 +85,9 @@ def weights(tmp_path_factory, data) -> Path:
     return small.trained(small.teacher(), tmp_path_factory.mktemp("teacher"), data)
 
 
-@pytest.mark.parametrize("how", [{"draws": "online"}, {"way": "dist", "temperature": 2.0}])
+@pytest.mark.parametrize(
+    "how", [{"draws": "online"}, pytest.param({"way": "dist", "temperature": 2.0}, marks=pytest.mark.long)]
+)
 def test_a_student_of_two_processes_is_that_of_one(tmp_path, data, weights, how):
     """By the teacher's own forward pass, and by stored logits and a loss that compares the samples of a batch."""
     folders = []
@@ -138,12 +145,13 @@ def own_model(*arguments, **options):
     return resnet8(*arguments, **options)
 
 
+@pytest.mark.long
 def test_no_process_outlives_the_leader(tmp_path, data):
     """Not even one that is killed outright."""
     script = f"""
 import multiprocessing, time
 from pathlib import Path
-from lskd.training.loop import Training
+from lskd.training.loop import Training, train
 from tests import small
 step = Training._step
 def waiting(self, *arguments):
@@ -165,8 +173,9 @@ if __name__ == "__main__":
 
 def test_a_batch_with_too_few_samples_is_told(tmp_path, data):
     run = small.teacher("mlp", 4, processes=4, batch_size=29)  # 61 images: the last batch has 3
+    work = small.work(small.CATALOGUE.train(run), tmp_path, {"data": data})
     with pytest.raises(UserError, match="last batch of an epoch has 3 samples, fewer than processes 4; change"):
-        small.trained(run, tmp_path, data)
+        train(work, torch.device("cpu"), Team(0, 4))
     with pytest.raises(ValueError, match="processes 4: none may be without samples of batch_size 3"):
         Recipe(processes=4, batch_size=3)
 
