@@ -239,6 +239,17 @@ def test_timm_logits_are_those_of_the_model_unwrapped(arch):
         assert torch.equal(wrapped.eval()(images_nchw), plain(images_nchw))
 
 
+def test_timms_inception_v4_has_muellers_last_layer():
+    """Mueller 2019, A.4; Szegedy 2017, figure 9: 1536 features, pooled. timm publishes 42.68 million parameters."""
+    model = timm_model(1000, (3, 96, 96), arch="inception_v4").eval()
+    assert parameters(model) / 1e6 == pytest.approx(42.68, abs=0.005)
+    images_nchw = torch.randn(1, 3, 96, 96)
+    with torch.no_grad():
+        features_nh = model.features(images_nchw)
+        assert features_nh.shape == (1, 1536) and model.head.weight.shape == (1000, 1536)
+        assert torch.allclose(model(images_nchw), features_nh @ model.head.weight.T + model.head.bias, atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("arch", "shape", "said"),
     [
