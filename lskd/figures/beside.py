@@ -15,6 +15,7 @@ _NAMES = {
     "wideresnet502": "wideresnet50",
     "shufflenetv2x10": "shufflenetv2",
     "imagenet": "imagenet1k",
+    "imagenet299": "imagenet1k",
     "cub200": "cub2002011",
     "inat2019": "inaturalist2019",
     "places365lt": "placeslt",
