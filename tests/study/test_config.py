@@ -98,7 +98,7 @@ OFF = {
         "long_tail": (0.0, 10.0, {}, [CORPUS]),
         "label_noise": (0.0, 0.2, {}, [CORPUS]),
         "pareto": ([], [6.0, 5.0, 100.0], {}, [CORPUS]),
-        "split_file": (None, "list.txt", MNIST, [CORPUS]),
+        "split_file": (None, "list.txt", MNIST | {"root": "data"}, [CORPUS]),
     },
     Model: {"width": (None, 8, MLP, [LIBRARY]), "dropout": (0.0, 0.5, MLP, [CNN, RESNET, LIBRARY])},
     Recipe: {
