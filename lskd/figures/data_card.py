@@ -70,8 +70,10 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     handles = []
     sides = (("images", "o", ("train", "test")), ("images of a class of train", "s", ("largest", "smallest")))
     for panel, (label, marker, columns) in zip(axes, sides, strict=True):
-        for column, colour in zip(columns, (style.BLUE, style.VERMILLION), strict=True):
-            look = {"linestyle": "", "marker": marker, "color": colour}
+        wide: dict[str, Any] = {"color": style.BLUE, "markerfacecolor": "white", "markersize": 6}
+        narrow: dict[str, Any] = {"color": style.VERMILLION, "markersize": 3.5}
+        for column, own in zip(columns, (wide, narrow), strict=True):  # so that both are seen where they are equal
+            look = {"linestyle": "", "marker": marker} | own
             panel.plot(table[column], range(len(names)), **look)
             handles.append(style.handle(column, **look))
         panel.set_xscale("log")

@@ -15,7 +15,7 @@ INTRODUCTION = """# Targets
 
 Of the {all} tables and figures of the four papers that this project is after, {rendered} are rendered, {partly} of them
 without a part. `snakemake PAPER_TARGET` makes one: at demo scale on glyphs and at small scale on Fashion-MNIST, with
-small networks, translations on LibreOffice's help (`shen2021_fig3` is a formula and `yuan2020_table3` a count: they
+small networks, translations on LibreOffice's help (`shen2021_fig3` is a formula, and two others count: they
 train nothing); `--config scale=paper` declares the paper's data and networks. What they look like at demo scale: the
 [gallery](gallery.md).
 
