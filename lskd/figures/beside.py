@@ -14,6 +14,7 @@ _NAMES = {
     "alexnetcifar": "alexnet",
     "wideresnet502": "wideresnet50",
     "shufflenetv2x10": "shufflenetv2",
+    "resnext298x64d": "resnext29",
     "imagenet": "imagenet1k",
     "imagenet299": "imagenet1k",
     "cub200": "cub2002011",
@@ -67,8 +68,9 @@ def theirs_of(row: dict[str, Any], them: dict[str, Any]) -> dict[str, Any]:
 
 def same_name(ours: str, theirs: str) -> bool:
     """Whether a network or data set of ours, by its slug, is the paper's of this name."""
-    plain = _plain(re.sub(r"-[wd][\d.]+", "", ours))
-    return _NAMES.get(plain, plain) == _plain(theirs)
+    own, printed = _plain(re.sub(r"-[wd][\d.]+", "", ours)), _plain(theirs)
+    own = re.sub(r"^cifar(?=[a-z])", "", own)  # a network in its form for small images
+    return _NAMES.get(own, own) == _NAMES.get(printed, printed)
 
 
 def warning(table: pd.DataFrame) -> str:

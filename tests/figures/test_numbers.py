@@ -145,6 +145,10 @@ def test_a_network_of_the_papers_meets_its_own_row():
         ("alexnet_cifar-d0.5", "AlexNet"),
         ("cifar100", "CIFAR-100"),
         ("plain_cnn", "Plain CNN"),
+        ("cifar_resnet18", "ResNet-18"),
+        ("cifar10", "CIFAR-10"),
+        ("resnext29_8x64d", "ResNeXt-29"),
+        ("resnext29_8x64d", "ResNeXt-29 8x64d"),
     ],
 )
 def test_names(ours, theirs):

@@ -14,6 +14,7 @@ from lskd.io.seal import seal
 from lskd.jobs.catalogue import model_entry
 from lskd.jobs.execute import resolve
 from lskd.models.network import new_model
+from lskd.study.config import Model
 from lskd.training.distill import draws_at, read_table
 from lskd.training.schedules import epoch_batches
 from tests import small
@@ -50,6 +51,24 @@ def test_a_second_student_is_taught_on_draws_of_its_own(tmp_path, data, weights)
     assert not torch.equal(one.pixels[0], other.pixels[0])
     before, after = (load_file(noted.folder / "model.safetensors") for noted in (other, one))
     assert any(not torch.equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.parametrize("name", ["mlp", "alexnet_cifar"])
+def test_a_teacher_trained_with_dropout_teaches_without_it(tmp_path, data, name):
+    teacher = replace(small.teacher(epochs=1), model=Model(name=name, width=16, dropout=0.5))
+    weights = small.trained(teacher, tmp_path, data)
+    source = train_split(data)
+    network = new_model(resolve(model_entry(teacher.model)), teacher.spec["model"], source)
+    network.load_state_dict(load_file(weights / "model.safetensors"))
+    for draws in ("epochs", "online"):
+        run = small.student(teacher, how={"draws": draws}, epochs=1)
+        folder = weights if draws == "online" else store(run, tmp_path, data, weights)
+        noted = learn(run, tmp_path, data, folder)
+        ids_n = epoch_batches(run.own_seed, 0, len(source), run.recipe.batch_size)[0]
+        inputs = next(source.batches([ids_n])).inputs
+        with torch.no_grad():
+            torch.testing.assert_close(noted.taught[0], network.eval()(inputs), rtol=1e-5, atol=1e-5)
+            assert not torch.allclose(noted.taught[0], network.train()(inputs), rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("draws", ["epochs", "online"])
