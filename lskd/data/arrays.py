@@ -31,8 +31,11 @@ class Encoded(Protocol):
     def __getitem__(self, mask_n: np.ndarray) -> Self:
         """Those where a mask, bool [N], is True."""
 
-    def blocks(self, names: list[str], workers: int) -> Iterator[Block]:
-        """Decode all in `workers` threads; UserError, with its name, for an image that does not decode."""
+    def blocks(self, names: list[str], workers: int, short_side: int | None = None) -> Iterator[Block]:
+        """Decode all in `workers` threads; UserError, with its name, for an image that does not decode.
+
+        Where `short_side` is given, what is larger is encoded anew with so many pixels on its shorter side.
+        """
 
 
 @dataclass(frozen=True)

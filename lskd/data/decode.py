@@ -23,6 +23,7 @@ from lskd.errors import UserError
 if TYPE_CHECKING:  # torch, which a data job does without
     from lskd.data.augment import Frame
 
+QUALITY = 95  # of JPEGs that are made smaller
 _BLOCK = 64  # images a thread decodes at a time, fewer if their pixels take more than
 _BLOCK_BYTES = 1 << 25
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # of all others, Pillow starts Ghostscript for one
@@ -55,14 +56,32 @@ def decode_noted(content: bytes, image_size: int, name: str) -> tuple[np.ndarray
     return _centre(image, image_size, name), note
 
 
+def made_small(content: bytes, short_side: int, name: str) -> tuple[bytes, str]:
+    """An image with no more than `short_side` pixels on its shorter side, and what it was before, as `decode_noted`.
+
+    A larger one is resized (bilinear, antialiased) and encoded as a JPEG of quality 95, of 4:2:0 as most are; another
+    stays as it is, to the byte. Raises UserError as `decode` does.
+    """
+    image, note = _opened(content, name)
+    if min(image.size) <= short_side:
+        return content, note
+    file = io.BytesIO()
+    _resized(image, short_side, name).save(file, "JPEG", quality=QUALITY)
+    return file.getvalue(), note
+
+
 def _centre(image: Image.Image, image_size: int, name: str) -> np.ndarray:
-    scale = image_size / min(image.size)
-    width, height = (max(image_size, int(side * scale)) for side in image.size)
+    image = _resized(image, image_size, name)
+    left, top = (round((side - image_size) / 2) for side in image.size)
+    return _pixels(image.crop((left, top, left + image_size, top + image_size)))
+
+
+def _resized(image: Image.Image, short_side: int, name: str) -> Image.Image:
+    scale = short_side / min(image.size)
+    width, height = (max(short_side, int(side * scale)) for side in image.size)
     if width * height > (Image.MAX_IMAGE_PIXELS or 0):
         raise UserError(f"{name}: {image.width} x {image.height} pixels, far from a square; crop it or delete it")
-    left, top = round((width - image_size) / 2), round((height - image_size) / 2)
-    image = image.resize((width, height), Image.Resampling.BILINEAR)
-    return _pixels(image.crop((left, top, left + image_size, top + image_size)))
+    return image.resize((width, height), Image.Resampling.BILINEAR)
 
 
 def _pixels(image: Image.Image) -> np.ndarray:
@@ -112,17 +131,25 @@ class EncodedSource:
     def __getitem__(self, mask_n: np.ndarray) -> "EncodedSource":
         return EncodedSource(self.read, self.numbers[mask_n], self.root, self.image_size, self.stream)
 
-    def blocks(self, names: list[str], workers: int) -> Iterator[Block]:
-        """Decode all in `workers` threads, a few blocks ahead; UserError for an image that does not decode."""
+    def blocks(self, names: list[str], workers: int, short_side: int | None = None) -> Iterator[Block]:
+        """Decode all in `workers` threads, a few blocks ahead; UserError for an image that does not decode.
+
+        Where `short_side` is given, what is larger is made small, and the pixels are those that are left.
+        """
         size = max(1, min(_BLOCK, _BLOCK_BYTES // (3 * self.image_size**2)))
 
         def decoded(start: int) -> Block:
             contents = self.read(self.numbers[start : start + size].tolist())
+            paths = [f"{self.root / name}" for name in names[start : start + size]]
+            notes = [""] * len(contents)
+            if short_side is not None:
+                small = [made_small(content, short_side, path) for content, path in zip(contents, paths, strict=True)]
+                contents, notes = [content for content, _ in small], [note for _, note in small]
             block = [
-                decode_noted(content, self.image_size, f"{self.root / name}")
-                for content, name in zip(contents, names[start : start + size], strict=True)
+                decode_noted(content, self.image_size, path) for content, path in zip(contents, paths, strict=True)
             ]
-            return Block(contents, np.stack([pixels for pixels, _ in block]), [note for _, note in block])
+            notes = [before or note for before, (_, note) in zip(notes, block, strict=True)]
+            return Block(contents, np.stack([pixels for pixels, _ in block]), notes)
 
         return _ahead(decoded, range(0, len(self), size), max(workers, 1))
 

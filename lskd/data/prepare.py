@@ -26,7 +26,15 @@ from lskd.jobs.work import Work
 
 _SPLIT_SEED = 20201
 _REPORT_SECONDS = 10.0
-_NO_OPTIONS = ("dataset", "val_fraction", "mean", "std", "content", *derived.OPTIONS)  # which no loader takes
+_NO_OPTIONS = (
+    "dataset",
+    "short_side",
+    "val_fraction",
+    "mean",
+    "std",
+    "content",
+    *derived.OPTIONS,
+)  # which no loader takes
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,7 @@ def run(work: Work) -> None:
             images=images,
             val_fraction=spec.get("val_fraction"),
             workers=work.runtime.workers,
+            short_side=spec.get("short_side"),
             train=lambda samples: derived.train_of(samples, spec, len(data.classes)),
         )
         if spec["content"]:
@@ -94,6 +103,7 @@ def prepare(
     images: Path,
     val_fraction: float | None,
     workers: int,
+    short_side: int | None = None,
     train: Callable[[Samples], Samples] = lambda samples: samples,
 ) -> Prepared:
     """Take a fixed, stratified `val_fraction` of train as val, unless val is given, and pass once over all images.
@@ -101,13 +111,14 @@ def prepare(
     `train` makes of what is left of train what is trained on.
 
     The val split is a function of the training labels alone. Encoded images are decoded, all of them, and written to
-    `images` if they are streamed. UserError for what is no data set.
+    `images` if they are streamed, with no more than `short_side` pixels on the shorter side. UserError for what is no
+    data set.
     """
     _check(data, root)
     splits = _with_val(data, val_fraction)
     splits["train"] = train(splits["train"])
     with encoded.writer(images) as writer:
-        passes = {split: _pass(split, samples, writer, workers) for split, samples in splits.items()}
+        passes = {split: _pass(split, samples, writer, workers, short_side) for split, samples in splits.items()}
     tensors = {}
     for split, pixels in passes.items():
         if pixels.images is not None:
@@ -194,7 +205,7 @@ def _form(images: np.ndarray | Encoded) -> dict[str, Any]:
     return shape | ({"image_size": images.image_size} if images.stream else {})
 
 
-def _pass(split: str, samples: Samples, writer: encoded.Writer, workers: int) -> Pixels:
+def _pass(split: str, samples: Samples, writer: encoded.Writer, workers: int, short_side: int | None) -> Pixels:
     """Pass once over a split's images: decode and count them, keep them or write them."""
     images = samples.images
     if isinstance(images, np.ndarray):
@@ -203,7 +214,7 @@ def _pass(split: str, samples: Samples, writer: encoded.Writer, workers: int) ->
     kept = None if images.stream else np.empty((len(images), 3, size, size), dtype=np.uint8)
     counts, notes = np.zeros((3, 256), dtype=np.int64), []
     start, reported = 0, time.monotonic()
-    for block in images.blocks(samples.names, workers):
+    for block in images.blocks(samples.names, workers, short_side):
         end = start + len(block.images)
         counts += _level_counts(block.images)
         notes += block.notes

@@ -144,6 +144,7 @@ class DataFields(Section):
         _check_pareto(self.pareto, self.long_tail)
         if self.split_file is not None and not registry.DATASETS[self.dataset].has_files:
             raise ValueError(f"split_file: {self.dataset} has no files to list; leave it out")
+        _check_short_side(self.used)
         if len(self.mean) != len(self.std) or len(self.mean) not in (0, 1, 3):
             raise ValueError(f"mean and std are given together, 1 or 3 of each; found {self.mean} and {self.std}")
         return self
@@ -175,6 +176,15 @@ def _check_pareto(pareto: list[float], long_tail: float) -> None:
         raise ValueError(f"pareto: found {pareto}; [power, least, most] are needed, such as [6, 5, 1280]")
     if long_tail:
         raise ValueError("long_tail and pareto are both tails; leave one out")
+
+
+def _check_short_side(data: dict[str, Any]) -> None:
+    """Refuse a smaller form of images of which a crop would be larger."""
+    short_side = data.get("short_side")
+    if short_side is not None and short_side < data["image_size"]:
+        raise ValueError(
+            f"short_side: found {short_side}, less than image_size {data['image_size']}; give as much or more"
+        )
 
 
 class ModelFields(Section):

@@ -137,6 +137,7 @@ EXAMPLES: dict[str, Any] = {  # of keys, and of those that a section takes other
     "grey": 0.2,
     "jitter": 0.2,
     "randaugment": [2, 9],
+    "short_side": 256,
     "resized_crop": [0.08, 1.0, 0.75, 1.3333],
     "width": 16,
     "dropout": 0.5,

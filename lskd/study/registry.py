@@ -80,7 +80,14 @@ class DataSet(NamedTuple):
     splits: tuple[str, ...] = ()
 
 
-ENCODED = (IMAGE_SIZE, STREAM)
+SHORT_SIDE = Option(
+    "short_side",
+    Annotated[int, Field(ge=8, le=4096)] | None,
+    None,
+    "larger images become JPEGs of quality 95 with so many pixels on the shorter side, which stream faster",
+    off=None,
+)
+ENCODED = (IMAGE_SIZE, STREAM, SHORT_SIDE)
 
 DATASETS = {
     "digits": DataSet("lskd.data.digits:load", (TEST_FRACTION,)),
@@ -131,7 +138,7 @@ DATASETS = {
     ),
     "imagefolder": DataSet("lskd.data.imagefolder:load", (TEST_FRACTION, *ENCODED), is_own=True),
     "npz": DataSet("lskd.data.npz:load", (TEST_FRACTION,), is_own=True),
-    "hf_dataset": DataSet("lskd.data.hf_dataset:load", (TEST_FRACTION, IMAGE_SIZE, STREAM), is_own=True),
+    "hf_dataset": DataSet("lskd.data.hf_dataset:load", (TEST_FRACTION, *ENCODED), is_own=True),
     "help_extract": DataSet("lskd.translation.help_extract:load", CORPUS_OPTIONS, task=TRANSLATION),
     "libreoffice_help": DataSet("lskd.translation.libreoffice:load", CORPUS_OPTIONS, task=TRANSLATION),
     "gettext": DataSet("lskd.translation.gettext_catalogues:load", CORPUS_OPTIONS, task=TRANSLATION),

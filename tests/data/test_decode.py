@@ -11,7 +11,7 @@ from PIL import Image
 from torchvision.transforms import CenterCrop, Compose, Resize
 
 from lskd.data import decode as module
-from lskd.data.decode import EncodedSource, check_memory, decode, decode_noted
+from lskd.data.decode import EncodedSource, check_memory, decode, decode_noted, made_small
 from lskd.errors import UserError
 
 RNG = np.random.default_rng(0)
@@ -164,3 +164,35 @@ def test_no_other_program_is_started_for_an_image(monkeypatch):
     monkeypatch.setattr("subprocess.Popen.__init__", lambda *given, **options: pytest.fail("a program was started"))
     with pytest.raises(UserError, match="does not decode as an image"):
         decode(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n", 8, "cat/1.png")
+
+
+@pytest.mark.parametrize(("width", "height", "small"), [(90, 60, (48, 32)), (60, 91, (32, 48)), (33, 200, (32, 193))])
+def test_a_large_image_is_made_small(width, height, small):
+    """As torchvision's Resize, but for what the JPEG costs."""
+    steps = np.linspace(0, 255, height)[:, None, None] * [1, 0.5, 0.2] + np.linspace(0, 100, width)[None, :, None]
+    image = Image.fromarray(np.clip(steps, 0, 255).astype(np.uint8))
+    content, note = made_small(encoded(image), 32, "x")
+    with Image.open(io.BytesIO(content)) as stored:
+        assert (stored.format, stored.mode, stored.size) == ("JPEG", "RGB", small)
+        assert {key: max(table) <= 20 for key, table in stored.quantization.items()} == {0: True, 1: True}  # 95
+        pixels = np.asarray(stored).astype(int)
+    expected = np.asarray(Resize(32)(image)).astype(int)
+    assert note == "" and np.abs(pixels - expected).mean() < 2
+
+
+def test_what_is_small_enough_stays_to_the_byte():
+    for content, note in ((encoded(noise()), ""), (encoded(noise("LA")), "grey with alpha"), (JPEG, "")):
+        assert made_small(content, 64, "x") == (content, note)
+    assert made_small(encoded(noise("L")), 16, "x")[1] == "grey"
+    with pytest.raises(UserError, match="^x: does not decode as an image"):
+        made_small(JPEG[:500], 8, "x")
+
+
+def test_blocks_of_small_images_hold_the_pixels_that_are_left():
+    contents = [encoded(noise("L", 40, 50)), encoded(noise(), "JPEG"), encoded(noise("RGBA", 300, 200))]
+    source = EncodedSource(lambda numbers: [contents[number] for number in numbers], np.arange(3), Path("root"), 16)
+    (block,) = source.blocks(["a", "b", "c"], 1, 24)
+    assert block.contents == [made_small(content, 24, "x")[0] for content in contents]
+    assert [content == other for content, other in zip(contents, block.contents, strict=True)] == [False, True, False]
+    assert (block.images == np.stack([decode(content, 16, "x") for content in block.contents])).all()
+    assert block.notes == ["grey", "", "with alpha"]

@@ -93,6 +93,7 @@ USED = {
 OFF = {
     Data: {
         "stream": (False, True, FOLDER, [DIGITS, MNIST, NPZ]),
+        "short_side": (None, 256, FOLDER, [DIGITS, MNIST, NPZ]),
         "class_subset": (None, ["a", "b"], {}, [CORPUS]),
         "train_images": (None, 20, {}, [CORPUS]),
         "long_tail": (0.0, 10.0, {}, [CORPUS]),
@@ -225,6 +226,7 @@ OTHER = {  # a value that is not the default, by option, or by section where two
     "test_fraction": 0.3,
     "image_size": 32,
     "stream": True,
+    "short_side": 256,
     "width": 8,
     "dropout": 0.5,
     "step_epochs": 7,

@@ -116,6 +116,11 @@ def test_smallest_config_has_the_defaults():
         ("students/s", STUDENT | {"temperature": 1, "loss": "kd"}, "students.s.loss: unknown key"),
         ("students/s", STUDENT | {"temperature": 1, "views": 3}, "students.s.views: unknown key"),
         (
+            "data",
+            {"dataset": "imagefolder", "root": "birds", "image_size": 64, "short_side": 48},
+            "data: .*short_side: found 48, less than image_size 64; give as much or more",
+        ),
+        (
             "students/s",
             STUDENT | {"temperature": 1, "draws": "online", "dtype": "float16"},
             "draws online stores no logits",
