@@ -65,7 +65,7 @@ def test_the_version_is_said_once():
 
 def test_the_wheel_holds_the_package_and_its_data(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
-    files = {path for part in ("*.py", "*.yaml", "*.tsv") for path in (ROOT / "lskd").rglob(part)}
+    files = {path for part in ("*.py", "*.yaml", "*.tsv", "*.csv") for path in (ROOT / "lskd").rglob(part)}
     assert {str(path.relative_to(ROOT)) for path in files} == {name for name in names if name.startswith("lskd/")}
     assert wheel.name.startswith(f"lskd-{lskd.__version__}-py3-")
 

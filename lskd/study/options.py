@@ -235,6 +235,12 @@ def _language(code: str) -> str:
     return code
 
 
+def _operations_and_magnitude(value: list[int]) -> list[int]:
+    if value and not (len(value) == 2 and 1 <= value[0] <= 14 and 0 <= value[1] <= 30):
+        raise ValueError("two whole numbers are needed: operations 1 to 14, magnitude 0 to 30, such as [2, 9]")
+    return value
+
+
 def _areas_and_ratios(limits: list[float]) -> list[float]:
     if limits and not (len(limits) == 4 and 0 < limits[0] <= limits[1] <= 1 and 0.01 <= limits[2] <= limits[3] <= 100):
         raise ValueError(
@@ -247,6 +253,7 @@ def _areas_and_ratios(limits: list[float]) -> list[float]:
 Axis = Annotated[list[T], BeforeValidator(_as_list), Field(min_length=1), AfterValidator(_sorted_unique)]
 Ascending = Annotated[list[T], AfterValidator(_ascending)]
 Language = Annotated[str, AfterValidator(_language)]
+OperationsAndMagnitude = Annotated[list[int], AfterValidator(_operations_and_magnitude)]
 AreasAndRatios = Annotated[list[float], AfterValidator(_areas_and_ratios)]
 Smoothing = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 Temperature = Annotated[float, Field(gt=0, le=1e4, allow_inf_nan=False)]

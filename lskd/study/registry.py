@@ -8,9 +8,18 @@ line touches no finished result. No torch: planning reads this.
 from importlib import import_module
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from lskd.study.options import REQUIRED, AreasAndRatios, Ascending, Language, Option, Temperature, Weight
+from lskd.study.options import (
+    REQUIRED,
+    AreasAndRatios,
+    Ascending,
+    Language,
+    OperationsAndMagnitude,
+    Option,
+    Temperature,
+    Weight,
+)
 
 IMAGES, TRANSLATION = "images", "translation"  # tasks: what a batch, a network and a metric are about
 BOTH = (IMAGES, TRANSLATION)
@@ -305,12 +314,6 @@ def transforms() -> dict[str, Transform]:
     return known
 
 
-def _operations_and_magnitude(value: list[int]) -> list[int]:
-    if value and not (len(value) == 2 and 1 <= value[0] <= 14 and 0 <= value[1] <= 30):
-        raise ValueError("two whole numbers are needed: operations 1 to 14, magnitude 0 to 30, such as [2, 9]")
-    return value
-
-
 class Augmentation(NamedTuple):
     """How training images are changed: a key of the recipes. `mixes`: it blends each image with another. `frames`: it
     chooses the part of an image that is seen at all, before the others.
@@ -323,7 +326,6 @@ class Augmentation(NamedTuple):
 
 
 Degrees = Annotated[float, Field(ge=0, le=180, allow_inf_nan=False)]
-OperationsAndMagnitude = Annotated[list[int], AfterValidator(_operations_and_magnitude)]
 
 AUGMENTATIONS = {  # applied in this order
     augmentation.option.name: augmentation

@@ -48,7 +48,7 @@ def in_processes(work: Work, precision: str, train: Train) -> None:
 
 @dataclass
 class _Follower:
-    """Another process, and what it says: an empty word when it is ready, else why it failed."""
+    """Another process, which says an empty word when it is ready."""
 
     process: BaseProcess
     pipe: Connection
@@ -116,8 +116,10 @@ def _follow(work: Work, train: Train, devices: list[torch.device], rank: int, fo
         _join(rank, devices, folder)
         train(work, devices[rank], Team(rank, len(devices)))
         pipe.recv()  # never comes: the leader ends this process
-    except Exception as error:
-        pipe.send(" ".join(f"{type(error).__name__}: {error}".split())[:300])
+    except Exception as error:  # told here: sent to the leader, every error's text would be part of a training's code
+        print(
+            f"error: process {rank + 1}: {type(error).__name__}: {' '.join(str(error).split())[:300]}", file=sys.stderr
+        )
         sys.exit(1)
 
 

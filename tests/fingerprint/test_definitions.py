@@ -367,7 +367,7 @@ def test_a_real_training_reaches_no_messages_and_no_config() -> None:
         f"lskd/{name}.py"
         for name in ("errors", "jobs/progress", "study/config", "study/registry", "training/tracking", "study/runtime")
     }
-    assert not files & {f"lskd/{name}.py" for name in ("study/options", "supervision/labels", "supervision/logit_mse")}
+    assert not files & {f"lskd/{name}.py" for name in ("study/options", "supervision/maxsup", "supervision/logit_mse")}
     assert not files & {f"lskd/{name}.py" for name in ("data/streamed", "data/decode", "data/encoded", "data/mixup")}
     assert not files & {f"lskd/{name}.py" for name in ("training/distill", "training/start")}
 

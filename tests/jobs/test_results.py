@@ -166,7 +166,7 @@ def test_images_that_are_gone_are_those_of_the_last_result(tmp_path):
     jobs = Catalogue({}, Results(tmp_path / "results"))
     assert jobs.data(data).address == before.address
     (note,) = jobs.notes
-    assert "is not there; what was prepared from it on 2026-01-01 stands" in note
+    assert "is not there, or not whole; what was prepared from it on 2026-01-01 stands" in note
     with pytest.raises(UserError, match="no such folder"):
         Catalogue({}, Results(tmp_path / "results")).data(data.model_copy(update={"image_size": 32}))
 
