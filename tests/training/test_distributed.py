@@ -129,12 +129,13 @@ def test_killed_and_resumed_it_ends_with_the_same_bits(tmp_path, data, monkeypat
     assert same_files(whole, small.trained(run, tmp_path / "broken", data))
 
 
-def test_what_fails_in_the_other_process_is_told_in_the_leaders_line(tmp_path, data):
+def test_what_fails_in_the_other_process_is_told_there_and_ends_the_leader_with_a_line(tmp_path, data, capfd):
     """Here it cannot build the model."""
     work = small.work(small.CATALOGUE.train(small.teacher(processes=2)), tmp_path, {"data": data})
     work.functions["model"] = own_model
-    with pytest.raises(UserError, match=r"process 2 of 2 failed \(ValueError: no such model here\); run again"):
+    with pytest.raises(UserError, match=r"process 2 of 2 failed \(ended with status 1\); run again"):
         small.run(work, "train")
+    assert "error: process 2: ValueError: no such model here\n" in capfd.readouterr().err
     assert_all_gone()
 
 
