@@ -103,7 +103,7 @@ def _with_ancestors(wanted: Iterable[Run]) -> Iterator[Run]:
     seen: set[str] = set()
     waiting = list(wanted)
     while waiting:
-        run = waiting.pop()
+        run = waiting.pop().whole
         waiting += [above for above in (run.teacher, run.start) if above]
         if run.identity not in seen and run.recipe is not None:
             seen.add(run.identity)
