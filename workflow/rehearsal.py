@@ -100,34 +100,38 @@ def _with_above(name: str, groups: Values) -> Iterator[str]:
 def small(values: Values, study: Study, name: str, above: list[str], folder: Path) -> Values:
     """The study of one group at rehearsal's size."""
     groups: Values = {**study.teachers, **study.baselines, **study.students}
-    made: Values = {"study": "rehearsal", "seeds": [0], "recipes": {}, "data": values["data"]}
+    small_study: Values = {"study": "rehearsal", "seeds": [0], "recipes": {}, "data": values["data"]}
     for kind in ("teachers", "baselines", "students"):
         chosen = {each: _one_value(dict(group)) for each, group in values.get(kind, {}).items() if each in above}
         if chosen:
-            made[kind] = chosen
+            small_study[kind] = chosen
     for each in above:
         group = groups[each]
         data = group.data or study.data
-        section = next(made[kind][each] for kind in ("teachers", "baselines", "students") if each in made.get(kind, {}))
+        section = next(
+            small_study[kind][each]
+            for kind in ("teachers", "baselines", "students")
+            if each in small_study.get(kind, {})
+        )
         if data.dataset not in ARRAYS:
             section["model"] = SMALL
         if each in study.students:
             section.pop("data", None) if group.data is None else None
         else:
             section["data"], samples = _data(data, folder)
-            _shorten(made, values, group.recipe, samples)
+            _shorten(small_study, values, group.recipe, samples)
     for each in above:
         if each in study.students:
             root = each
             while root in study.students:
                 root = study.students[root].teacher
             _, samples = _data(groups[root].data or study.data, folder)
-            _shorten(made, values, groups[each].recipe, samples)
-    if "teachers" not in made:
-        made["teachers"] = made.pop("baselines")
-    made["data"] = next(iter(made["teachers"].values()))["data"]
-    made["figures"] = {"accuracies": {"kind": "accuracy_table"}}
-    return made
+            _shorten(small_study, values, groups[each].recipe, samples)
+    if "teachers" not in small_study:
+        small_study["teachers"] = small_study.pop("baselines")
+    small_study["data"] = next(iter(small_study["teachers"].values()))["data"]
+    small_study["figures"] = {"accuracies": {"kind": "accuracy_table"}}
+    return small_study
 
 
 def _one_value(group: Values) -> Values:
@@ -140,17 +144,19 @@ def _one_value(group: Values) -> Values:
     return short
 
 
-def _shorten(made: Values, values: Values, recipe: str | None, samples: int) -> None:
+def _shorten(small_study: Values, values: Values, recipe: str | None, samples: int) -> None:
     """One epoch of 20 batches."""
     if recipe is None:
         return
     keys = dict(values["recipes"][recipe]) | {"epochs": 1, "warmup_epochs": 0, "batch_size": -(-samples // STEPS)}
     if "milestones" in keys:
         keys["milestones"] = [1]
-    if "snapshot_epochs" in keys or any(group.get("teacher_epoch") for group in made.get("students", {}).values()):
+    if "snapshot_epochs" in keys or any(
+        group.get("teacher_epoch") for group in small_study.get("students", {}).values()
+    ):
         keys["snapshot_epochs"] = [1]
     keys["warmup_epochs"] = 0
-    made["recipes"][recipe] = keys
+    small_study["recipes"][recipe] = keys
 
 
 def _data(data: Any, folder: Path) -> tuple[Values, int]:

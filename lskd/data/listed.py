@@ -77,13 +77,15 @@ def _samples(root: Path, split: str, listed: Images, classes: int, image_size: i
 def folders(root: Path, part: str, labels: Mapping[str, int]) -> Images:
     """The images of root/part/<class>/...; UserError unless its folders are those of the classes in `labels`."""
     listed = Images()
-    found = {folder.name: folder for folder in class_folders(root / part)}
-    if found.keys() != labels.keys():
-        name = min(found.keys() ^ labels.keys())
-        where = "is no class of this data set; move it away" if name in found else "is not there; put that class there"
+    by_class = {folder.name: folder for folder in class_folders(root / part)}
+    if by_class.keys() != labels.keys():
+        name = min(by_class.keys() ^ labels.keys())
+        where = (
+            "is no class of this data set; move it away" if name in by_class else "is not there; put that class there"
+        )
         raise UserError(f"{root / part / name}: {where} ({len(labels)} are needed, one folder each)")
     for name, label in labels.items():
-        for file in images(found[name]):
+        for file in images(by_class[name]):
             listed.add(file.relative_to(root).as_posix(), label)
     return listed
 

@@ -119,8 +119,8 @@ def _layout(numbers: pd.DataFrame) -> pd.DataFrame:
         }
         for row in records(numbers)
     ]
-    shown = pd.DataFrame(lines)
-    return shown if numbers["paper"].notna().any() else shown.drop(columns="Paper")
+    rows_shown = pd.DataFrame(lines)
+    return rows_shown if numbers["paper"].notna().any() else rows_shown.drop(columns="Paper")
 
 
 def _images(row: dict[str, Any]) -> str:
@@ -142,8 +142,10 @@ def _sentence(part: pd.DataFrame) -> str:
     first = records(part)[0]
     gains = [_gain(row) for row in records(part[part["what"].isin(["gain", "average"])])]
     of_gains = part[part["what"].isin(["classes", "tail"]) & part["weight"].gt(0)]
-    told = f" Of these gains, {listed([_difference(row) for row in records(of_gains)])}." if len(of_gains) else ""
-    return f"{first['network']}, α = {first['label_smoothing']:g}: {listed(gains)}.{told}"
+    differences_text = (
+        f" Of these gains, {listed([_difference(row) for row in records(of_gains)])}." if len(of_gains) else ""
+    )
+    return f"{first['network']}, α = {first['label_smoothing']:g}: {listed(gains)}.{differences_text}"
 
 
 def _gain(row: dict[str, Any]) -> str:

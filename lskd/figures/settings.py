@@ -93,8 +93,8 @@ def _is_same(row: Row, them: Row) -> bool:
 
 
 def _layout(numbers: pd.DataFrame) -> pd.DataFrame:
-    shown = pd.DataFrame([_line(row) if row["group"] else _printed_line(row) for row in records(numbers)])
-    return shown.drop(columns=[name for name in ("How", "Paper's teacher (%)") if shown[name].eq("—").all()])
+    lines = pd.DataFrame([_line(row) if row["group"] else _printed_line(row) for row in records(numbers)])
+    return lines.drop(columns=[name for name in ("How", "Paper's teacher (%)") if lines[name].eq("—").all()])
 
 
 def _line(row: Row) -> Row:

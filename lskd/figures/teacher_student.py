@@ -79,11 +79,11 @@ def _slope(part: pd.DataFrame) -> str:
     test = compare(slopes)
     ranks = means["teacher_top1"].rank().corr(means["student_top1"].rank())
     spread = "" if np.isnan(test["spread"]) else f" ± {test['spread']:.2f}"
-    told = "told from 0" if test["n"] >= FEWEST and test["p"] < LEVEL else "not told from 0"
+    word = "told from 0" if test["n"] >= FEWEST and test["p"] < LEVEL else "not told from 0"
     p = "" if np.isnan(test["p"]) else f", p = {chance(test['p'])}".replace("= <", "< ")
     return (
         f"{name}: over {len(means)} teachers, a point more of the teacher's accuracy goes with"
-        f" {number(test['mean'], sign=True)}{spread} points of the student's ({seeds(test['n'])}{p}: {told}); rank"
+        f" {number(test['mean'], sign=True)}{spread} points of the student's ({seeds(test['n'])}{p}: {word}); rank"
         f" correlation of the means {number(ranks)}."
     )
 

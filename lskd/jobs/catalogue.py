@@ -262,8 +262,8 @@ class Catalogue:
     def _small_images(self, study: str, figure: str) -> Spec:
         """The networks of a figure that are counted on small images, if any."""
         groups = dict(self.studies[study].figures[figure])["small_images"]
-        shown = self.shown(study, figure)
-        slugs = sorted({naming.model_slug(member.run.model) for member in shown if member.group in groups})
+        members_shown = self.shown(study, figure)
+        slugs = sorted({naming.model_slug(member.run.model) for member in members_shown if member.group in groups})
         return {"small_images": slugs} if slugs else {}
 
     def figure(self, study: str, figure: str) -> Job:

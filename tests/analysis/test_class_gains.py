@@ -16,8 +16,8 @@ SEEDS = tuple(range(6))
 
 
 def frames(alphas=(0.0, 0.1), seeds=SEEDS, **how):
-    made = synthetic.class_gains(synthetic.runs(alphas=alphas, temperatures=(1.0,), seeds=seeds), **how)
-    return made["accuracy"], made["class_sizes"]
+    gains = synthetic.class_gains(synthetic.runs(alphas=alphas, temperatures=(1.0,), seeds=seeds), **how)
+    return gains["accuracy"], gains["class_sizes"]
 
 
 def by_seed(accuracy, dataset, role, alpha, seed):
@@ -83,8 +83,8 @@ def test_differences_of_students_are_no_claims():
 def test_several_networks_have_an_average_without_a_claim():
     rows = synthetic.runs(temperatures=(1.0,), seeds=SEEDS, students=False)
     wide = [row | {"model": "resnet8-w32", "run": f"w/{row['run']}", "lineage": "w"} for row in rows]
-    made = synthetic.class_gains([*rows, *wide])
-    numbers = claims(made["accuracy"], made["class_sizes"], {})
+    class_gains = synthetic.class_gains([*rows, *wide])
+    numbers = claims(class_gains["accuracy"], class_gains["class_sizes"], {})
     average = numbers[numbers["what"] == "average"].set_index("dataset")
     assert set(average["model"]) == {"average of 2"} and set(average["weight"]) == {0.0}
     gains = numbers[(numbers["what"] == "gain") & (numbers["dataset"] == "few")]

@@ -71,10 +71,10 @@ def test_the_slope_is_that_of_polyfit():
     for seed in SEEDS:
         own = top1[(top1["role"] == "student") & (top1["temperature"] == 1) & (top1["seed"] == seed)]
         slopes.append(np.polyfit([known[title] for title in own["teacher"]], 100 * own["value"], 1)[0])
-    found = re.search(r"goes with ([+−][\d.]+) ± ([\d.]+) points", table.attrs["answer"])
-    assert found, table.attrs["answer"]
-    assert float(found[1].replace("−", "-")) == pytest.approx(np.mean(slopes), abs=0.005)
-    assert float(found[2]) == pytest.approx(np.std(slopes, ddof=1), abs=0.005)
+    match = re.search(r"goes with ([+−][\d.]+) ± ([\d.]+) points", table.attrs["answer"])
+    assert match, table.attrs["answer"]
+    assert float(match[1].replace("−", "-")) == pytest.approx(np.mean(slopes), abs=0.005)
+    assert float(match[2]) == pytest.approx(np.std(slopes, ddof=1), abs=0.005)
     assert "over 4 teachers" in table.attrs["answer"]
 
 

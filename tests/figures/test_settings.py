@@ -48,13 +48,13 @@ def test_gains_are_paired_by_seed_with_the_same_network_on_labels():
         assert (row["n"], row["gain_n"], row["labels"]) == (5, 5, pytest.approx(statistics.fmean(labels)))
         teachers = top1_of(frames["teacher_accuracy"], "test", **keys)
         assert row["teacher_ours"] == pytest.approx(statistics.fmean(teachers))
-        told = "told" if row["p"] < 0.05 else "cannot tell"
+        words = "told" if row["p"] < 0.05 else "cannot tell"
         (line,) = [
             line
             for line in table.attrs["rows"]
             if line[0] == "student" and f"{row['gain']:+.2f}".replace("-", "−") in " ".join(line)
         ]
-        assert told in " ".join(line)
+        assert words in " ".join(line)
 
 
 def test_networks_trained_on_labels_are_compared_with_and_not_shown():
@@ -111,8 +111,8 @@ def test_a_network_that_teaches_itself_or_has_a_virtual_teacher_is_known(figure,
     own = frames["accuracy"]["group"].eq("virtual" if row["role"] == "baseline" else "student")
     changed = frames["accuracy"].assign(**row)[own]
     table = settings.table(frames | {"accuracy": changed}, YUAN | {"figure": figure})
-    found = set(table.loc[table["group"] != "", "paper_weight"].dropna())
-    assert found == ({weight} if weight else set())
+    weights = set(table.loc[table["group"] != "", "paper_weight"].dropna())
+    assert weights == ({weight} if weight else set())
 
 
 def test_the_best_smoothing_is_that_of_val_and_not_of_test():

@@ -97,16 +97,16 @@ def test_files_make_all_addresses_new():
 
 def test_what_was_made_before_the_files_went_stands():
     layouts.cub200("data/CUB_200_2011")
-    made = ancestors(birds().catalogue.figure("birds", "table"))
-    made[0].folder.mkdir(parents=True)
-    small.write_data(made[0].folder / "data.safetensors")  # planning reads the classes of what is prepared
-    for job in made:
+    jobs_above = ancestors(birds().catalogue.figure("birds", "table"))
+    jobs_above[0].folder.mkdir(parents=True)
+    small.write_data(jobs_above[0].folder / "data.safetensors")  # planning reads the classes of what is prepared
+    for job in jobs_above:
         small.place(job)
     layouts.remove("data/CUB_200_2011/images.txt")
     plan = birds()
     plan.ask([])
     assert plan.pending == []
-    assert data_of(plan).address == made[0].address
+    assert data_of(plan).address == jobs_above[0].address
     (note,) = plan.catalogue.notes
     assert "what was prepared from it on 2026-01-01 stands" in note
     other = reading.parse(BIRDS | {"data": {"dataset": "cub200", "image_size": 16}})
