@@ -112,7 +112,7 @@ BODIES = {
     "lskd/inference/teacher_logits.py:store": LOGITS,
     "lskd/inference/snapshots.py:run": NOTHING,
     "lskd/io/store.py:write_logits": FORWARDED,
-    "lskd/io/store.py:LogitsFile.read_draw": STUDENTS | FIGURES,
+    "lskd/io/store.py:DrawsFile.read_draw": STUDENTS | FIGURES,
     "lskd/io/store.py:quantisation_error": NOTHING,
     "lskd/metrics/measure.py:run": FIGURES,
     "lskd/metrics/inputs.py:RunData.logits": FIGURES,

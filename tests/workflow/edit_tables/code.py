@@ -42,7 +42,10 @@ CODE = {
         replaced("lskd/data/content.py", '"c99cafc152244af753f735de768cd75f"', '"d99cafc152244af753f735de768cd75f"'),
         NOTHING,
     ),
-    "a decorator gone": (replaced("lskd/models/network.py", "@torch.no_grad()\ndef evaluate", "def evaluate"), TRAINED),
+    "a decorator gone": (
+        replaced("lskd/models/network.py", "@torch.no_grad()\ndef evaluation_sums", "def evaluation_sums"),
+        TRAINED,
+    ),
     "a decorator of an optimiser not used": (
         replaced(
             "lskd/training/optimizers.py", "class _Adam(Optimizer):\n    @torch.no_grad()", "class _Adam(Optimizer):"
@@ -122,8 +125,8 @@ CODE = {
     "imports in another order": (
         replaced(
             "lskd/training/distill.py",
-            "from lskd.errors import UserError, mend\nfrom lskd.io.store import open_logits\n",
-            "from lskd.io.store import open_logits\nfrom lskd.errors import UserError, mend\n",
+            "from lskd.errors import UserError, mend\nfrom lskd.io.store import DrawsFile, Rows, open_logits\n",
+            "from lskd.io.store import DrawsFile, Rows, open_logits\nfrom lskd.errors import UserError, mend\n",
         ),
         NOTHING,
     ),
