@@ -29,7 +29,7 @@ class Target:
     """A table or figure of a paper: what it shows and needs, and what of it is not rendered.
 
     `without` is what a rendered one leaves out, "" for nothing; `missing` is why it is not rendered at all, "" where it
-    is.
+    is; `departs` is where paper scale differs from the paper, or had to choose.
     """
 
     paper: str
@@ -39,6 +39,7 @@ class Target:
     needs: str
     without: str = ""
     missing: str = ""
+    departs: str = ""
 
     @property
     def state(self) -> str:
