@@ -51,8 +51,7 @@ class Slurm(Site):
     @property
     def default_resources(self) -> list[str]:
         """What every job asks for, as Snakemake's `default-resources`."""
-        signal = f"--signal=TERM@{self.signal_seconds}"  # to the job's steps, not to its shell
-        named = {"slurm_extra": f"{signal} --nodes=1"}  # of a job's GPUs, all
+        named = {"slurm_extra": f"--signal=TERM@{self.signal_seconds}"}  # to the job's steps, not to its shell
         named |= {"slurm_account": self.account} if self.account else {}
         named |= {"qos": self.qos} if self.qos else {}
         return [f"{name}='{value}'" for name, value in named.items()]

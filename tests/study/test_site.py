@@ -53,7 +53,7 @@ def test_what_jobs_ask_for():
     site = Slurm(partition="cpu", gpu_partition="gpu", gpu_model="a100", account="lab", qos="fast", signal_seconds=60)
     assert site.resources(0) == {"slurm_partition": "cpu"}
     assert site.resources(1) == {"slurm_partition": "gpu", "gpu_model": "a100"}
-    assert site.default_resources == ["slurm_extra='--signal=TERM@60 --nodes=1'", "slurm_account='lab'", "qos='fast'"]
+    assert site.default_resources == ["slurm_extra='--signal=TERM@60'", "slurm_account='lab'", "qos='fast'"]
     assert Slurm(partition="all").resources(1) == {"slurm_partition": "all"}
     assert Slurm().resources(1) == Queue(submit="qsub").resources(1) == {}
 
