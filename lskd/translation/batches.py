@@ -5,6 +5,7 @@ vocabulary. A sentence's length is that of its longer side with EOS.
 """
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from fairseq import utils
 from fairseq.data import Dictionary, LanguagePairDataset, data_utils
 from numpy.typing import NDArray
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from lskd.errors import UserError
 from lskd.training.schedules import generator
@@ -107,7 +109,9 @@ def next_token_logits(network: Any, sample: Sample) -> tuple[torch.Tensor, torch
 
     The last layer sees the N tokens alone, not the padding.
     """
-    features, _ = network(**sample["net_input"], features_only=True)
+    # sentences are short: on a CPU the plain products of attention train 1.3 times as fast as torch's fused kernel
+    with sdpa_kernel(SDPBackend.MATH) if sample["target"].device.type == "cpu" else nullcontext():
+        features, _ = network(**sample["net_input"], features_only=True)
     places_n = sample["places"]
     features_nd = features.reshape(-1, features.shape[-1]).index_select(0, places_n)
     return network.decoder.output_layer(features_nd), sample["target"].reshape(-1).index_select(0, places_n)
