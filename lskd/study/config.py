@@ -493,6 +493,7 @@ class Study(Section):
             _known_name(f"students.{group}.teacher", student.teacher, [g for g in groups if g != group])
             _taught(f"students.{group}.label_smoothing", student, self.teachers | self.baselines)
             _mixed(group, student, self.recipes[student.recipe])
+            _smoothed(group, dict(student))
             tasks.kept(group, student, parts[student.teacher], self.recipes)
         for group, part in parts.items():
             tasks.one_task(group, part, part.data or (self.data if group not in self.students else None), self.recipes)
@@ -536,6 +537,16 @@ def _mixed(group: str, student: Distilled, recipe: Recipe) -> None:
         raise ValueError(
             f"students.{group}.draws: found 1, the clean image, but {student.recipe} has {recipe.mixes[0]}; "
             "say epochs, online or more draws"
+        )
+
+
+def _smoothed(group: str, options: dict[str, Any]) -> None:
+    """Refuse to smooth a term that has no weight: the same student would stand there twice under two names."""
+    weights, smoothing = options["soft_weight"], options["hard_smoothing"]
+    if smoothing and 1 in (weights if isinstance(weights, list) else [weights]):
+        raise ValueError(
+            f"students.{group}.hard_smoothing: found {smoothing:g}, but at soft_weight 1 the labels have no weight; "
+            "give a soft_weight below 1, or leave hard_smoothing out"
         )
 
 

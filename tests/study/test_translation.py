@@ -58,6 +58,11 @@ def test_images_and_translation_stand_side_by_side_in_one_study():
             "recipe of s: found nmt, which is of translation, but the group.s network, mlp, is",
         ),
         ("students/s/recipe", "images", "recipe of s: found images, which is of images"),
+        (
+            "students/s/hard_smoothing",
+            0.1,
+            "students.s.hard_smoothing: found 0.1, but at soft_weight 1 the labels have no weight; give a soft_weight below 1",
+        ),
         ("students/s/supervision", "dkd", "supervision of s: found dkd, which is of images"),
         ("students/s/draws", 3, "students.s.draws: found 3; a sentence has one form: say epochs or online"),
         ("students/s/transform", "shuffle", "students.s.transform: found shuffle, which is of images; leave it out"),
@@ -86,7 +91,7 @@ def test_a_smoothed_hard_term_is_of_images_too():
     images = changed("students/s/hard_smoothing", 0.1)
     images["data"] = "digits"
     images["teachers"]["t"] = {"model": "mlp", "recipe": "images"}
-    images["students"]["s"] |= {"model": "mlp", "recipe": "images"}
+    images["students"]["s"] |= {"model": "mlp", "recipe": "images", "soft_weight": 0.9}
     assert reading.parse(images).students["s"].hard_smoothing == 0.1
 
 
