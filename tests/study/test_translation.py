@@ -61,7 +61,7 @@ def test_images_and_translation_stand_side_by_side_in_one_study():
         (
             "students/s/hard_smoothing",
             0.1,
-            "students.s.hard_smoothing: found 0.1, but at soft_weight 1 the labels have no weight; give a soft_weight below 1",
+            "students.s.hard_smoothing: found 0.1, but at soft_weight 1 the labels have no weight; give a soft_weight",
         ),
         ("students/s/supervision", "dkd", "supervision of s: found dkd, which is of images"),
         ("students/s/draws", 3, "students.s.draws: found 3; a sentence has one form: say epochs or online"),

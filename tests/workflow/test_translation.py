@@ -41,7 +41,8 @@ TRANSLATION = {
     "students": {
         "whole": STUDENT,
         "online": STUDENT | {"draws": "online"},
-        "cut": STUDENT | {"supervision": "kd_top_k", "k": [4], "tail": [False], "soft_weight": [0.9], "hard_smoothing": 0.1},
+        "cut": STUDENT
+        | {"supervision": "kd_top_k", "k": [4], "tail": [False], "soft_weight": [0.9], "hard_smoothing": 0.1},
         "drawn": STUDENT | {"supervision": "kd_sample", "sampled": [16]},
     },
     "figures": {
