@@ -16,6 +16,8 @@ CLAIMS = {  # by question: one claim, and several
     "choice": ("1 choice", "choices"),
     "rule": ("1 comparison with the rule", "comparisons with the rule"),
     "prediction": ("1 prediction", "predictions"),
+    "truncation": ("1 effect of truncation", "effects of truncation"),
+    "smoothing": ("1 effect of smoothing", "effects of smoothing"),
 }
 
 Options = dict[str, Any]

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from lskd.analysis.family import CANNOT_TELL, NO_DIFFERENCE, judged
-from lskd.analysis.statistics import FEWEST, POWER, compare
+from lskd.analysis.statistics import FEWEST, LEVEL, POWER, compare
 from lskd.analysis.students import records
 from lskd.analysis.wording import interval, listed, seeds
 
@@ -38,7 +38,7 @@ def store_order(row: Row) -> tuple[float, bool, float]:
     return np.nan_to_num(row["sampled"]), np.nan_to_num(row["kept"]), bool(row["tail"])
 
 
-def claims(students: pd.DataFrame) -> pd.DataFrame:
+def claims(students: pd.DataFrame, level: float = LEVEL) -> pd.DataFrame:
     """The judged comparisons, a row each, of rows with NETWORKS, label_smoothing, temperature, KEPT, seed and value.
 
     `store` is what was kept in words. `question` is truncation (full minus this store, at one label smoothing),
@@ -47,7 +47,7 @@ def claims(students: pd.DataFrame) -> pd.DataFrame:
     """
     named = students.assign(store=[store_text(row) for row in records(students)])
     rows = [row for _, part in named.groupby(NETWORKS, dropna=False) for row in _of_networks(part)]
-    return pd.DataFrame(judged(rows))
+    return pd.DataFrame(judged(rows, level))
 
 
 def sentences(numbers: pd.DataFrame) -> list[str]:

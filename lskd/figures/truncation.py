@@ -6,7 +6,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lskd.analysis import truncation
+from lskd.analysis import protocol, truncation
+from lskd.analysis.statistics import look_level
 from lskd.errors import UserError
 from lskd.figures import style
 from lskd.figures.rows import SETTING, alphas, cell, groups, measured, over_seeds, pick, present, records, temperatures
@@ -35,8 +36,11 @@ def table(frames: Frames, options: Options) -> pd.DataFrame:
         place=pd.Series([truncation.store_order(row) for row in records(numbers)], numbers.index, dtype=object),
     )
     numbers = numbers.sort_values([*NETWORKS, "place", "temperature", "label_smoothing"]).drop(columns="place")
-    answer = _answer(values)
-    page = present(numbers, _layout(numbers), f"{_caption(values, options)} {answer}", FORMULA)
+    claims = _claims(values, options)
+    answer = " ".join(truncation.sentences(claims))
+    page = present(
+        numbers, _layout(numbers), f"{_caption(values, options)} {answer} {_judged(claims, options)}", FORMULA
+    )
     page.attrs["answer"] = answer
     return page
 
@@ -56,8 +60,20 @@ def _students(frames: Frames, options: Options) -> pd.DataFrame:
     return values
 
 
-def _answer(values: pd.DataFrame) -> str:
-    return " ".join(truncation.sentences(truncation.claims(values)))
+def _claims(values: pd.DataFrame, options: Options) -> pd.DataFrame:
+    level = look_level(values["seed"].nunique(), options.get("looks") or (), options.get("planned_looks") or ())[0]
+    return truncation.claims(values, level)
+
+
+def _judged(claims: pd.DataFrame, options: Options) -> str:
+    """By what the answer was judged."""
+    if claims.empty:
+        return protocol.registration(options)
+    seeds = int(claims["n"].max())
+    margin = f"No difference: two one-sided tests within {truncation.MARGIN:g} points."
+    return " ".join(
+        [protocol.family(claims), margin, protocol.looks(seeds, options), protocol.registration(options)]
+    ).strip()
 
 
 def _layout(numbers: pd.DataFrame) -> pd.DataFrame:
@@ -89,7 +105,7 @@ def _caption(values: pd.DataFrame, options: Options) -> str:
 def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
     """The answer; a row for each pair of networks, a panel for each alpha; a colour for what was kept."""
     rows, smoothings = list(groups(table, NETWORKS)), alphas(table)
-    text = wrapped(_answer(_students(frames, options)))
+    text = wrapped(" ".join(truncation.sentences(_claims(_students(frames, options), options))))
     figure = style.figure(style.DOUBLE, 2.5 * len(rows) + 0.14 * text.count("\n") + 0.8, options)
     box = figure.subfigures(1, 1, squeeze=False)[0, 0]
     box.suptitle(text, x=0.01, ha="left", fontsize=8)

@@ -562,5 +562,7 @@ FIGURES = {
     "token_reliability": Figure(
         "lskd.figures.token_reliability", ("next_token_reliability", "next_token"), tasks=(TRANSLATION,)
     ),
-    "truncation": Figure("lskd.figures.truncation", ("bleu", "token_targets"), (TEMPERATURES,), tasks=(TRANSLATION,)),
+    "truncation": Figure(
+        "lskd.figures.truncation", ("bleu", "token_targets"), (TEMPERATURES,), judges="students", tasks=(TRANSLATION,)
+    ),
 }

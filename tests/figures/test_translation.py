@@ -132,6 +132,9 @@ def test_truncation_answers_in_caption_and_picture():
     table = drawer.table(frames, options)
     assert "So the fall is the truncation's" in table.attrs["answer"]
     assert table.attrs["answer"] in table.attrs["caption"]
+    # at T = 64: full against three stores at both alphas, and the smoothed against the hard teacher at each of four
+    assert "One family of 10 claims (6 effects of truncation and 4 effects of smoothing)" in table.attrs["caption"]
+    assert "One look, at 3 seeds. Not registered" in table.attrs["caption"]
     figure = drawer.draw(table, frames, options)
     drawn = figure.subfigs[0].get_suptitle().replace("\n", " ").replace("\u00a0", " ")
     assert drawn == table.attrs["answer"]
