@@ -7,14 +7,13 @@ the registry, and become fields here: a class that ends in Fields has those that
 import json
 import os.path
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from lskd.data.kinds import kind_of
-from lskd.study import registry, tasks
+from lskd.study import groups, registry, tasks
 from lskd.study.options import (
     Ascending,
     Axis,
@@ -473,27 +472,27 @@ class Study(Section):
 
     def task_shown(self, figure: str) -> str:
         """What the networks that a figure shows are for; images where it shows none."""
-        groups = self.figures[figure].groups or [*self.teachers, *self.baselines, *self.students]
-        return self.task_of(groups[0])
+        shown = self.figures[figure].groups or [*self.teachers, *self.baselines, *self.students]
+        return self.task_of(shown[0])
 
     @model_validator(mode="after")
     def _references(self) -> Self:
-        groups = [*self.teachers, *self.baselines, *self.students]
-        if len(set(groups)) != len(groups):
-            twice = next(g for g in groups if groups.count(g) > 1)
+        names = [*self.teachers, *self.baselines, *self.students]
+        if len(set(names)) != len(names):
+            twice = next(name for name in names if names.count(name) > 1)
             raise ValueError(f"group {twice!r} stands twice among teachers, baselines and students; rename one")
         parts: dict[str, Trained | Distilled] = {**self.teachers, **self.baselines, **self.students}
         for group, part in parts.items():
             if part.recipe is not None:
-                _known_name(f"recipe of {group}", part.recipe, self.recipes)
-                _fine_tuned(group, part, self.recipes[part.recipe])
+                groups.known_name(f"recipe of {group}", part.recipe, self.recipes)
+                groups.fine_tuned(group, part, self.recipes[part.recipe])
             if part.start is not None and part.start.run is not None:
-                _known_name(f"start.run of {group}", part.start.run, [g for g in groups if g != group])
+                groups.known_name(f"start.run of {group}", part.start.run, [name for name in names if name != group])
         for group, student in self.students.items():
-            _known_name(f"students.{group}.teacher", student.teacher, [g for g in groups if g != group])
-            _taught(f"students.{group}.label_smoothing", student, self.teachers | self.baselines)
-            _mixed(group, student, self.recipes[student.recipe])
-            _smoothed(group, dict(student))
+            groups.known_name(f"students.{group}.teacher", student.teacher, [name for name in names if name != group])
+            groups.taught(f"students.{group}.label_smoothing", student, self.teachers | self.baselines)
+            groups.mixed(group, student, self.recipes[student.recipe])
+            groups.smoothed(group, dict(student))
             tasks.kept(group, student, parts[student.teacher], self.recipes)
         for group, part in parts.items():
             tasks.one_task(group, part, part.data or (self.data if group not in self.students else None), self.recipes)
@@ -501,63 +500,11 @@ class Study(Section):
             tasks.of_task(f"students.{group}.teacher", student.teacher, self.task_of(student.teacher), student.model)
         for name, figure in self.figures.items():
             for group in figure.groups:
-                _known_name(f"figures.{name}.groups", group, groups)
+                groups.known_name(f"figures.{name}.groups", group, names)
             for group in dict(figure)["small_images"]:
-                _known_name(f"figures.{name}.small_images", group, figure.groups or groups)
-            tasks.shows_one_task(self, name, figure.groups or groups)
+                groups.known_name(f"figures.{name}.small_images", group, figure.groups or names)
+            tasks.shows_one_task(self, name, figure.groups or names)
         return self
-
-
-def _fine_tuned(group: str, part: Trained | Distilled, recipe: Recipe) -> None:
-    """Refuse to train the last layers alone where the others would stay as they were drawn."""
-    if recipe.train_only == "last" and part.start is None:
-        raise ValueError(
-            f"start of {group}: is missing, but {part.recipe} has train_only: last; name the group to start from, as "
-            "in start: {run: GROUP}, or train all"
-        )
-
-
-def _taught(where: str, student: Distilled, trained: dict[str, Trained]) -> None:
-    """Refuse a label smoothing that no teacher has: it would mean no student, without a word."""
-    available = smoothings(trained[student.teacher]) if student.teacher in trained else []
-    lacking = [alpha for alpha in student.label_smoothing or [] if alpha not in available]
-    if available and lacking:
-        known = ", ".join(f"{alpha:g}" for alpha in available)
-        raise ValueError(f"{where}: found {lacking[0]:g}, but {student.teacher} has {known}; add it there too")
-
-
-def _mixed(group: str, student: Distilled, recipe: Recipe) -> None:
-    """Refuse the logits of clean images for blended ones, and for these a transform, which knows one class of each."""
-    if student.transform != "none" and recipe.mixes:
-        raise ValueError(
-            f"students.{group}.transform: found {student.transform}, which takes images of one class, but "
-            f"{student.recipe} has {recipe.mixes[0]}; name a recipe without, or leave transform out"
-        )
-    if student.draws == 1 and recipe.mixes:
-        raise ValueError(
-            f"students.{group}.draws: found 1, the clean image, but {student.recipe} has {recipe.mixes[0]}; "
-            "say epochs, online or more draws"
-        )
-
-
-def _smoothed(group: str, options: dict[str, Any]) -> None:
-    """Refuse to smooth a term that has no weight: the same student would stand there twice under two names."""
-    weights, smoothing = options["soft_weight"], options["hard_smoothing"]
-    if smoothing and 1 in (weights if isinstance(weights, list) else [weights]):
-        raise ValueError(
-            f"students.{group}.hard_smoothing: found {smoothing:g}, but at soft_weight 1 the labels have no weight; "
-            "give a soft_weight below 1, or leave hard_smoothing out"
-        )
-
-
-def smoothings(group: Trained) -> list[float]:
-    """The label smoothings of a group."""
-    return dict(group)["label_smoothing"]
-
-
-def _known_name(where: str, name: str, known: Iterable[str]) -> None:
-    if name not in known:
-        raise ValueError(f"{where}: {name!r} is not defined; {nearest(name, known)}")
 
 
 def sections(annotation: Any) -> list[type[BaseModel]]:
