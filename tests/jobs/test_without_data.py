@@ -1,5 +1,7 @@
 """Planning without data: every paper's target at paper scale, and what must never pass for a result of real data."""
 
+from pathlib import Path
+
 import pytest
 
 from lskd.errors import UserError
@@ -93,6 +95,27 @@ def test_files_make_all_addresses_new():
     plan = birds()
     plan.ask([])
     assert plan.catalogue.notes == []
+
+
+def test_a_list_of_training_images_counts_by_its_content():
+    layouts.cub200("data/CUB_200_2011")
+
+    def address(name="half.txt"):
+        study = reading.parse(BIRDS | {"data": BIRDS["data"] | {"split_file": name}})
+        return data_of(Plan(study, Catalogue({"birds": study}, Results("results")), {})).address
+
+    half = Path("data/CUB_200_2011/half.txt")
+    with pytest.raises(UserError, match=r"^data.split_file: .*half.txt cannot be read .*; put that list there"):
+        address()
+    half.write_text("a.jpg\n")
+    first = address()
+    assert first != data_of(birds()).address
+    half.write_text("a.jpg\nb.jpg\n")
+    second = address()
+    Path("data/CUB_200_2011/beside.txt").write_text("not used")
+    assert address() == second != first
+    half.write_text("a.jpg\n")
+    assert address() == first
 
 
 def test_what_was_made_before_the_files_went_stands():
