@@ -9,7 +9,6 @@ N images, C channels, H x W pixels.
 """
 
 import argparse
-import io
 import multiprocessing
 import os
 import platform
