@@ -142,14 +142,15 @@ def crop(images_nchw: torch.Tensor, draw: Draw, padding: int) -> torch.Tensor:
 
 def flip(images_nchw: torch.Tensor, draw: Draw, value: bool) -> torch.Tensor:
     """The mirrored image with probability 1/2."""
-    is_mirrored_n = (draw.bits() & 1).bool()
-    return torch.where(is_mirrored_n[:, None, None, None], images_nchw.flip(3), images_nchw)
+    mask_n = (draw.bits() & 1).to(torch.uint8).neg()  # 255 of the mirrored; torch.where takes 8 times as long
+    changed_nchw = images_nchw.flip(3).bitwise_xor_(images_nchw).bitwise_and_(mask_n[:, None, None, None])
+    return changed_nchw.bitwise_xor_(images_nchw)
 
 
 def normalise(images_nchw: torch.Tensor, mean_c: torch.Tensor, std_c: torch.Tensor) -> torch.Tensor:
     """Turn uint8 images [N, C, H, W] into float32 (x / 255 - mean) / std, with mean and std [C] in 0..1."""
     scale_c, offset_c = 1 / (255 * std_c), mean_c / std_c
-    return (images_nchw * scale_c[:, None, None]).sub_(offset_c[:, None, None])
+    return images_nchw.float().mul_(scale_c[:, None, None]).sub_(offset_c[:, None, None])
 
 
 def _mix(values: torch.Tensor) -> torch.Tensor:

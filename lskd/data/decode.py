@@ -92,7 +92,8 @@ def _opened(content: bytes, name: str) -> tuple[Image.Image, str]:
     try:
         with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
             mode, is_transparent = image.mode, "transparency" in image.info
-            rgb = image.convert("RGB")
+            image.load()
+            rgb = image if mode == "RGB" else image.convert("RGB")  # which copies
     except Image.DecompressionBombError as error:
         raise UserError(f"{name}: has too many pixels ({error}); scale it down or delete it") from error
     except Exception as error:  # Pillow's plug-ins raise OSError, SyntaxError, ValueError, struct.error, ...

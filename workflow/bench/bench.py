@@ -1,4 +1,4 @@
-"""`make bench`: what a training step, the logits store and planning cost, each measured against something named."""
+"""`make bench`: what a step, the logits store, streamed images and planning cost, each against something named."""
 
 import argparse
 import os
@@ -32,6 +32,7 @@ from lskd.study.options import spec
 from lskd.study.runtime import Runtime
 from lskd.training.loop import BatchLoss, Objective, Training, loss_options
 from lskd.training.schedules import epoch_batches
+from lskd.training.team import Team
 
 ROOT = Path(__file__).resolve().parents[2]
 TEACHERS = {"resnet8-w16": {"name": "resnet8", "width": 16}, "resnet20-w16": {"name": "resnet20", "width": 16}}
@@ -52,6 +53,8 @@ def main() -> None:
         print(flush=True)
         subprocess.run([sys.executable, str(ROOT / "workflow/bench/store.py"), "--dir", folder], check=True)
         print(flush=True)
+        subprocess.run([sys.executable, str(ROOT / "workflow/bench/streams.py"), "--dir", folder], check=True)
+        print(flush=True)
         planning(Path(folder))
 
 
@@ -71,14 +74,14 @@ def steps(folder: Path, device: torch.device, rounds: int) -> None:
     }
     work = Work("bench", "0" * 10, values, folder, {"data": data}, functions, Runtime())
     source = read_sources(work, ["train"], device)["train"]
-    kinds = {name: (Training(work, device, objective(loss), {}), loss) for name, loss in losses(source).items()}
+    kinds = {name: (Training(work, device, Team(), objective(loss), {}), loss) for name, loss in losses(source).items()}
     batches = [ids_n.to(device) for ids_n in epoch_batches(0, 0, len(source), 64)][:20]
     times: dict[str, list[float]] = {name: [] for name in kinds}
     for turn in range(rounds + 1):
         for name, (training, loss) in kinds.items():
             started = time.perf_counter()
             for batch in training.source.batches(batches, turn, training.augmentation):
-                training._step(batch, loss)
+                training._step(batch, batch.weight, loss)
             if device.type == "cuda":
                 torch.cuda.synchronize()
             times[name] += [(time.perf_counter() - started) / 20 * 1e3] * (turn > 0)  # the first turn warms up
