@@ -6,8 +6,8 @@
 Of each paper's study at paper scale every group of students is taken with all above it, then every recipe that no
 student of these had. What is changed: one seed, one value of each axis, one epoch of 20 batches, ResNet-18 for the
 large networks of 224-pixel images. Kept: data sets and how they are read (ImageNet with its 1,000 classes), pixels,
-optimisers, losses, stores, metrics, a table; the binary network too. CIFAR's and MNIST's published files cannot be made, as their digests are
-compared; arrays of their shape stand for them.
+the binary network, optimisers, losses, stores, metrics, a table. CIFAR's and MNIST's published files cannot be made, as
+their digests are compared; arrays of their shape stand for them.
 """
 
 import argparse

@@ -91,9 +91,9 @@ def test_a_student_that_follows_its_teacher_is_told():
 
 def test_two_teachers_are_too_few_for_a_slope():
     frames, options = frames_for("teacher_student", seeds=SEEDS)
-    students = frames["accuracy"].query("role == 'student'")
-    kept = set(list(dict.fromkeys(students["lineage"]))[:1])
-    few = {"accuracy": frames["accuracy"].query("role != 'student' or lineage in @kept")}
+    rows = frames["accuracy"]
+    other = rows["role"].eq("student") & rows["lineage"].ne(rows.loc[rows["role"] == "student", "lineage"].iloc[0])
+    few = {"accuracy": rows[~other]}
     answer = importlib.import_module("lskd.figures.teacher_student").table(few, options).attrs["answer"]
     assert "2 teachers, too few for a slope." in answer and "goes with" not in answer
 
