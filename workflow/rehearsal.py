@@ -6,8 +6,8 @@
 Of each paper's study at paper scale every group of students is taken with all above it, then every recipe that no
 student of these had. What is changed: one seed, one value of each axis, one epoch of 20 batches, ResNet-18 for the
 large networks of 224-pixel images. Kept: data sets and how they are read (ImageNet with its 1,000 classes), pixels,
-optimisers, losses, stores, metrics, a table. CIFAR's and MNIST's published files cannot be made, as their digests are
-compared; arrays of their shape stand for them.
+the binary network, optimisers, losses, stores, metrics, a table. CIFAR's and MNIST's published files cannot be made, as
+their digests are compared; arrays of their shape stand for them.
 """
 
 import argparse
@@ -38,6 +38,7 @@ from lskd.study.config import Study
 TREE = Path(__file__).resolve().parents[1]
 STEPS = 20
 SMALL = "resnet18"  # stands for the large networks, which do the same for longer
+OWN = {"reactnet18"}  # not for these: their layers and gradients are like no other's
 ARRAYS = {"cifar10": (10, 32, 3), "cifar100": (100, 32, 3), "mnist": (10, 28, 1), "fashion_mnist": (10, 28, 1)}
 Values = dict[str, Any]
 
@@ -113,7 +114,7 @@ def small(values: Values, study: Study, name: str, above: list[str], folder: Pat
             for kind in ("teachers", "baselines", "students")
             if each in small_study.get(kind, {})
         )
-        if data.dataset not in ARRAYS:
+        if data.dataset not in ARRAYS and group.model.name not in OWN:
             section["model"] = SMALL
         if each in study.students:
             section.pop("data", None) if group.data is None else None

@@ -44,7 +44,8 @@ def _of_network(values: pd.DataFrame) -> list[Row]:
     smoothed = [tested for row, tested in chosen if row["method"] == SMOOTHED]
     rows = []
     for row, tested in chosen:
-        row |= paired(tested, of_labels(on_test, row))
+        is_baseline = row["method"] == BASELINE  # which gains nothing over itself
+        row |= paired(tested, tested.iloc[:0] if is_baseline else of_labels(on_test, row))
         other = smoothed[0] if smoothed and row["method"] not in (SMOOTHED, BASELINE) else tested.iloc[:0]
         rows.append(row | dict(zip(OVER, paired(tested, other).values(), strict=True)))
     return sorted(rows, key=lambda row: (RANKS[row["method"]], row["group"]))

@@ -24,6 +24,7 @@ FORMULA = (
 )
 STUDENT = ["dataset", "model", "recipe", "temperature", "soft_weight", "variant"]  # of which all teachers are compared
 PAPER = "paper"
+LEAST_TEACHERS = 3  # through two points goes any line, the steeper the nearer both are
 
 
 def table(frames: Frames, options: Options) -> pd.DataFrame:
@@ -73,8 +74,8 @@ def _slope(part: pd.DataFrame) -> str:
     first = records(part)[0]
     name = f"{first['dataset']}, {first['model']}{style.degree_text(first)}"
     means = part.groupby(["lineage", "label_smoothing"])[["teacher_top1", "student_top1"]].mean()
-    if len(means) < 2:
-        return f"{name}: one teacher, so nothing is compared."
+    if len(means) < LEAST_TEACHERS:
+        return f"{name}: {len(means)} teacher{'s' * (len(means) > 1)}, too few for a slope."
     slopes = [slope for _, own in part.groupby("seed") if (slope := _least_squares(own)) is not None]
     test = compare(slopes)
     ranks = means["teacher_top1"].rank().corr(means["student_top1"].rank())

@@ -89,6 +89,15 @@ def test_a_student_that_follows_its_teacher_is_told():
     assert "p < 0.001: told from 0" in answer and "rank correlation of the means 1.00" in answer
 
 
+def test_two_teachers_are_too_few_for_a_slope():
+    frames, options = frames_for("teacher_student", seeds=SEEDS)
+    rows = frames["accuracy"]
+    other = rows["role"].eq("student") & rows["lineage"].ne(rows.loc[rows["role"] == "student", "lineage"].iloc[0])
+    few = {"accuracy": rows[~other]}
+    answer = importlib.import_module("lskd.figures.teacher_student").table(few, options).attrs["answer"]
+    assert "2 teachers, too few for a slope." in answer and "goes with" not in answer
+
+
 def test_the_papers_students_stand_beside_their_teachers():
     table, _ = shown("teacher_student")
     theirs = table[table["source"] == "paper"]

@@ -16,10 +16,10 @@ ROOT = Path(__file__).parents[2]
 FILES = {path.stem: path for path in [ROOT / "config.yaml", *sorted((ROOT / "workflow/studies").glob("*.yaml"))]}
 TARGETS = {
     "muller2019": "fig1 table2 fig2 fig3 table3 table3_nmt fig4 mnist fig5 fig6",
-    "shen2021": "fig1 fig3 fig4 table1 table2 table7 fig5 fig7 fig8 table8 table3 table4 fig9 table5 table6 table9 "
-    "table10",
+    "shen2021": "fig1 fig3 fig4 table1 table2 table7 fig5 fig6 fig7 fig8 table8 table3 table4 fig9 table5 table6 "
+    "table9 table10",
     "yuan2020": "table1 table2 table3 table4 table5 table6 figS1",
-    "chandrasegaran2022": "gridA gridB eta projection nmt summary",
+    "chandrasegaran2022": "gridA gridB compact eta projection nmt summary",
 }
 SCALES = ("demo", "small", "paper")
 ROWS = {"table3_nmt"}  # of a target's table that stand by themselves

@@ -54,3 +54,10 @@ def test_every_recipe_is_rehearsed_in_20_steps(paper, tmp_path):
                 images = rehearsal._trained_on(run.data.dataset, run.data.val_fraction)
                 assert math.ceil(images / run.recipe.batch_size) == rehearsal.STEPS
     assert rehearsed == trained_recipes(of_paper(paper))
+
+
+def test_the_binary_network_is_rehearsed_itself(tmp_path):
+    ((_, values),) = rehearsal.rehearsals("shen2021", "shen_binary", tmp_path)
+    study = reading.parse(values)
+    assert {member.run.model.name for member in runs.members(study) if member.run.teacher} == {"reactnet18"}
+    assert {teacher.model.name for teacher in study.teachers.values()} == {rehearsal.SMALL}
