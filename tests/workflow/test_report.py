@@ -21,8 +21,8 @@ HEADS = "[...document.querySelectorAll('thead th')].map(e => e.innerText.trim().
 CELLS = "[...document.querySelectorAll('tbody tr')].filter(r => !r.hidden).map(r => [...r.cells].map(c => c.innerText))"
 LISTED, ANSWERED = CELLS.replace("tbody tr", "nav tbody tr"), CELLS.replace("tbody tr", ".study tbody tr")
 INSIDE = ("file:", "data:", "blob:")
-IN_WORDS = {kind for kind, figure in tables.FIGURES.items() if figure.judges != "none"} | {"teacher_student"}
-ANSWERS = [f"the_{kind}" for kind in tables.FIGURES if kind in IN_WORDS]  # which come first
+IN_WORDS = {kind for kind in OF_IMAGES if tables.FIGURES[kind].judges != "none"} | {"teacher_student"}
+ANSWERS = [f"the_{kind}" for kind in OF_IMAGES if kind in IN_WORDS]  # which come first
 PAGE = "results/figures/demo/kinds/index.html"
 
 
