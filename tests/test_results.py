@@ -19,6 +19,8 @@ FULL_STUDY = reading.parse(reading.read(ROOT / "config.yaml"), "small")
 CROSSED_STUDY, LETTERS_STUDY = (
     reading.parse(reading.read(CAUSES / name)) for name in ("fashion_mnist.yaml", "glyphs.yaml")
 )
+HELP = RESULTS / "nmt_truncation"
+HELP_STUDY = reading.parse(reading.read(HELP / "help.yaml"))
 LOOKS = {"verdict": {"looks": [5]}}  # the full study was judged at 5 seeds before it was at 10; see its README
 SETTING = ["group", "role", "dataset", "model", "recipe", "teacher_model", "label_smoothing", "temperature", "seed"]
 
@@ -68,6 +70,21 @@ def test_the_registered_studies_numbers_come_from_their_metrics(study, name, fol
     assert "Registered on 2026-11-24, before its test numbers existed" in (folder / f"{name}.md").read_text() or (
         registry.FIGURES[study.figures[name].kind].judges == "none"
     )
+
+
+@pytest.mark.parametrize("name", HELP_STUDY.figures)
+def test_the_translations_numbers_come_from_their_metrics(name):
+    families = registry.FIGURES[HELP_STUDY.figures[name].kind].families_of("translation")
+    frames = {family: read_table(HELP / f"metrics/{name}/{family}.parquet").to_pandas() for family in families}
+    assert csv_of(HELP_STUDY, name, frames, {}) == (HELP / f"{name}.csv").read_text()
+    expected = {member.run.title for member in runs.members(HELP_STUDY) if member.role == "student"}
+    assert set(frames["bleu"]["run"]) >= expected
+
+
+def test_the_page_of_translations_opens_with_what_its_figure_says():
+    answer = (HELP / "truncation.md").read_text().replace("\\_", "_")
+    answer = answer[answer.index("On libreoffice_help-en-de, transformer") :].partition(" One family of")[0]
+    assert f"**{answer}**" in " ".join((RESULTS / "nmt_truncation.md").read_text().split())
 
 
 def test_the_full_study_was_run_with_all_its_seeds_and_temperatures():
