@@ -116,6 +116,7 @@ def draw(table: pd.DataFrame, frames: Frames, options: Options) -> Figure:
         for panel, alpha in zip(axes[i], smoothings, strict=True):
             _panel(panel, part[part["label_smoothing"] == alpha], degrees, looks)
             panel.set_title(f"{first['model']} ← {first['teacher_model']}, α = {alpha:g}")
+        axes[i, 0].set_ylim(bottom=0)  # of the row, once all its panels are drawn
         axes[i, 0].set_ylabel(f"BLEU on test, {first['dataset']}")
     style.legend_below(figure, [style.handle(store, **look) for store, look in looks.items()], 4)
     return figure
@@ -140,6 +141,5 @@ def _panel(panel: Axes, part: pd.DataFrame, degrees: list[float], looks: dict[st
         panel.errorbar(at, own["mean"], own["spread"].fillna(0), **look)
     panel.set_xticks(range(len(degrees)), [f"{t:g}" for t in degrees])
     panel.set_xlim(-0.3, len(degrees) - 0.7)
-    panel.set_ylim(bottom=0)
     panel.grid(axis="x", visible=False)
     panel.set_xlabel("temperature T")
