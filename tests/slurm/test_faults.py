@@ -91,10 +91,16 @@ def test_one_folder_of_results_from_two_hosts_at_once(tree, cluster, expected, t
     assert leftovers(tree) == []
 
 
+def submitted(tree) -> bool:
+    """Whether snakemake knows that its first job was: a job can run before sbatch has said its number."""
+    logs = (tree.folder / ".snakemake/log").glob("*.log")
+    return any("has been submitted with SLURM jobid" in log.read_text() for log in logs)
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_snakemake_is_ended_and_started_again(tree, cluster, expected, number):
     process = tree.start(*PROFILE, PATH=PATH)
-    cluster.wait(lambda: "R" in cluster.said("squeue", "-h", "-o%t").split(), 60)
+    cluster.wait(lambda: "R" in cluster.said("squeue", "-h", "-o%t").split() and submitted(tree), 60)
     os.kill(process.pid, number)
     process.communicate(timeout=120)
     left = cluster.said("squeue", "-h", "-tPENDING,RUNNING", "-o%i").split()
