@@ -21,6 +21,8 @@ CROSSED_STUDY, LETTERS_STUDY = (
 )
 HELP = RESULTS / "nmt_truncation"
 HELP_STUDY = reading.parse(reading.read(HELP / "help.yaml"))
+CLASSES = RESULTS / "classes_and_tails"
+CLASSES_STUDY = reading.parse(reading.read(CLASSES / "glyphs.yaml") | {"seeds": [300, 301, 302, 303, 304]})
 LOOKS = {"verdict": {"looks": [5]}}  # the full study was judged at 5 seeds before it was at 10; see its README
 SETTING = ["group", "role", "dataset", "model", "recipe", "teacher_model", "label_smoothing", "temperature", "seed"]
 
@@ -70,6 +72,27 @@ def test_the_registered_studies_numbers_come_from_their_metrics(study, name, fol
     assert "Registered on 2026-11-24, before its test numbers existed" in (folder / f"{name}.md").read_text() or (
         registry.FIGURES[study.figures[name].kind].judges == "none"
     )
+
+
+@pytest.mark.parametrize("name", CLASSES_STUDY.figures)
+def test_the_numbers_of_classes_and_tails_come_from_their_metrics(name):
+    families = registry.FIGURES[CLASSES_STUDY.figures[name].kind].families
+    frames = {family: read_table(CLASSES / f"metrics/{name}/{family}.parquet").to_pandas() for family in families}
+    further = {"planned_looks": [5, 8]} if name == "gains" else {}
+    assert csv_of(CLASSES_STUDY, name, frames, further) == (CLASSES / f"{name}.csv").read_text()
+    assert {member.run.title for member in runs.members(CLASSES_STUDY)} == set(frames["accuracy"]["run"])
+
+
+def test_the_page_of_classes_gives_each_gain_as_it_is_told():
+    page = (RESULTS / "classes_and_tails.md").read_text()
+    lines = [line.strip("| ").split(" | ") for line in (CLASSES / "gains.md").read_text().splitlines()]
+    rows = [row for row in lines if len(row) == 13 and row[5] == "gain"]
+    assert len(rows) == 12 and {row[-1] for row in rows} == {"hurts", "cannot tell"}
+    for classes in ("100", "500", "1,000"):  # the teacher's balanced and long-tailed, then the student's
+        told = [f"**{row[8]}**" if row[-1] == "hurts" else row[8] for row in rows if row[2] == classes]
+        assert f"| {classes} | {' | '.join(told)} |" in page
+    changes = [row for row in lines if len(row) == 13 and row[5].startswith("gain, minus") and row[11] != "—"]
+    assert len(changes) == 7 and {row[-1] for row in changes} == {"cannot tell"}
 
 
 @pytest.mark.parametrize("name", HELP_STUDY.figures)
