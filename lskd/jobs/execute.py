@@ -1,4 +1,4 @@
-"""A job's process, what every rule runs: `python -m lskd.jobs.execute results/ROOM/TITLE-ADDRESS/STAGE.log`.
+"""What a job's process does (`lskd.jobs.run` starts it): make the result of a folder, and seal it.
 
 The log's folder is the job's. What to make stands in `results/.jobs/ADDRESS.json`, as planning wrote it.
 """
@@ -6,19 +6,16 @@ The log's folder is the job's. What to make stands in `results/.jobs/ADDRESS.jso
 import argparse
 import fcntl
 import importlib
-import json
 import os
 import re
 import resource
 import signal
 import sys
-import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 from lskd.errors import UserError, is_of_memory
 from lskd.fingerprint import definitions as fingerprint
@@ -26,7 +23,7 @@ from lskd.io.atomic import sweep
 from lskd.io.layout import JOBS, PROCESS
 from lskd.io.seal import RECORD, holds, opened, read_record, seal
 from lskd.jobs.environment import gathered
-from lskd.jobs.progress import running, step_of
+from lskd.jobs.progress import running
 from lskd.jobs.provenance import Clock, record
 from lskd.jobs.work import Work
 from lskd.study.runtime import runtime
@@ -226,40 +223,7 @@ def _logged(path: Path) -> Iterator[None]:
             sys.stderr = before
 
 
-def supervised(arguments: list[str]) -> int:
-    """Do a job in a process of its own, and say what killed it where it could not: the kernel, short of memory, say.
-
-    A job that hangs is ended here, if `runtime.hang_minutes` says so; what a job took is kept for jobs like it. The
-    exit status is the job's, or 128 and the number of the signal.
-    """
-    kills, started, folder = oom_kills(), time.monotonic(), Path(arguments[-1]).parent
-    described = _known(folder)
-    child = os.fork()
-    if not child:
-        main(arguments)
-        os._exit(0)  # main always exits itself
-
-    def pass_on(number: int, frame: FrameType | None) -> None:
-        os.kill(child, number)
-
-    signal.signal(signal.SIGTERM, pass_on)  # a scheduler may tell this process alone
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C on a terminal tells both
-    hang_minutes = json.loads(os.environ.get("LSKD_RUNTIME", "{}")).get("hang_minutes", 0)
-    status, usage, hung = _waited(child, folder.name[-10:], 60 * hang_minutes)
-    if not os.WIFSIGNALED(status):
-        if described and not status:
-            from lskd.jobs.demand import write_usage  # here, as at the head every result would depend on it
-
-            write_usage(results_of(folder), described, usage.ru_maxrss / 1024, time.monotonic() - started)
-        return os.waitstatus_to_exitcode(status)
-    why = _killed(os.WTERMSIG(status), oom_kills() > kills)
-    if hung:
-        why = f"made no step in {hang_minutes} min (runtime.hang_minutes), so it was ended; run again to go on"
-    print(f"error: {folder}: {why}", file=sys.stderr, flush=True)
-    return 128 + os.WTERMSIG(status)
-
-
-def _known(folder: Path) -> Described | None:
+def known(folder: Path) -> Described | None:
     """The job of a folder, where it is told and not made yet."""
     try:
         return read_job(results_of(folder) / JOBS / f"{folder.name[-10:]}.json")
@@ -267,49 +231,22 @@ def _known(folder: Path) -> Described | None:
         return None
 
 
-def _waited(child: int, address: str, hang_seconds: float) -> tuple[int, resource.struct_rusage, bool]:
-    """The end of a child: its status, what it used, and whether it was ended for a training that made no step."""
-    if not hang_seconds:
-        _, status, usage = os.wait4(child, 0)
-        return status, usage, False
-    last = None
-    moved = time.monotonic()
-    while True:
-        ended, status, usage = os.wait4(child, os.WNOHANG)
-        if ended:
-            return status, usage, False
-        step = step_of(address)
-        if step is None or step != last:
-            last, moved = step, time.monotonic()
-        if time.monotonic() - moved > hang_seconds:
-            os.kill(child, signal.SIGKILL)  # it does not go on, so it saves nothing more
-            _, status, usage = os.wait4(child, 0)
-            return status, usage, True
-        time.sleep(0.1)
+def keep_usage(folder: Path, described: Described, usage: resource.struct_rusage, seconds: float) -> None:
+    """Keep what a job took, for what jobs like it ask a cluster for."""
+    from lskd.jobs.demand import write_usage  # here, as at the head every result would depend on it
+
+    with suppress(UserError):
+        write_usage(results_of(folder), described, usage.ru_maxrss / 1024, seconds)
 
 
-def _killed(number: int, by_kernel: bool) -> str:
-    """How a job's process died that could not say it."""
-    if number == signal.SIGTERM:
-        return "stopped by SIGTERM (a scheduler's, or kill's); run again to go on"
-    if number == signal.SIGINT:
-        return "interrupted (Ctrl-C); run again to go on"
-    if number == signal.SIGKILL and by_kernel:
-        return f"killed by the kernel, as the memory was full; {MORE_MEMORY}"
-    if number == signal.SIGKILL:
-        return f"killed by SIGKILL (kill -9, or a limit of memory or time); if it was memory, {MORE_MEMORY}; run again"
-    name = signal.Signals(number).name
-    return f"killed by {name}, within a library or for the machine; its log stands in that folder; run again"
-
-
-def oom_kills() -> int:
-    """How many processes the kernel has killed for memory since it started; 0 where it does not say."""
+def end_with(log: str) -> NoReturn:
+    """Do the job of a log, and end this process, a fork, with its status."""
     try:
-        lines = Path("/proc/vmstat").read_text().splitlines()
-    except OSError:
-        return 0
-    return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
-
-
-if __name__ == "__main__":
-    sys.exit(supervised(sys.argv[1:]))
+        main([log])
+    except SystemExit as end:
+        if isinstance(end.code, str):  # what sys.exit would say
+            print(end.code, file=sys.stderr)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(end.code if isinstance(end.code, int) else 1)
+    os._exit(0)

@@ -1,6 +1,6 @@
-"""The jobs of one submission of a cluster, so many at a time, each in a process of its own.
+"""The jobs of one submission of a cluster, so many at a time, each in a process of its own: a fork of one server.
 
-`python -m lskd.jobs.turns N LOG...`: each LOG as for `lskd.jobs.execute`. SIGTERM, which comes ahead of a time
+`python -m lskd.jobs.turns N LOG...`: each LOG as for `lskd.jobs.run`. SIGTERM, which comes ahead of a time
 limit, is passed on to the jobs that run, and no more are begun. The exit status is 0 if all of them are made.
 """
 
@@ -15,6 +15,7 @@ from types import FrameType
 
 from lskd.io.layout import JOBS
 from lskd.io.seal import RECORD
+from lskd.jobs.forkserver import serving
 
 SHOWN_SECONDS = 60.0  # within which a network drive shows what another node wrote
 
@@ -37,13 +38,14 @@ class Turns:
             if not self.running:  # asked to stop just now
                 break
             pid, wait_status = os.wait()
+            ended = [process for process in self.running if process.pid == pid]  # none: it was the server
             self.running = [process for process in self.running if process.pid != pid]
-            status = os.waitstatus_to_exitcode(wait_status) or status
+            status = (os.waitstatus_to_exitcode(wait_status) if ended else 0) or status
         return 128 + signal.SIGTERM if self.stop_asked and self.waiting and not status else status
 
     def _begin(self, log: Path) -> None:
         await_inputs(log)
-        self.running.append(subprocess.Popen([sys.executable, "-m", "lskd.jobs.execute", str(log)]))
+        self.running.append(subprocess.Popen([sys.executable, "-m", "lskd.jobs.run", str(log)]))
 
     def _pass_on(self, number: int, frame: FrameType | None) -> None:
         self.stop_asked = True
@@ -75,7 +77,9 @@ def _are_seen(log: Path) -> bool:
 
 def main() -> None:
     """Run the jobs of the command line."""
-    sys.exit(Turns(int(sys.argv[1]), [Path(name) for name in sys.argv[2:]]).run())
+    with serving():
+        status = Turns(int(sys.argv[1]), [Path(name) for name in sys.argv[2:]]).run()
+    sys.exit(status)
 
 
 if __name__ == "__main__":

@@ -78,11 +78,12 @@ def start(tree: Tree, *arguments: str, before: tuple[str, ...] = (), **environme
 
 
 def jobs_in(tree: Tree) -> list[psutil.Process]:
-    """The processes of jobs that run in a tree, whoever started them: Snakemake's shells, who waits, who makes."""
+    """The processes of jobs that run in a tree, whoever started them: shells, who waits, the server and its forks."""
     processes = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if any("lskd.jobs.execute" in part for part in process.cmdline()) and process.cwd() == str(tree.folder):
+            is_of_job = any("lskd.jobs.run" in part or "lskd.jobs.forkserver" in part for part in process.cmdline())
+            if is_of_job and process.cwd() == str(tree.folder):
                 processes.append(process)
     return processes
 

@@ -20,7 +20,7 @@ def attempt(tree, job, folder, largest=None):
     """A job's process; no file that it writes gets larger than `largest` bytes."""
     log = f"{folder.relative_to(tree.folder)}/{job.split()[0]}.log"
     return subprocess.run(
-        [sys.executable, "-m", "lskd.jobs.execute", log],
+        [sys.executable, "-m", "lskd.jobs.run", log],
         cwd=tree.folder,
         text=True,
         capture_output=True,

@@ -26,10 +26,9 @@ STUDY = {
 }
 SHORT_MINUTES = """
 import sys
-from lskd.jobs import execute
-waited = execute._waited
-execute._waited = lambda child, address, seconds: waited(child, address, seconds / 20)
-sys.exit(execute.supervised(sys.argv[1:]))
+from lskd.jobs import run
+run.hang_minutes = lambda: 0.05
+sys.exit(run.main(sys.argv[1]))
 """
 
 
@@ -73,7 +72,7 @@ def test_a_hung_job_is_ended_and_the_next_run_goes_on(short, undisturbed, tmp_pa
     _, said = process.communicate(timeout=120)
     assert process.returncode == 128 + signal.SIGKILL
     (line,) = errors_of(said)
-    assert "made no step in 1 min (runtime.hang_minutes), so it was ended; run again to go on" in line
+    assert "made no step in 0.05 min (runtime.hang_minutes), so it was ended; run again to go on" in line
     assert (log.parent / checkpoint.NAME).exists()
     tree.run()
     tree.close()

@@ -124,7 +124,7 @@ def test_a_second_process_waits_and_finds_it_made(job, capsys):
 
 def test_two_processes_at_once_make_it_once(job):
     log = small.write_job(job)
-    command = [sys.executable, "-m", "lskd.jobs.execute", str(log)]
+    command = [sys.executable, "-m", "lskd.jobs.run", str(log)]
     processes = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) for _ in range(3)]
     assert [process.communicate(timeout=120)[1] for process in processes] == [""] * 3
     assert [process.returncode for process in processes] == [0, 0, 0]

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lskd.jobs import execute
+from lskd.jobs import execute, run
 from lskd.jobs.catalogue import Catalogue
 from lskd.jobs.results import Results
 from lskd.study import reading, runs
@@ -41,7 +41,7 @@ def log(tmp_path, monkeypatch) -> Path:
 
 def started(log: Path, running: Path) -> subprocess.Popen[str]:
     """A process that makes the training, which has begun."""
-    command = [sys.executable, "-m", "lskd.jobs.execute", str(log)]
+    command = [sys.executable, "-m", "lskd.jobs.run", str(log)]
     process = subprocess.Popen(command, text=True, stderr=subprocess.PIPE, start_new_session=True)
     deadline = time.monotonic() + 60
     while not any("step" in json.loads(path.read_text()) for path in running.glob("[!.]*.json")):
@@ -80,13 +80,13 @@ def test_each_end_is_told_apart(log, tmp_path, number, to, said):
 
 
 def test_the_kernels_kill_is_told_by_its_count(monkeypatch):
-    assert "killed by the kernel, as the memory was full; lower its recipe's batch_size" in execute._killed(9, True)
-    assert "killed by SIGSEGV" in execute._killed(signal.SIGSEGV, False)
-    assert execute.oom_kills() >= 0
+    assert "killed by the kernel, as the memory was full; lower its recipe's batch_size" in run.killed(9, True)
+    assert "killed by SIGSEGV" in run.killed(signal.SIGSEGV, False)
+    assert run.oom_kills() >= 0
 
 
 def test_a_job_that_ends_by_itself_keeps_its_status(tmp_path):
-    command = [sys.executable, "-m", "lskd.jobs.execute", str(tmp_path / "train.log")]
+    command = [sys.executable, "-m", "lskd.jobs.run", str(tmp_path / "train.log")]
     done = subprocess.run(command, text=True, capture_output=True)
     assert done.returncode == 1
     assert done.stderr.count("error:") == 1

@@ -351,7 +351,7 @@ def test_sigterm_from_the_shell_is_one_line_and_143_and_resumes(tmp_path):
     broken, whole = (run_of_results(tmp_path / name, epochs=15) for name in ("broken", "whole"))
 
     def start(job) -> subprocess.Popen:
-        command = [sys.executable, "-m", "lskd.jobs.execute", str(small.write_job(job))]
+        command = [sys.executable, "-m", "lskd.jobs.run", str(small.write_job(job))]
         return subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
 
     process = start(broken)

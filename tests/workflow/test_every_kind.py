@@ -54,7 +54,7 @@ def test_drawn_and_drawn_again_alike_and_fast_without_torch(every_kind, metrics_
         assert set(jobs) == {f"figure {name}"}
         folder = jobs[f"figure {name}"]
         assert folder.name.endswith(origin["address"])
-        seconds.append(cpu_seconds([laptop, "-m", "lskd.jobs.execute", folder / "figure.log"], metrics_alone.folder))
+        seconds.append(cpu_seconds([laptop, "-m", "lskd.jobs.run", folder / "figure.log"], metrics_alone.folder))
         for ending in ENDINGS:
             published = every_kind.folder / FOLDER / f"{name}.{ending}"
             assert (folder / f"figure.{ending}").read_bytes() == published.read_bytes()

@@ -175,7 +175,7 @@ def test_images_edited_while_a_job_waits_stop_it(tree):
 
 def shell_output(tree, log):
     """What a job's process says."""
-    command = [sys.executable, "-m", "lskd.jobs.execute", str(log)]
+    command = [sys.executable, "-m", "lskd.jobs.run", str(log)]
     done = subprocess.run(command, cwd=tree.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert done.returncode == 1
     return done.stdout

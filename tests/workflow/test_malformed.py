@@ -126,7 +126,7 @@ def process(tree: Tree, folder: Path, **options: object) -> subprocess.Completed
     """A job's process, which was told what to make in that folder."""
     stage = folder.relative_to(tree.folder / "results").parts[0]
     log = folder / f"{'train' if stage == 'runs' else stage}.log"
-    command = [sys.executable, "-m", "lskd.jobs.execute", str(log)]
+    command = [sys.executable, "-m", "lskd.jobs.run", str(log)]
     options = {"env": ENVIRONMENT | {"LSKD_RUNTIME": '{"device": "cpu"}'}} | options
     return subprocess.run(
         command, cwd=tree.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options

@@ -216,7 +216,7 @@ def test_each_layout_is_read(layouts, layout):
     )
     folder = layouts.tell_jobs()["data"]
     done = subprocess.run(
-        [sys.executable, "-m", "lskd.jobs.execute", folder / "data.log"],
+        [sys.executable, "-m", "lskd.jobs.run", folder / "data.log"],
         cwd=layouts.folder,
         env=ENVIRONMENT,
         capture_output=True,

@@ -84,7 +84,7 @@ def test_code_edited_while_a_job_waits_stops_it(finished):
         inserted("lskd/figures/grid.py", "draw")(finished.folder)
         folder = finished.tell_jobs("grid")["figure grid"]
         replaced("lskd/figures/grid.py", "hash(1) == 2", "hash(1) == 3")(finished.folder)
-        command = [sys.executable, "-m", "lskd.jobs.execute", str(folder / "figure.log")]
+        command = [sys.executable, "-m", "lskd.jobs.run", str(folder / "figure.log")]
         done = subprocess.run(command, cwd=finished.folder, text=True, capture_output=True, env=ENVIRONMENT)
         assert done.returncode == 1
         assert errors(done.stderr) == [

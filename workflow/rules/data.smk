@@ -12,4 +12,4 @@ rule data:
     resources:
         **asks_for("data"),
     shell:
-        "python -m lskd.jobs.execute {log:q}"
+        "python -m lskd.jobs.run {log:q}"

@@ -27,4 +27,4 @@ rule figure:
     resources:
         **asks_for("figure"),
     shell:
-        "python -m lskd.jobs.execute {log:q}"
+        "python -m lskd.jobs.run {log:q}"

@@ -13,7 +13,7 @@ rule predict:
     resources:
         **asks_for("predict", GPU),
     shell:
-        "python -m lskd.jobs.execute {log:q}"
+        "python -m lskd.jobs.run {log:q}"
 
 
 rule teacher_logits:
@@ -31,7 +31,7 @@ rule teacher_logits:
     resources:
         **asks_for("teacher_logits", GPU),
     shell:
-        "python -m lskd.jobs.execute {log:q}"
+        "python -m lskd.jobs.run {log:q}"
 
 
 rule snapshots:
@@ -49,4 +49,4 @@ rule snapshots:
     resources:
         **asks_for("snapshots", GPU),
     shell:
-        "python -m lskd.jobs.execute {log:q}"
+        "python -m lskd.jobs.run {log:q}"

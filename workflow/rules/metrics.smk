@@ -12,4 +12,4 @@ rule metrics:
     resources:
         **asks_for("metrics"),
     shell:
-        "python -m lskd.jobs.execute {log:q}"
+        "python -m lskd.jobs.run {log:q}"

@@ -1,11 +1,13 @@
 """What an invocation says: what is planned and why, how far it is, and the answer. Snakemake's own lines come after."""
 
 import atexit
+import contextlib
 import logging
 import os
 import re
 
 from lskd.io.hold import hold
+from lskd.jobs.forkserver import serving
 from lskd.jobs.live import Line
 
 # how Snakemake's lines begin that come with every job or every start; with `--quiet host` they are there
@@ -14,6 +16,7 @@ Assuming unrestricted|Building DAG|Cannot restore|Complete log|Conda environment
 Exiting because|Nothing to be|Reasons:|Restored previous|Rules with missing metadata|Select jobs to|Using shell|Using workflow specific
 """.replace("\n", "").split("|")
 LIVE = []
+SERVED = contextlib.ExitStack()  # the process whose forks are jobs
 
 
 def is_said(record):
@@ -43,6 +46,8 @@ def start():
     if or_end(hold, PLAN.results.root) is None:
         sys.exit(f"error: {PLAN.results.root}: unused results are just being removed (lskd gc); wait for its end")
     or_end(asked().write_jobs)
+    if SITE is None and sum(job.stage != "figure" for job in PLAN.pending) > 1:
+        SERVED.enter_context(serving(PLAN.main.runtime.threads))
     LIVE.append(Line(Path("results/.running"), PLAN.costs()))
     LIVE[0].start()
 
@@ -51,6 +56,7 @@ def stop():
     """Show it for the last time."""
     for line in LIVE:
         line.stop()
+    SERVED.close()
 
 
 def at_the_end():

@@ -13,4 +13,4 @@ rule train:
     resources:
         **asks_for("train", GPU),
     shell:
-        "python -m lskd.jobs.execute {log:q}"
+        "python -m lskd.jobs.run {log:q}"

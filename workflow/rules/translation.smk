@@ -12,7 +12,7 @@ rule corpus:
     resources:
         **asks_for("corpus"),
     shell:
-        "python -m lskd.jobs.execute {log:q}"
+        "python -m lskd.jobs.run {log:q}"
 
 
 rule translate:
@@ -30,4 +30,4 @@ rule translate:
     resources:
         **asks_for("translate", GPU),
     shell:
-        "python -m lskd.jobs.execute {log:q}"
+        "python -m lskd.jobs.run {log:q}"

@@ -294,8 +294,8 @@ CODE = {
     "a rule's spaces": (
         replaced(
             "workflow/rules/train.smk",
-            '"python -m lskd.jobs.execute {log:q}"',
-            '"python  -m  lskd.jobs.execute  {log:q}"',
+            '"python -m lskd.jobs.run {log:q}"',
+            '"python  -m  lskd.jobs.run  {log:q}"',
         ),
         NOTHING,
     ),

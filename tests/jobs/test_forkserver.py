@@ -1,0 +1,153 @@
+"""A fork of the server does what a process that was started would, and is what is told, ended and waited for."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from lskd.jobs import execute
+from lskd.jobs.catalogue import Catalogue
+from lskd.jobs.forkserver import serving
+from lskd.jobs.results import Results
+from lskd.jobs.run import SERVER, THREADS
+from lskd.study import reading, runs
+from tests import small
+
+ROOT = Path(__file__).parents[2]
+STUDY = {
+    "study": "one",
+    "seeds": [0],
+    "data": "digits",
+    "teachers": {"t": {"model": {"name": "mlp", "width": 8}, "recipe": "r"}},
+    "figures": {"f": {"kind": "accuracy_table"}},
+}
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """A server for jobs of one thread, beside this process."""
+    for name in THREADS:
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("LSKD_RUNTIME", '{"device": "cpu"}')
+    monkeypatch.setenv("LSKD_RUNNING", str(tmp_path / "running"))
+    with serving(1):
+        (process,) = [each for each in psutil.Process().children() if "lskd.jobs.forkserver" in each.cmdline()]
+        yield process
+
+
+def until(is_so) -> None:
+    deadline = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def log_of(root: Path, epochs: int = 1) -> Path:
+    """The log of a training whose data are made."""
+    study = reading.parse(STUDY | {"recipes": {"r": {"epochs": epochs, "batch_size": 8}}})
+    job = Catalogue({"one": study}, Results(root / "results")).train(runs.members(study)[0].run)
+    data = job.inputs["data"]
+    execute.execute(data.described(), data.results.root)
+    return small.write_job(job)
+
+
+def begin(log: Path, **environment: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "lskd.jobs.run", str(log)]
+    return subprocess.Popen(command, env=os.environ | environment, text=True, stderr=subprocess.PIPE)
+
+
+def status(log: Path, **environment: str) -> int:
+    process = begin(log, **environment)
+    assert process.communicate(timeout=120)[1] == ""
+    return process.returncode
+
+
+def is_served(log: Path) -> bool:
+    """Whether the process had what the server imports for all jobs, and no training needs."""
+    return '"matplotlib"' in (log.parent / "record.json").read_text()
+
+
+def test_a_fork_makes_the_same_bytes(server, tmp_path):
+    served, alone = log_of(tmp_path / "served"), log_of(tmp_path / "alone")
+    assert status(served) == status(alone, **{SERVER: ""}) == 0
+    for name in ("model.safetensors", "history.jsonl"):
+        assert (served.parent / name).read_bytes() == (alone.parent / name).read_bytes()
+    assert is_served(served) and not is_served(alone)
+    assert (tmp_path / "served/results/.usage" / f"{served.parent.name[-10:]}.json").exists()
+
+
+def test_a_users_mistake_is_said_by_who_asked(server, tmp_path):
+    (tmp_path / "results/.jobs").mkdir(parents=True)
+    process = begin(tmp_path / "results/runs/one-0123456789/train.log")
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "no job to read" in said and said.count("error:") == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "of", "said"),
+    [
+        (signal.SIGKILL, "fork", "killed by SIGKILL (kill -9, or a limit of memory or time)"),
+        (signal.SIGTERM, "waiting", "stopped by SIGTERM (a scheduler's, or kill's) after step "),
+    ],
+)
+def test_a_fork_that_is_ended_is_told(server, tmp_path, number, of, said):
+    log = log_of(tmp_path, epochs=5000)
+    process = begin(log)
+    until(lambda: list(log.parent.glob("checkpoint*")))
+    (fork,) = server.children()
+    os.kill(fork.pid if of == "fork" else process.pid, number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert said in errors and errors.count("error:") == 1
+    assert server.is_running()
+
+
+def test_without_its_server_a_job_is_made_all_the_same(server, tmp_path):
+    log = log_of(tmp_path, epochs=40)
+    process = begin(log)
+    until(lambda: list(log.parent.glob("checkpoint*")))
+    server.kill()
+    assert process.wait(120) == 0
+    assert is_served(log)  # it waited for the fork, which held the folder
+
+
+@pytest.mark.parametrize("environment", [{"OMP_NUM_THREADS": "2"}, {SERVER: "/nowhere/socket"}])
+def test_who_is_not_served_is_made_alone(server, tmp_path, environment):
+    log = log_of(tmp_path)
+    assert status(log, **environment) == 0
+    assert not is_served(log)
+
+
+def test_code_that_is_touched_is_not_served_from_memory(server, tmp_path, monkeypatch):
+    shutil.copytree(ROOT / "lskd", tmp_path / "lskd", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.chdir(tmp_path)
+    with serving(1):  # of the copy
+        before = log_of(tmp_path / "before")
+        assert status(before) == 0 and is_served(before)
+        os.utime("lskd/training/loop.py")  # edited and put back, say
+        after = log_of(tmp_path / "after")
+        assert status(after) == 0 and not is_served(after)
+
+
+STARTER = """
+import os, time
+from lskd.jobs.forkserver import serving
+with serving(1):
+    print(os.environ["LSKD_FORKSERVER"], flush=True)
+    time.sleep(600)
+"""
+
+
+def test_it_ends_with_who_started_it():
+    with subprocess.Popen([sys.executable, "-c", STARTER], text=True, stdout=subprocess.PIPE, cwd=ROOT) as starter:
+        assert starter.stdout is not None
+        socket = Path(starter.stdout.readline().strip())
+        starter.kill()
+    until(lambda: not socket.parent.exists())
