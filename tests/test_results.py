@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from scipy import stats
 
 from lskd.io.seal import checked
 from lskd.io.tables import read_table
@@ -81,6 +83,21 @@ def test_the_numbers_of_classes_and_tails_come_from_their_metrics(name):
     further = {"planned_looks": [5, 8]} if name == "gains" else {}
     assert csv_of(CLASSES_STUDY, name, frames, further) == (CLASSES / f"{name}.csv").read_text()
     assert {member.run.title for member in runs.members(CLASSES_STUDY)} == set(frames["accuracy"]["run"])
+
+
+def test_the_page_of_stores_gives_what_each_costs():
+    """Mean, spread and the paired t interval, computed here of the runs' own numbers."""
+    table = read_table(RESULTS / "stores/accuracy.parquet").to_pandas().query("split == 'test' and metric == 'top1'")
+    by_form = {form: rows.set_index("seed")["value"] * 100 for form, rows in table.groupby("variant") if form}
+    by_group = {group: rows.set_index("seed")["value"] * 100 for group, rows in table.groupby("group")}
+    full, rows = by_group["full"], []
+    assert f"| {full.mean():.2f} ± {full.std():.2f} | |" in (ROOT / "docs/store.md").read_text()
+    for top1 in by_form.values():
+        difference = top1 - full
+        half = stats.t.ppf(0.975, len(difference) - 1) * stats.sem(difference)
+        numbers = [f"{each:+.2f}".replace("-", "−") for each in (difference.mean() + half * np.array([0, -1, 1]))]
+        rows.append(f"| {top1.mean():.2f} ± {top1.std():.2f} | {numbers[0]} ({numbers[1]} to {numbers[2]}) |")
+    assert len(rows) == 5 and all(row in (ROOT / "docs/store.md").read_text() for row in rows), rows
 
 
 def test_the_page_of_classes_gives_each_gain_as_it_is_told():
