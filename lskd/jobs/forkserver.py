@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,24 +36,28 @@ SECONDS = 10.0  # within which a request is read; a process that was stopped in 
 @contextmanager
 def serving(number: int | None = None) -> Iterator[None]:
     """Have a server for the jobs that are started meanwhile, of so many threads if told; none where it cannot be."""
-    with socket.socket(socket.AF_UNIX) as listener:  # from now on who asks waits for the server
-        try:
-            folder = Path(tempfile.mkdtemp(prefix="lskd-"))  # nobody else may enter
-            listener.bind(str(folder / "socket"))
-            listener.listen(64)
-        except OSError:
-            yield
-            return
-        os.environ[SERVER] = str(folder / "socket")
-        environment = os.environ | (dict.fromkeys(THREADS, str(number)) if number else {})  # as Snakemake sets them
-        command = [sys.executable, "-m", "lskd.jobs.forkserver", str(listener.fileno()), str(folder)]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, pass_fds=[listener.fileno()])
-    try:
+    with ExitStack() as stack:
+        with suppress(OSError):
+            stack.enter_context(_server(number))
         yield
-    finally:
-        os.environ.pop(SERVER, None)
-        process.communicate()  # its stdin ends, so it does, after its last fork; and what they took is told of it
-        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _server(number: int | None) -> Iterator[None]:
+    with tempfile.TemporaryDirectory(prefix="lskd-", ignore_cleanup_errors=True) as folder:  # nobody else may enter
+        path = f"{folder}/socket"
+        with socket.socket(socket.AF_UNIX) as listener:  # from now on who asks waits for the server
+            listener.bind(path)
+            listener.listen(64)
+            environment = os.environ | (dict.fromkeys(THREADS, str(number)) if number else {})  # as Snakemake sets them
+            command = [sys.executable, "-m", "lskd.jobs.forkserver", str(listener.fileno()), folder]
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, pass_fds=[listener.fileno()])
+        os.environ[SERVER] = path
+        try:
+            yield
+        finally:
+            os.environ.pop(SERVER, None)
+            process.communicate()  # its stdin ends, so it does, after its last fork; what they took is told of it
 
 
 class Server:
