@@ -1,6 +1,6 @@
 """A dress rehearsal of paper scale: one run of each recipe through 20 steps, on made images in each data set's layout.
 
-    make rehearsal                              # about half an hour on two cores; ARGS="shen2021" for one paper
+    make rehearsal                              # about 45 minutes on two cores; ARGS="shen2021" for one paper
     .venv/bin/python workflow/rehearsal.py [PAPER ...] [--recipe NAME] [--folder results/rehearsal]
 
 Of each paper's study at paper scale every group of students is taken with all above it, then every recipe that no
@@ -131,7 +131,7 @@ def small(values: Values, study: Study, name: str, above: list[str], folder: Pat
     if "teachers" not in small_study:
         small_study["teachers"] = small_study.pop("baselines")
     small_study["data"] = next(iter(small_study["teachers"].values()))["data"]
-    small_study["figures"] = {"accuracies": {"kind": "accuracy_table"}}
+    small_study["figures"] = {"accuracies": {"kind": "accuracy_table", "groups": [name]}}
     return small_study
 
 
