@@ -121,10 +121,19 @@ def test_the_translations_numbers_come_from_their_metrics(name):
     assert set(frames["bleu"]["run"]) >= expected
 
 
+def test_the_page_of_translations_has_the_grids_cells():
+    page = (RESULTS / "nmt_truncation.md").read_text()
+    lines = [line.strip("| ").split(" | ") for line in (HELP / "grid.md").read_text().splitlines()]
+    rows = [row for row in lines if len(row) == 4 and "transformer" in row[0]]
+    assert len(rows) == 4 and all(f"| {row[2]} | {row[3]} |" in page for row in rows)
+
+
 def test_the_page_of_translations_opens_with_what_its_figure_says():
     answer = (HELP / "truncation.md").read_text().replace("\\_", "_")
     answer = answer[answer.index("On libreoffice_help-en-de, transformer") :].partition(" One family of")[0]
-    assert f"**{answer}**" in " ".join((RESULTS / "nmt_truncation.md").read_text().split())
+    page = " ".join((RESULTS / "nmt_truncation.md").read_text().replace("\n>", " ").split())
+    verdict = (HELP / "verdict.md").read_text().replace("\\_", "_").partition(" Not told apart from")[0]
+    assert f"**{answer}**" in page and verdict in page
 
 
 def test_the_full_study_was_run_with_all_its_seeds_and_temperatures():
