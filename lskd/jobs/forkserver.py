@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -37,8 +38,9 @@ SECONDS = 10.0  # within which a request is read; a process that was stopped in 
 def serving(number: int | None = None) -> Iterator[None]:
     """Have a server for the jobs that are started meanwhile, of so many threads if told; none where it cannot be."""
     with ExitStack() as stack:
-        with suppress(OSError):
-            stack.enter_context(_server(number))
+        if sys.platform == "linux":  # macOS' own libraries do not stand a fork
+            with suppress(OSError):
+                stack.enter_context(_server(number))
         yield
 
 
@@ -105,10 +107,10 @@ class Server:
                     raise ValueError("a request without an end")
                 content += more
             request = json.loads(content)
-        except (OSError, ValueError):
+            folder = Path(request["folder"], request["log"]).parent
+        except (OSError, ValueError, LookupError, TypeError):
             client.close()
             return
-        folder = Path(request["folder"], request["log"]).parent
         described = execute.known(folder)
         if described:
             _import(described)
@@ -166,17 +168,22 @@ def _import(described: dict[str, Any]) -> None:
 
 def _become(request: dict[str, Any], files: list[int]) -> None:
     """Be the job's process, with its files, folder and environment, to the end."""
-    signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    for place, file in enumerate(files):
-        os.dup2(file, place)
-        os.close(file)
-    os.chdir(request["folder"])
-    os.environ.clear()
-    os.environ.update(request["environment"])
-    execute.end_with(request["log"])
+    try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for place, file in enumerate(files):
+            os.dup2(file, place)
+            os.close(file)
+        os.chdir(request["folder"])
+        os.environ.clear()
+        os.environ.update(request["environment"])
+        execute.end_with(request["log"])
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(1)  # whatever happens, no fork goes on as a second server
 
 
 def _say(client: socket.socket, answer: dict[str, int]) -> None:

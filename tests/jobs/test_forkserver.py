@@ -1,8 +1,10 @@
 """A fork of the server does what a process that was started would, and is what is told, ended and waited for."""
 
+import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,7 +17,7 @@ from lskd.jobs import execute
 from lskd.jobs.catalogue import Catalogue
 from lskd.jobs.forkserver import serving
 from lskd.jobs.results import Results
-from lskd.jobs.run import SERVER, THREADS
+from lskd.jobs.run import SERVER, THREADS, threads
 from lskd.study import reading, runs
 from tests import small
 
@@ -118,6 +120,28 @@ def test_without_its_server_a_job_is_made_all_the_same(server, tmp_path):
     assert is_served(log)  # it waited for the fork, which held the folder
 
 
+@pytest.mark.parametrize("content", [b"\n", b"[]\n", b'{"log": "x"}\n', b"no end", b"\xff\n"])
+def test_a_request_that_is_none_is_closed(server, tmp_path, content):
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(os.environ[SERVER])
+        client.sendall(content)
+        client.shutdown(socket.SHUT_WR)
+        assert client.recv(1) == b""
+    assert status(log_of(tmp_path)) == 0 and is_served(next(tmp_path.rglob("train.log")))
+
+
+def test_a_fork_that_cannot_begin_ends(server, tmp_path):
+    request = {"log": "x/train.log", "folder": str(tmp_path / "gone"), "python": sys.executable, "environment": {}}
+    with socket.socket(socket.AF_UNIX) as client, (tmp_path / "said").open("w") as said:
+        client.connect(os.environ[SERVER])
+        content = json.dumps(request | {"threads": threads(os.environ)}).encode() + b"\n"
+        socket.send_fds(client, [content], [0, said.fileno(), said.fileno()])
+        answers = client.makefile().read().splitlines()
+    assert os.waitstatus_to_exitcode(json.loads(answers[1])["status"]) == 1
+    assert "FileNotFoundError" in (tmp_path / "said").read_text()
+    assert not server.children() and Path(os.environ[SERVER]).exists()
+
+
 @pytest.mark.parametrize("environment", [{"OMP_NUM_THREADS": "2"}, {SERVER: "/nowhere/socket"}])
 def test_who_is_not_served_is_made_alone(server, tmp_path, environment):
     log = log_of(tmp_path)
@@ -148,6 +172,6 @@ with serving(1):
 def test_it_ends_with_who_started_it():
     with subprocess.Popen([sys.executable, "-c", STARTER], text=True, stdout=subprocess.PIPE, cwd=ROOT) as starter:
         assert starter.stdout is not None
-        socket = Path(starter.stdout.readline().strip())
+        path = Path(starter.stdout.readline().strip())
         starter.kill()
-    until(lambda: not socket.parent.exists())
+    until(lambda: not path.parent.exists())
