@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from types import FrameType
 
@@ -77,8 +78,9 @@ def _are_seen(log: Path) -> bool:
 
 def main() -> None:
     """Run the jobs of the command line."""
-    with serving():
-        status = Turns(int(sys.argv[1]), [Path(name) for name in sys.argv[2:]]).run()
+    logs = [Path(name) for name in sys.argv[2:]]
+    with serving() if len(logs) > 1 else nullcontext():  # one alone imports what it needs no sooner by a fork
+        status = Turns(int(sys.argv[1]), logs).run()
     sys.exit(status)
 
 
