@@ -1,6 +1,7 @@
 """Knowledge distillation from the k likeliest classes of a teacher, with what it gives the rest, or truncated to them.
 
-N images, or target tokens of a translation; V classes, or tokens of the vocabulary; k listed of each; D temperatures.
+N images, or target tokens of a translation, B of them in a block; V classes, or tokens of the vocabulary; k listed of
+each; D temperatures.
 """
 
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 NEEDS_TEACHER = True
 TASKS = ("images", "translation")
 FORM = "top_k"  # of the teacher's stored logits
+CACHED_ROWS = 16  # of thousands of float64, in which a processor's cache has room for every T's
 OPTIONS = (
     TEMPERATURE,
     Option(
@@ -90,9 +92,12 @@ def top_k(
     import torch
 
     top_nk, listed_nk = logits_nv.topk(min(k, logits_nv.shape[1]), 1)
-    rest_nv = logits_nv.double().scatter(1, listed_nk, -torch.inf)
-    tail_nd = torch.stack([(rest_nv / t).logsumexp(1) for t in temperatures], 1)
-    return listed_nk, top_nk, tail_nd.float()
+    rows = CACHED_ROWS if logits_nv.device.type == "cpu" else max(1, len(logits_nv))
+    tails = []
+    for logits_bv, listed_bk in zip(logits_nv.split(rows), listed_nk.split(rows), strict=True):
+        rest_bv = logits_bv.double().scatter(1, listed_bk, -torch.inf)
+        tails.append(torch.stack([(rest_bv / t).logsumexp(1) for t in temperatures], 1).float())
+    return listed_nk, top_nk, torch.cat(tails)
 
 
 def softened(
