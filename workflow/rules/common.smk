@@ -113,6 +113,6 @@ DAG.check_directory_outputs = lambda dag: None
 PLAN = or_end(read_plan)
 SITE = site.of_profile()
 GPU = int(runtime.wants_gpu(PLAN.main.runtime, SITE is not None))
-DEMANDS = Demands(PLAN.results.root, on_gpu=bool(GPU)) if SITE else None
+DEMANDS = Demands(PLAN.results.root, on_gpu=bool(GPU)) if SITE and workflow.is_main_process else None
 PACKS = []
 runtime.export(PLAN.main.runtime, workflow.basedir, SITE)
