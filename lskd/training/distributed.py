@@ -82,7 +82,7 @@ def _followed(work: Work, train: Train, devices: list[torch.device]) -> Iterator
             yield Team(0, len(devices))
         except RuntimeError:  # of a collective whose other end is gone, or one of our own
             for follower in followers:
-                if why := follower.failure(seconds=1.0):
+                if why := follower.failure(seconds=GRACE_SECONDS):  # its end is seen after its connection's
                     raise _lost(work, followers, follower, why) from None
             raise
         finally:
