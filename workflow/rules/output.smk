@@ -7,7 +7,6 @@ import os
 import re
 
 from lskd.io.hold import hold
-from lskd.jobs.forkserver import serving
 from lskd.jobs.live import Line
 
 # how Snakemake's lines begin that come with every job or every start; with `--quiet host` they are there
@@ -47,6 +46,8 @@ def start():
         sys.exit(f"error: {PLAN.results.root}: unused results are just being removed (lskd gc); wait for its end")
     or_end(asked().write_jobs)
     if SITE is None and sum(job.stage != "figure" for job in PLAN.pending) > 1:
+        from lskd.jobs.forkserver import serving  # here: a plan needs none of it
+
         SERVED.enter_context(serving(PLAN.main.runtime.threads))
     LIVE.append(Line(Path("results/.running"), PLAN.costs()))
     LIVE[0].start()
