@@ -249,4 +249,4 @@ def end_with(log: str) -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(end.code if isinstance(end.code, int) else 1)
-    os._exit(0)
+    os._exit(0)  # `main` exits itself, with a number
