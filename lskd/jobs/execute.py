@@ -249,4 +249,7 @@ def end_with(log: str) -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(end.code if isinstance(end.code, int) else 1)
+    except KeyboardInterrupt:  # before the job itself minds it; who waits for this process tells it
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
     os._exit(0)  # `main` exits itself, with a number

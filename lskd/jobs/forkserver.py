@@ -170,15 +170,15 @@ def _become(request: dict[str, Any], files: list[int]) -> None:
     """Be the job's process, with its files, folder and environment, to the end."""
     try:
         signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
         for place, file in enumerate(files):
             os.dup2(file, place)
             os.close(file)
         os.chdir(request["folder"])
         os.environ.clear()
         os.environ.update(request["environment"])
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         execute.end_with(request["log"])
     except BaseException:
         traceback.print_exc()

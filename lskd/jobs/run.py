@@ -28,14 +28,31 @@ HasEnded = Callable[[bool], bool]  # whether a job's process has; one that is to
 def main(log: str) -> int:
     """Do the job of a log in a process of its own; its exit status."""
     kills = oom_kills()
-    status, hung = _served(log) or _forked(log)
+    on_interrupt = signal.getsignal(signal.SIGINT)
+
+    def interrupted(number: int, frame: FrameType | None) -> None:
+        _tell(log, killed(number, by_kernel=False))
+        os._exit(128 + number)  # an exception would be lost in what is imported just then
+
+    if on_interrupt is signal.default_int_handler:  # else a shell's script has started all this behind itself
+        signal.signal(signal.SIGINT, interrupted)
+    status, hung = _served(log) or _forked(log, on_interrupt)
     if not os.WIFSIGNALED(status):
         return os.waitstatus_to_exitcode(status)
     why = killed(os.WTERMSIG(status), oom_kills() > kills)
     if hung:
         why = f"made no step in {hang_minutes()} min (runtime.hang_minutes), so it was ended; run again to go on"
-    print(f"error: {Path(log).parent}: {why}", file=sys.stderr, flush=True)
+    _tell(log, why)
     return 128 + os.WTERMSIG(status)
+
+
+def _tell(log: str, why: str) -> None:
+    """Say why a job ended that could not say it: on stderr, and in its log, which a cluster does not take away."""
+    line = f"error: {Path(log).parent}: {why}\n"
+    with suppress(OSError), Path(log).open("a", encoding="utf-8") as file:
+        file.write(line)
+    sys.stderr.write(line)
+    sys.stderr.flush()
 
 
 def threads(environment: Mapping[str, str]) -> list[str | None]:
@@ -72,14 +89,15 @@ def _answer(server: socket.socket) -> dict[str, int]:
     return answer
 
 
-def _forked(log: str) -> tuple[int, bool]:
-    """The same of a fork of this process."""
+def _forked(log: str, on_interrupt: Any) -> tuple[int, bool]:
+    """The same of a fork of this process, which minds SIGINT as told."""
     from lskd.jobs import execute
 
     started, folder, ends = time.monotonic(), Path(log).parent, []
     described = execute.known(folder)
     pid = os.fork()
     if not pid:
+        signal.signal(signal.SIGINT, on_interrupt)
         execute.end_with(log)
 
     def has_ended(wait: bool) -> bool:
@@ -129,18 +147,18 @@ def hang_minutes() -> float:
 
 def killed(number: int, by_kernel: bool) -> str:
     """How a job's process died that could not say it."""
-    from lskd.jobs.execute import MORE_MEMORY
-
     if number == signal.SIGTERM:
         return "stopped by SIGTERM (a scheduler's, or kill's); run again to go on"
     if number == signal.SIGINT:
         return "interrupted (Ctrl-C); run again to go on"
-    if number == signal.SIGKILL and by_kernel:
+    if number != signal.SIGKILL:
+        name = signal.Signals(number).name
+        return f"killed by {name}, within a library or for the machine; its log stands in that folder; run again"
+    from lskd.jobs.execute import MORE_MEMORY
+
+    if by_kernel:
         return f"killed by the kernel, as the memory was full; {MORE_MEMORY}"
-    if number == signal.SIGKILL:
-        return f"killed by SIGKILL (kill -9, or a limit of memory or time); if it was memory, {MORE_MEMORY}; run again"
-    name = signal.Signals(number).name
-    return f"killed by {name}, within a library or for the machine; its log stands in that folder; run again"
+    return f"killed by SIGKILL (kill -9, or a limit of memory or time); if it was memory, {MORE_MEMORY}; run again"
 
 
 def oom_kills() -> int:

@@ -55,11 +55,13 @@ class _Follower:
 
     def failure(self, seconds: float = 0.0) -> str:
         """Why it is gone, or is about to; "" while it is well after so many seconds."""
-        wait([self.pipe, self.process.sentinel], seconds)
+        seen = wait([self.pipe, self.process.sentinel], seconds)
         try:
-            if self.pipe.poll():
+            if self.pipe in seen:
                 return str(self.pipe.recv())
         except (EOFError, OSError):
+            pass  # its files are closed, as the sentinel is, a moment before it has a status
+        if seen:
             self.process.join(GRACE_SECONDS)
         code = self.process.exitcode
         if code is None:

@@ -140,9 +140,8 @@ def test_a_training_that_met_its_time_limit_twice_went_on_each_time(storm):
 
 
 def test_a_training_that_hung_was_ended_and_told(storm):
-    _, output, _, met = storm
-    assert f"{met['stopped']}" in output
-    assert "made no step in 1 min" in output
+    """In its log: where the controller dies at that moment, SLURM queues the job again and tells Snakemake nothing."""
+    assert log_of(storm, "stopped").count("made no step in 1 min") == 1
 
 
 def test_of_two_copies_one_published(storm):
