@@ -5,7 +5,7 @@ VENV := .venv/bin
 export UV_PYTHON_DOWNLOADS := never
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: study test chaos rehearsal audit check format bench gallery docs lock clean help
+.PHONY: study test chaos rehearsal audit check format bench bench-peers gallery docs lock clean help
 
 study: .venv/train.ok ## run the default study; ARGS="verdict --config data=PATH" for another
 	@$(VENV)/snakemake $(ARGS)
@@ -42,6 +42,9 @@ format: .venv/dev.ok ## lay the code out as `check` wants it
 bench: .venv/dev.ok ## measure what docs/benchmarks.md tells
 	$(VENV)/python workflow/bench/bench.py $(ARGS)
 
+bench-peers: .venv/dev.ok .venv/peers.ok ## the same grid by a plain loop, by torchdistill and by this
+	$(VENV)/python workflow/bench/peers.py $(ARGS)
+
 # The papers' targets that are rendered, at demo scale, and their pictures and numbers for docs/gallery.md.
 PAPERS = muller2019 shen2021 yuan2020 chandrasegaran2022
 gallery: .venv/train.ok ## draw the papers' targets for docs/gallery.md
@@ -76,6 +79,8 @@ lock: .venv/uv.ok ## lock the packages after an edit of pyproject.toml
 	$(LOCK) pyproject.toml --extra train --extra cluster --output-file envs/cluster.txt
 	cp envs/train.txt envs/translation.txt # so that no version moves
 	$(LOCK) pyproject.toml --extra train --extra translation --output-file envs/translation.txt
+	cp envs/train.txt envs/peers.txt
+	$(LOCK) pyproject.toml --extra train --extra peers --output-file envs/peers.txt
 	$(LOCK) pyproject.toml --extra train --extra dev --output-file envs/dev.txt
 
 clean: ## remove .venv and all results
@@ -83,5 +88,5 @@ clean: ## remove .venv and all results
 
 help: ## list the targets
 	@echo 'make TARGET [ARGS="..."] [PYTHON=python3.12]'
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
-	  printf '  %-8s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
+	  printf '  %-12s %s\n' "$$name" "$$text"; done

@@ -19,6 +19,7 @@ from lskd.version import VERSION
 
 if TYPE_CHECKING:
     from lskd.io.seal import Record
+    from lskd.jobs.adopt import Check
     from lskd.jobs.gc import Named
     from lskd.jobs.listing import Entry
     from lskd.jobs.plan import Plan
@@ -132,6 +133,9 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
 def _add_adopt(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="studies or figures by name")
     parser.add_argument("--yes", action="store_true", help="do it; else only say what would be adopted")
+    parser.add_argument(
+        "--check", action="store_true", help="only what today's code makes to the same bits; needs torch"
+    )
     parser.add_argument("--list", action="store_true", help="show what was adopted")
     parser.add_argument("--undo", metavar="ADDRESS|all", help="forget what was adopted for it")
 
@@ -254,7 +258,8 @@ def _adopt(options: argparse.Namespace) -> int:
         _say([f"adopted records removed: {adopt.undo(root, options.undo)}"])
     else:
         names = _targets(_plan(options), options.targets)
-        proposal = adopt.Proposal(lambda records: _plan(options, records), names)
+        check = _check_of(options) if options.check else None
+        proposal = adopt.Proposal(lambda records: _plan(options, records), names, check)
         _say(proposal.lines())
         if proposal.records and options.yes:
             proposal.write(root)
@@ -262,6 +267,14 @@ def _adopt(options: argparse.Namespace) -> int:
         elif proposal.records:
             _say(["nothing written; adopt them: the same with --yes"])
     return 0
+
+
+def _check_of(options: argparse.Namespace) -> "Check":
+    """What asks today's code of a job; the study's own runtime, as Snakemake would give it to the job."""
+    from lskd.replay import difference
+
+    settings = _plan(options).main.runtime
+    return lambda job, record: difference(job, record, settings)
 
 
 def _gc(options: argparse.Namespace) -> int:

@@ -21,13 +21,19 @@ from lskd.jobs.results import ADOPTED, Results, read_adopted, read_adopted_file
 from lskd.jobs.verify import damages
 
 Planner = Callable[[dict[str, Record]], Plan]  # a new plan, with these adopted records beside the written ones
+Check = Callable[[Job, Record], str]  # what today's code would make of a job other than that result; "" where nothing
 _SHOWN = 5  # changes that a line names
 
 
 class Proposal:
-    """What may be adopted for some targets, upstream first, and what is left to do after that."""
+    """What may be adopted for some targets, upstream first, and what is left to do after that.
 
-    def __init__(self, planner: Planner, targets: Iterable[str]) -> None:
+    With a `check` only what passes it, of inputs that are there or were adopted before it.
+    """
+
+    def __init__(self, planner: Planner, targets: Iterable[str], check: Check | None = None) -> None:
+        self.check = check
+        self.different: dict[str, str] = {}  # by today's address: what the check found
         self.records: dict[str, Record] = {}  # by today's address
         self.jobs: dict[str, Job] = {}
         self.damaged: dict[str, None] = {}  # results that would stand but are not whole
@@ -45,12 +51,22 @@ class Proposal:
         """Adopted records for the jobs whose address no other adoption of this level moves."""
         moved: set[Job] = set()
         for job in self.left:
-            if moved.intersection(job.inputs.values()):
+            if moved.intersection(job.inputs.values()) or job.address in self.different:
                 moved.add(job)
             elif standing := self._standing(job, results):
                 moved.add(job)
                 self.jobs[job.address] = job
-                yield job.address, _record(job, standing)
+                if self._passes(job, standing):
+                    yield job.address, _record(job, standing, is_checked=self.check is not None)
+            elif self.check:  # it is made anew, and so is all that reads it
+                moved.add(job)
+
+    def _passes(self, job: Job, standing: Record) -> bool:
+        """Whether the check, if there is one, finds no difference."""
+        found = self.check(job, standing) if self.check else ""
+        if found:
+            self.different[job.address] = found
+        return not found
 
     def _standing(self, job: Job, results: Results) -> Record | None:
         """The whole result of other code that is to stand for a job: of the same inputs if there is one, the newest."""
@@ -76,7 +92,8 @@ class Proposal:
         count = len(self.records)
         head = f"results of other code that can stand for today's: {count}" if count else "nothing to adopt"
         left = f"; jobs that have none and stay to do: {len(self.left)}" if self.left else ""
-        return [*(f"note: not adopted: {line}" for line in self.damaged), head + left, *lines]
+        different = [f"{self.jobs[address].title}: {found}" for address, found in self.different.items()]
+        return [*(f"note: not adopted: {line}" for line in (*self.damaged, *different)), head + left, *lines]
 
     def write(self, root: Path) -> None:
         """Write the records, upstream first."""
@@ -84,7 +101,7 @@ class Proposal:
             write_json(root / ADOPTED / f"{address}.json", record)
 
 
-def _record(job: Job, standing: Record) -> dict[str, Any]:
+def _record(job: Job, standing: Record, is_checked: bool) -> dict[str, Any]:
     return sealed(
         {
             "address": job.address,
@@ -96,6 +113,7 @@ def _record(job: Job, standing: Record) -> dict[str, Any]:
             "differences": why.code_changes(standing["definitions"], job.definitions),
             "adopted": datetime.now(UTC).isoformat(timespec="seconds"),
             "by": f"{getpass.getuser()}@{socket.gethostname()}",
+            "checked": is_checked,
             "commit": commit(),
             "of_commit": standing["commit"],
         }

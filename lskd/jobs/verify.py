@@ -27,7 +27,9 @@ from lskd.study.config import canonical
 _THREADS = min(16, (os.cpu_count() or 1) * 2)
 _QUIET_SECONDS, _LINE_SECONDS = 2.0, 10.0
 ALONE = "packed.txt"  # beside a record that was unpacked without its result's files: that record's digest
-_KEPT = re.compile(rf".+\.log|checkpoint\.pt.*|{re.escape(ALONE)}")  # what may lie beside a result's files
+_KEPT = re.compile(
+    rf".+\.log|checkpoint\.pt.*|trace\.safetensors|{re.escape(ALONE)}"
+)  # what may lie beside a result's files
 
 
 @dataclass

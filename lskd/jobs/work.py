@@ -21,6 +21,7 @@ class Work:
     functions: dict[str, Callable[..., Any]]  # role -> what the job's name of it stands for
     runtime: Runtime = field(default_factory=Runtime)
     place: Path = Path()  # data: where its raw files lie
+    kept: Path | None = None  # an image training: the trace of one by other code to compare with, in place of training
     environment: dict[str, str] = field(default_factory=dict)  # what moves numbers by rounding; torch's stages fill it
     begun_on: list[dict[str, str]] = field(default_factory=list)  # the environments of killed processes that began it
     notes: dict[str, str] = field(default_factory=dict)  # what else the record is to say, such as a figure's answer

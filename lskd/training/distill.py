@@ -55,16 +55,15 @@ def distill(work: Work, device: torch.device, team: Team, teach_at: TeachAt) -> 
     loss, state = loss_of(work, team)
     is_augmented = any(role.startswith(("augment ", "mix ", "frame ")) for role in work.functions)
 
-    def objective(epoch: int) -> tuple[int, BatchLoss]:
+    def objective(epoch: int) -> tuple[tuple[int, int], BatchLoss]:
         pixel_draw, logits_draw = CLEAN, CLEAN
         if is_augmented:
             pixel_draw, logits_draw = draws_at(epoch, work.spec["supervision"]["draws"], work.spec["seed"])
-        teach = teach_at(logits_draw)
 
         def batch_loss(logits_nk: torch.Tensor, batch: Batch) -> torch.Tensor:
-            return loss(logits_nk, batch.targets, *teach(batch))
+            return loss(logits_nk, batch.targets, *teach_at(logits_draw)(batch))
 
-        return pixel_draw, batch_loss
+        return (pixel_draw, logits_draw), batch_loss
 
     Training(work, device, team, objective, state).run()
 

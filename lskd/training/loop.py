@@ -21,13 +21,15 @@ from lskd.training.distributed import in_processes
 from lskd.training.outputs import Saver, append_history, write_history, write_run
 from lskd.training.schedules import epoch_batches, lr_factor, pixel_key, stream_seed
 from lskd.training.team import Team
+from lskd.training.trace import Trace, compare
 from lskd.training.tracking import Tracker, tracker
 
 BatchLoss = Callable[[torch.Tensor, Batch], torch.Tensor]
 """From logits [N, K] and their batch to its mean loss."""
 
-Objective = Callable[[int], tuple[int, BatchLoss]]
-"""From an epoch (from 0) to the draw of its pixels and its loss: all that tells one kind of training from another."""
+Objective = Callable[[int], tuple[tuple[int, ...], BatchLoss]]
+"""From an epoch (from 0) to its draws (of its pixels, then of its teacher's logits if they are drawn) and its loss: all
+that tells one kind of training from another."""
 
 LossState = dict[str, torch.Tensor]
 """What a loss remembers of the batches that it saw, on the device."""
@@ -51,7 +53,7 @@ def train(work: Work, device: torch.device, team: Team) -> None:
     def batch_loss(logits_nk: torch.Tensor, batch: Batch) -> torch.Tensor:
         return loss(logits_nk, batch.targets)
 
-    Training(work, device, team, lambda epoch: (epoch + 1, batch_loss), state).run()
+    Training(work, device, team, lambda epoch: ((epoch + 1,), batch_loss), state).run()
 
 
 def loss_of(work: Work, team: Team) -> tuple[Callable[..., torch.Tensor], LossState]:
@@ -110,6 +112,7 @@ class Training:
         self.best_top1, self.best = -1.0, weights(self.model)
         self.snapshots: dict[str, torch.Tensor] = {}
         self._keep_snapshot(0)
+        self.trace = Trace(self)
 
     def _count_steps(self) -> int:
         """Steps of an epoch; UserError where a batch has no sample for each process."""
@@ -122,8 +125,14 @@ class Training:
         return len(batches)
 
     def run(self) -> None:
-        """Train to the end, from the checkpoint if there is one of this very job, and write the run's files."""
+        """Train to the end, from the checkpoint if there is one of this very job, and write the run's files.
+
+        With a trace to compare with, do no more than that.
+        """
         work = self.work
+        if work.kept:
+            compare(self, work.kept)
+            return
         key = {"address": work.address, "data": file_digest(work.inputs["data"] / "data.safetensors")}
         with self.team.leader_first():
             saved = checkpoint.load(work.folder, key)
@@ -133,7 +142,7 @@ class Training:
             self._lead(key)
         else:
             while self.step < self.steps:
-                self._epoch(None)
+                self.advance(None)
 
     def _lead(self, key: dict[str, str]) -> None:
         """Train to the end, telling and saving, and write."""
@@ -146,7 +155,8 @@ class Training:
         ):
             watch = _Watch(Saver(work, key, stop, self.state, self.place), tell, track)
             while self.step < self.steps:
-                self._epoch(watch)
+                self.advance(watch)
+            self.trace.close(self)
             self.write()
         checkpoint.remove(work.folder)
 
@@ -155,11 +165,13 @@ class Training:
         """Of the whole training."""
         return int(self.recipe["epochs"] * self.steps_per_epoch)
 
-    def _epoch(self, watch: "_Watch | None") -> None:
+    def advance(self, watch: "_Watch | None") -> None:
         """Train to the end of the current epoch and take stock of it."""
         epoch, first = divmod(self.step, self.steps_per_epoch)
-        draw, batch_loss = self.objective(epoch)
-        ids = epoch_batches(self.seed, epoch, len(self.source), self.recipe["batch_size"])
+        if not first:
+            self.trace.begin(self, epoch)
+        (draw, *_), batch_loss = self.objective(epoch)
+        ids = self.batches_of(epoch)
         ids = list(torch.cat(ids).to(self.device).split([len(ids_n) for ids_n in ids]))[first:]  # one copy an epoch
         self.model.eval()
         for part in self.trained:
@@ -170,16 +182,25 @@ class Training:
             if watch:
                 watch.after_step(self.step, is_within_epoch=self.step % self.steps_per_epoch > 0)
         self._end_epoch(epoch + 1)
+        self.trace.end(self, epoch)
         if watch:
             watch.after_epoch(self.history[-1])
 
+    def batches_of(self, epoch: int) -> list[torch.Tensor]:
+        """The samples of each step of an epoch (from 0)."""
+        return epoch_batches(self.seed, epoch, len(self.source), self.recipe["batch_size"])
+
+    def lr_at(self, step: int) -> float:
+        """The learning rate of a step (from 0)."""
+        factor = lr_factor(self.recipe, step, self.steps_per_epoch, self.work.functions["schedule"])
+        return float(self.recipe["lr"] * factor)
+
     def _step(self, batch: Batch, samples: int, batch_loss: BatchLoss) -> None:
-        """One step of the optimizer on a batch of so many samples; nothing here waits for the device."""
+        """One step of the optimizer on a batch of so many samples; nothing here waits."""
         recipe = self.recipe
         self.team.samples = samples
         seed_dropout(self.seed, self.step, self.device)
-        factor = lr_factor(recipe, self.step, self.steps_per_epoch, self.work.functions["schedule"])
-        self.optimizer.lr = recipe["lr"] * factor
+        self.optimizer.lr = self.lr_at(self.step)
         logits_nk = self._logits(batch.inputs)
         loss = batch_loss(logits_nk, batch)
         self.optimizer.zero_grad()
@@ -190,6 +211,7 @@ class Training:
             torch.nn.utils.clip_grad_norm_(self.optimizer.parameters, recipe["grad_clip"])
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        self.trace.after_step(self.step // self.steps_per_epoch, loss.detach())
         self.sums[0] += loss.detach() * samples
         self.sums[1] += self.team.total((logits_nk.detach().argmax(1) == batch.hard_targets_n).sum())
         self.step += 1
@@ -218,15 +240,23 @@ class Training:
         self.history.append(row)
         if self.team.leads:
             append_history(self.work.folder, row)
-        if val_top1 > self.best_top1:
+        if self.is_better(val_top1, self.best_top1):
             self.best_top1, self.best = val_top1, weights(self.model)
         self._keep_snapshot(epoch)
         if self.loss_state:
             self.work.functions["end_epoch"](self.loss_state)
         self.sums.zero_()
 
+    def is_better(self, val_top1: float, best_top1: float) -> bool:
+        """Whether an epoch is better on val than the best before it."""
+        return val_top1 > best_top1
+
+    def is_snapshot(self, epoch: int) -> bool:
+        """Whether the weights at the end of an epoch (from 1; 0 before the first) are kept."""
+        return epoch in self.recipe.get("snapshot_epochs", [])
+
     def _keep_snapshot(self, epoch: int) -> None:
-        if epoch in self.recipe.get("snapshot_epochs", []):
+        if self.is_snapshot(epoch):
             self.snapshots |= {f"{epoch}/{name}": tensor for name, tensor in weights(self.model).items()}
 
     def state(self) -> dict[str, Any]:
@@ -238,6 +268,7 @@ class Training:
             "loss": self.loss_state,
             "step": self.step,
             "sums": self.sums,
+            "losses": self.trace.losses,  # of this epoch
             "history": self.history,
             "best_top1": self.best_top1,
             "best": self.best,
@@ -253,6 +284,7 @@ class Training:
         self.scaler.load_state_dict(saved["scaler"])
         self.loss_state |= {name: tensor.to(self.device) for name, tensor in saved["loss"].items()}
         self.sums.copy_(saved["sums"])
+        self.trace.losses = [loss.to(self.device) for loss in saved["losses"]]
         self.step, self.history = saved["step"], saved["history"]
         self.best_top1, self.best, self.snapshots = saved["best_top1"], saved["best"], saved["snapshots"]
 

@@ -14,6 +14,7 @@ from lskd.io.seal import RECORD
 from lskd.jobs import adopt
 from lskd.jobs.catalogue import ancestors
 from lskd.jobs.verify import _Progress, verify
+from lskd.training import trace
 from tests.jobs import finished as tiny
 from tests.jobs.finished import OF_TRANSLATION
 from tests.jobs.test_adopt import proposal
@@ -42,7 +43,7 @@ def adopted(results, monkeypatch):
 def test_no_false_alarm(adopted):
     report = verify(adopted)
     assert report.failures == []
-    count = len([path for path in adopted.rglob("*") if path.is_file()])
+    count = len([path for path in adopted.rglob("*") if path.is_file() and path.name != trace.NAME])
     rest = sum(path.is_file() for name in (".jobs", "adopted", ".cache") for path in (adopted / name).rglob("*"))
     assert report.files == count - rest
     assert report.last == f"{report.files} files in {report.results} results verified, 0 damaged"
@@ -74,7 +75,7 @@ def by_kind(results: Path) -> dict[tuple[str, str], list[Path]]:
     stage_of = {room: stage for stage, room in ROOMS.items()}
     for path in sorted(results.rglob("*")):
         room = path.relative_to(results).parts[0]
-        if path.is_file() and room in (*stage_of, "figures", "adopted", ".jobs"):
+        if path.is_file() and path.name != trace.NAME and room in (*stage_of, "figures", "adopted", ".jobs"):
             name = path.name if room in stage_of else path.suffix
             kinds.setdefault((stage_of.get(room, room), name), []).append(path)
     return kinds

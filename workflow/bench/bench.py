@@ -105,7 +105,7 @@ def prepared(folder: Path) -> Path:
 
 def objective(loss: BatchLoss) -> Objective:
     """Training by a loss, each epoch on augmentation draws of its own."""
-    return lambda epoch: (epoch + 1, loss)
+    return lambda epoch: ((epoch + 1,), loss)
 
 
 def losses(source: Source) -> dict[str, BatchLoss]:

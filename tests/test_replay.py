@@ -1,0 +1,88 @@
+"""`lskd adopt --check` tells code that trains to the same bits from code that does not, by traces, without training."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.workflow.conftest import Tree
+
+HERE = Path(__file__).parent
+TRIED = yaml.safe_load((HERE / "edits.yaml").read_text())
+STUDY = {
+    "study": "traced",
+    "seeds": [0],
+    "data": "digits",
+    "recipes": {
+        "steps": {
+            "epochs": 30,
+            "schedule": "multistep",
+            "milestones": [25],
+            "decay": 0.1,
+            "lr": 0.05,
+            "crop_padding": 1,
+            "snapshot_epochs": [0, 10],
+            "batch_size": 256,
+        },
+        "curve": {"epochs": 6, "warmup_epochs": 2, "grad_clip": 0.1, "mixup": 0.4, "batch_size": 256},
+    },
+    "teachers": {
+        "t": {
+            "model": {"name": "mlp", "width": 8, "dropout": 0.2},
+            "recipe": "steps",
+            "label_smoothing": [0.0, 0.1],
+        },
+        "r": {"model": {"name": "resnet8", "width": 4}, "recipe": "curve", "supervision": "online_smoothing"},
+    },
+    "students": {"s": {"teacher": "t", "model": {"name": "mlp", "width": 4}, "recipe": "steps", "temperature": [1, 3]}},
+    "figures": {"stability": {"kind": "stability"}},
+}
+
+
+@pytest.fixture(scope="module")
+def traced(tmp_path_factory) -> Tree:
+    """The study, run to its end."""
+    tree = Tree(tmp_path_factory.mktemp("traced"))
+    tree.configure(STUDY)
+    tree.run()
+    return tree
+
+
+@pytest.fixture(scope="module")
+def found(traced, tmp_path_factory) -> dict[str, dict]:
+    """What the check finds after each edit."""
+    path = tmp_path_factory.mktemp("edits") / "edits.json"
+    path.write_text(json.dumps(TRIED["refactors"] + TRIED["edits"]))
+    command = [sys.executable, str(HERE / "replays.py"), str(traced.folder), str(path)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return dict(json.loads(line) for line in done.stdout.splitlines())
+
+
+@pytest.fixture(scope="module")
+def trainings(traced) -> set[str]:
+    """The titles of the study's trainings."""
+    runs = traced.folder / "results/runs"
+    return {str(path.parent.relative_to(runs))[:-11] for path in runs.rglob("record.json")}
+
+
+@pytest.mark.parametrize("refactor", TRIED["refactors"], ids=lambda each: each["name"])
+def test_what_changes_no_bit_may_be_adopted(found, trainings, refactor):
+    told = found[refactor["name"]]
+    assert not told["different"]
+    assert told["left"] == 0
+    assert told["adopted"]
+    assert trainings.issuperset(told["adopted"])
+
+
+@pytest.mark.parametrize("edit", TRIED["edits"], ids=lambda each: each["name"])
+def test_what_changes_a_bit_is_never_adopted_and_the_difference_is_named(found, trainings, edit):
+    told = found[edit["name"]]
+    assert told["different"]
+    changed = {title for title in trainings if edit["changed"] in title}
+    assert changed
+    taught = {title for title in trainings for above in told["different"] if "-from-" in title and above != title}
+    assert changed <= told["different"].keys() | taught
+    assert not changed & set(told["adopted"])

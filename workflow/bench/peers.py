@@ -1,0 +1,298 @@
+"""`make bench-peers`: one grid of students by a plain PyTorch loop, by torchdistill and by lskd, in one run.
+
+Two teachers (label smoothing 0 and 0.1), four students of each (T = 1, 2, 3, 64, soft labels alone), the networks,
+recipe and images of the registered study on Fashion-MNIST; val is judged after each epoch, test at the end. The loop
+and torchdistill do all ten trainings in one process, one after the other, with the teacher in the loop, as both are
+meant; lskd does all that it does: records, stores, metrics and a figure included. Each has one thread.
+"""
+
+import argparse
+import gzip
+import json
+import os
+import platform
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import psutil
+import torch
+import torch.nn.functional as F
+import yaml
+from torch import nn
+from torch.utils.data import DataLoader, RandomSampler, Subset
+from torchvision import transforms
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from lskd.data.split import stratified_mask
+from lskd.models.mlp import mlp
+from lskd.models.plain_cnn import plain_cnn
+
+ROOT = Path(__file__).resolve().parents[2]
+WAYS = ("plain loop", "torchdistill", "lskd")
+ALPHAS, TEMPERATURES = (0.0, 0.1), (1.0, 2.0, 3.0, 64.0)
+VAL_FRACTION = 0.1
+PUBLISHED = Path("/usr/share/datasets/fashion-mnist")  # of Debian's package dataset-fashion-mnist
+RECIPE = {"epochs": 16, "batch_size": 64, "lr": 0.02, "weight_decay": 5e-4, "schedule": "cosine"}
+STUDY = {
+    "study": "peers",
+    "seeds": [0],
+    "recipes": {"short": RECIPE},
+    "teachers": {"cnn": {"model": {"name": "plain_cnn", "width": 12}, "recipe": "short"}},
+    "students": {"kd": {"teacher": "cnn", "model": {"name": "mlp", "width": 32}, "recipe": "short"}},
+    "figures": {"accuracies": {"kind": "accuracy_table"}},
+}
+STUDY["teachers"]["cnn"]["label_smoothing"] = list(ALPHAS)
+STUDY["students"]["kd"]["temperature"] = list(TEMPERATURES)
+Loaders = dict[str, DataLoader[Any]]
+
+
+def main() -> None:
+    """Take the turns, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--images", type=int, default=300, help="of a class, train and val")
+    parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)  # in a process of its own
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.way:
+        print(json.dumps(grid(loaders(arguments.folder), TEACH[arguments.way])))
+        return
+    with tempfile.TemporaryDirectory() as name:
+        images(Path(name) / "images.npz", arguments.images)
+        taken: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
+        for turn in range(arguments.rounds):
+            for way in WAYS:
+                taken[way].append(measured(way, Path(name), turn))
+    print_table(taken, arguments)
+
+
+def images(path: Path, of_class: int) -> None:
+    """The first images of each class of Fashion-MNIST's train, and all of test, where Debian's package has them."""
+    parts = {}
+    for split, name in (("train", "train"), ("test", "t10k")):
+        pixels, labels = (
+            np.frombuffer(gzip.decompress((PUBLISHED / f"{name}-{kind}-ubyte.gz").read_bytes())[head:], np.uint8)
+            for kind, head in (("images-idx3", 16), ("labels-idx1", 8))
+        )
+        pixels = pixels.reshape(-1, 28, 28)
+        if split == "train":
+            chosen = np.sort(np.concatenate([np.flatnonzero(labels == k)[:of_class] for k in range(10)]))
+            pixels, labels = pixels[chosen], labels[chosen]
+        parts |= {f"x_{split}": pixels, f"y_{split}": labels.astype(np.int64)}
+    np.savez(path, **parts)
+
+
+def measured(way: str, folder: Path, turn: int) -> dict[str, float]:
+    """What a way took: processor seconds, seconds, memory; and its students' accuracy on test."""
+    command = [sys.executable, __file__, "--way", way, "--folder", str(folder)]
+    own = folder / f"lskd-{turn}"
+    if way == "lskd":
+        shutil.copytree(ROOT, own, ignore=shutil.ignore_patterns(".*", "results", "docs", "tests"))
+        data = {"dataset": "npz", "root": str(folder / "images.npz"), "val_fraction": VAL_FRACTION}
+        (own / "peers.yaml").write_text(yaml.safe_dump(STUDY | {"data": data}))
+        command = [sys.executable, "-m", "snakemake", "accuracies", "--cores", "1", "--configfile", "peers.yaml"]
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    process = subprocess.Popen(
+        command, cwd=own if way == "lskd" else ROOT, stdout=subprocess.PIPE, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
+    most = [0.0]
+    watch = threading.Thread(target=watched, args=(process.pid, most))
+    watch.start()
+    output, _ = process.communicate()
+    watch.join()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if process.returncode:
+        sys.exit(f"error: {way} ended with status {process.returncode}")
+    accuracies = of_lskd(own) if way == "lskd" else json.loads(output.splitlines()[-1])
+    return {
+        "cpu": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
+        "wall": time.monotonic() - began,
+        "memory": most[0],
+        "accuracy": statistics.mean(accuracies),
+    }
+
+
+def watched(pid: int, most: list[float]) -> None:
+    """Keep the most memory (MB) that a process and all below it hold, shared pages counted once."""
+    while psutil.pid_exists(pid):
+        held = 0.0
+        try:
+            for process in (top := psutil.Process(pid), *top.children(recursive=True)):
+                held += process.memory_full_info().pss / 1e6
+        except psutil.Error:  # one ended as it was looked at
+            pass
+        most[0] = max(most[0], held)
+        time.sleep(0.5)
+
+
+def of_lskd(folder: Path) -> list[float]:
+    """The students' accuracies on test, as its table has them."""
+    (path,) = folder.glob("results/figures/*/peers/accuracies.csv")
+    table = pd.read_csv(path)
+    is_meant = (table.role == "student") & (table.split == "test") & (table.metric == "top1")
+    return (table.ours[is_meant] / 100).tolist()
+
+
+def loaders(folder: Path) -> Loaders:
+    """Batches of train, val and test, as a torchvision user has them."""
+    transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize([0.2860], [0.3530])])
+    with np.load(folder / "images.npz") as file:
+        train, test = (Images(file[f"x_{split}"], file[f"y_{split}"], transform) for split in ("train", "test"))
+    is_val_n = stratified_mask(train.labels_n, VAL_FRACTION, 0)
+    parts = {
+        "train": Subset(train, np.flatnonzero(~is_val_n).tolist()),
+        "val": Subset(train, np.flatnonzero(is_val_n).tolist()),
+    }
+    size = RECIPE["batch_size"]
+    return {
+        "train": DataLoader(parts["train"], size, shuffle=True),
+        "val": DataLoader(parts["val"], 512),
+        "test": DataLoader(test, 512),
+    }
+
+
+class Images(torch.utils.data.Dataset[Any]):
+    """Grey images uint8 [N, H, W] and their labels."""
+
+    def __init__(self, images_nhw: np.ndarray, labels_n: np.ndarray, transform: Callable[[Any], Any]) -> None:
+        self.images_nhw, self.labels_n, self.transform = images_nhw, labels_n, transform
+
+    def __len__(self) -> int:
+        return len(self.labels_n)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        return self.transform(self.images_nhw[index][..., None]), int(self.labels_n[index])
+
+
+def grid(batches: Loaders, teach: "Teach") -> list[float]:
+    """Train both teachers, and the students of each; the students' accuracies on test."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    accuracies = []
+    for alpha in ALPHAS:
+        teacher = teach(plain_cnn(10, (1, 28, 28), 12), batches, {"label_smoothing": alpha})
+        for temperature in TEMPERATURES:
+            student = teach(mlp(10, (1, 28, 28), 32), batches, {"teacher": teacher, "temperature": temperature})
+            accuracies.append(accuracy(student, batches["test"]))
+    return accuracies
+
+
+def accuracy(network: nn.Module, batches: DataLoader[Any]) -> float:
+    """The share that it gets right."""
+    network.eval()
+    with torch.no_grad():
+        right = [(network(images).argmax(1) == labels).float() for images, labels in batches]
+    return torch.cat(right).mean().item()
+
+
+def by_loop(network: nn.Module, batches: Loaders, how: dict[str, Any]) -> nn.Module:
+    """Train a network on labels or by a teacher, as a tutorial does."""
+    optimizer = torch.optim.SGD(network.parameters(), RECIPE["lr"], momentum=0.9, weight_decay=RECIPE["weight_decay"])
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, RECIPE["epochs"])
+    for _ in range(RECIPE["epochs"]):
+        network.train()
+        for images, labels in batches["train"]:
+            logits = network(images)
+            if "teacher" in how:
+                with torch.no_grad():
+                    soft = how["teacher"](images) / how["temperature"]
+                log_p, log_q = logits.div(how["temperature"]).log_softmax(1), soft.log_softmax(1)
+                loss = how["temperature"] ** 2 * F.kl_div(log_p, log_q, reduction="batchmean", log_target=True)
+            else:
+                loss = F.cross_entropy(logits, labels, label_smoothing=how["label_smoothing"])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        schedule.step()
+        accuracy(network, batches["val"])
+    return network.eval()
+
+
+def by_torchdistill(network: nn.Module, batches: Loaders, how: dict[str, Any]) -> nn.Module:
+    """The same by torchdistill's boxes."""
+    from torchdistill.core.distillation import get_distillation_box
+    from torchdistill.core.training import get_training_box
+
+    data = {"train": batches["train"].dataset, "val": batches["val"].dataset}
+    loader = {"sampler": {"class_or_func": RandomSampler, "kwargs": {}}}
+    term: dict[str, Any] = {"weight": 1.0}
+    if "teacher" in how:
+        ends = {f"{who}_module_path": "." for who in ("student", "teacher")}
+        ends |= {f"{who}_module_io": "output" for who in ("student", "teacher")}
+        squared = how["temperature"] ** 2  # which its loss multiplies by only beside a hard term
+        term = {"weight": squared, "criterion": {"key": "KDLoss"}}
+        term["criterion"]["kwargs"] = ends | {"temperature": how["temperature"], "alpha": 0.0}
+    else:
+        smoothed = {"label_smoothing": how["label_smoothing"]}
+        term["criterion"] = {"key": "CrossEntropyLoss", "kwargs": smoothed}
+        inputs = {"is_from_teacher": False, "module_path": ".", "io": "output"}
+        term["criterion_wrapper"] = {"key": "SimpleLossWrapper"}
+        term["criterion_wrapper"]["kwargs"] = {"input": inputs, "target": {"uses_label": True}}
+    forward = {"forward_proc": "forward_batch_only"}
+    config = {
+        "num_epochs": RECIPE["epochs"],
+        "train_data_loader": loader | {"dataset_id": "train", "kwargs": {"batch_size": RECIPE["batch_size"]}},
+        "criterion": {"key": "WeightedSumLoss", "kwargs": {"sub_terms": {"term": term}}},
+        "teacher": forward | {"requires_grad": False},
+        "model": forward,
+        "student": forward,
+        "optimizer": {
+            "key": "SGD",
+            "kwargs": {"lr": RECIPE["lr"], "momentum": 0.9, "weight_decay": RECIPE["weight_decay"]},
+        },
+        "scheduler": {"key": "CosineAnnealingLR", "kwargs": {"T_max": RECIPE["epochs"]}},
+    }
+    device = torch.device("cpu")
+    if "teacher" in how:
+        box = get_distillation_box(how["teacher"], network, data, config, device, None, False, 1)
+    else:
+        box = get_training_box(network, data, config, device, None, False, 1)
+    for epoch in range(RECIPE["epochs"]):
+        box.pre_epoch_process(epoch=epoch)
+        for images, labels, extra in box.train_data_loader:
+            box.pre_forward_process()
+            loss = box.forward_process(images, targets=labels, supp_dict=extra)
+            box.post_forward_process(loss=loss)
+        box.post_epoch_process()
+        accuracy(network, batches["val"])
+    box.clean_modules()
+    return network.eval()
+
+
+Teach = Callable[[nn.Module, Loaders, dict[str, Any]], nn.Module]
+TEACH: dict[str, Teach] = {"plain loop": by_loop, "torchdistill": by_torchdistill}
+
+
+def print_table(taken: dict[str, list[dict[str, float]]], arguments: argparse.Namespace) -> None:
+    """A row a way: the median over turns, the least and the most; the ratio to torchdistill in the same turn."""
+    versions = f"torch {torch.__version__}, torchdistill {version('torchdistill')}"
+    print(f"# {os.cpu_count()} cores; Python {platform.python_version()}, {versions}")
+    print(f"# {arguments.rounds} turns; {arguments.images} images of each class")
+    print(f"{'':14}{'CPU s':>24}{'/ torchdistill':>22}{'seconds':>8}{'MB':>7}{'accuracy':>10}")
+    for way, turns in taken.items():
+        cpu = spread([turn["cpu"] for turn in turns], ".1f")
+        ratio = spread([a["cpu"] / b["cpu"] for a, b in zip(turns, taken["torchdistill"], strict=True)], ".2f")
+        wall, memory, right = (statistics.median(turn[key] for turn in turns) for key in ("wall", "memory", "accuracy"))
+        print(f"{way:14}{cpu:>24}{ratio:>22}{wall:>8.1f}{memory:>7.0f}{right:>10.4f}")
+
+
+def spread(values: list[float], form: str) -> str:
+    """The median, and the least and the most."""
+    return f"{statistics.median(values):{form}} ({min(values):{form}} to {max(values):{form}})"
+
+
+if __name__ == "__main__":
+    main()
