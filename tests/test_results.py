@@ -22,7 +22,7 @@ CROSSED_STUDY, LETTERS_STUDY = (
     reading.parse(reading.read(CAUSES / name)) for name in ("fashion_mnist.yaml", "glyphs.yaml")
 )
 HELP = RESULTS / "nmt_truncation"
-HELP_STUDY = reading.parse(reading.read(HELP / "help.yaml"))
+HELP_STUDY, RUSSIAN_STUDY = (reading.parse(reading.read(HELP / name)) for name in ("help.yaml", "help_ru.yaml"))
 CLASSES = RESULTS / "classes_and_tails"
 CLASSES_STUDY = reading.parse(reading.read(CLASSES / "glyphs.yaml") | {"seeds": [300, 301, 302, 303, 304]})
 LOOKS = {"verdict": {"looks": [5]}}  # the full study was judged at 5 seeds before it was at 10; see its README
@@ -121,11 +121,18 @@ def test_the_translations_numbers_come_from_their_metrics(name):
     assert set(frames["bleu"]["run"]) >= expected
 
 
-def test_the_page_of_translations_has_the_grids_cells():
+def test_the_numbers_of_russian_come_from_their_metrics():
+    frames = {"bleu": read_table(HELP / "help_ru/metrics/bleu.parquet").to_pandas()}
+    assert csv_of(RUSSIAN_STUDY, "grid", frames, {}) == (HELP / "help_ru/grid.csv").read_text()
+    assert set(frames["bleu"]["run"]) == {member.run.title for member in runs.members(RUSSIAN_STUDY)}
+
+
+@pytest.mark.parametrize(("grid", "cells"), [("grid.md", 4), ("help_ru/grid.md", 3)])
+def test_the_page_of_translations_has_the_grids_cells(grid, cells):
     page = (RESULTS / "nmt_truncation.md").read_text()
-    lines = [line.strip("| ").split(" | ") for line in (HELP / "grid.md").read_text().splitlines()]
+    lines = [line.strip("| ").split(" | ") for line in (HELP / grid).read_text().splitlines()]
     rows = [row for row in lines if len(row) == 4 and "transformer" in row[0]]
-    assert len(rows) == 4 and all(f"| {row[2]} | {row[3]} |" in page for row in rows)
+    assert len(rows) == cells and all(f"| {row[2]} | {row[3]} |" in page for row in rows)
 
 
 def test_the_page_of_translations_opens_with_what_its_figure_says():
