@@ -258,7 +258,7 @@ def _adopt(options: argparse.Namespace) -> int:
         _say([f"adopted records removed: {adopt.undo(root, options.undo)}"])
     else:
         names = _targets(_plan(options), options.targets)
-        check = _check_of(options) if options.check else None
+        check = _check_of(options, names) if options.check else None
         proposal = adopt.Proposal(lambda records: _plan(options, records), names, check)
         _say(proposal.lines())
         if proposal.records and options.yes:
@@ -269,12 +269,17 @@ def _adopt(options: argparse.Namespace) -> int:
     return 0
 
 
-def _check_of(options: argparse.Namespace) -> "Check":
+def _check_of(options: argparse.Namespace, targets: list[str]) -> "Check":
     """What asks today's code of a job; the study's own runtime, as Snakemake would give it to the job."""
-    from lskd.replay import difference
-
-    settings = _plan(options).main.runtime
-    return lambda job, record: difference(job, record, settings)
+    try:
+        from lskd.replay import Checks
+    except ImportError as error:
+        raise UserError(
+            f"adopt --check: needs what trains ({error}); install envs/train.txt, or leave --check out"
+        ) from None
+    plan = _plan(options)
+    plan.want(targets)
+    return Checks(plan.main.runtime, len(plan.to_do()))
 
 
 def _gc(options: argparse.Namespace) -> int:

@@ -6,7 +6,9 @@ is made again beside the result, and its files are compared.
 
 import json
 import os
+import sys
 import tempfile
+import time
 from pathlib import Path
 
 from lskd.errors import UserError
@@ -14,12 +16,34 @@ from lskd.io.layout import ROOMS
 from lskd.io.seal import Record, file_digest
 from lskd.jobs.execute import resolve
 from lskd.jobs.job import Job
+from lskd.jobs.progress import duration
 from lskd.jobs.work import Work
 from lskd.study.config import canonical
 from lskd.study.runtime import Runtime
 from lskd.training import trace
 
+_LINE_SECONDS = 10.0
 _MADE_AGAIN = "lskd.training.start:run"  # of the stage `train`: a user's own weights, which nothing trains
+
+
+class Checks:
+    """Asks of one job after the other, and tells how far it is where that takes long."""
+
+    def __init__(self, settings: Runtime, jobs: int) -> None:
+        self.settings, self.jobs = settings, jobs
+        self.done = self.differ = 0
+        self.started = self.told = time.monotonic()
+
+    def __call__(self, job: Job, record: Record) -> str:
+        """What today's code would make of a job other than a result; "" where nothing."""
+        found = difference(job, record, self.settings)
+        self.done, self.differ = self.done + 1, self.differ + bool(found)
+        now = time.monotonic()
+        if now - self.told >= _LINE_SECONDS:
+            self.told = now
+            left = duration((self.jobs - self.done) * (now - self.started) / self.done)
+            print(f"{self.done} of {self.jobs} jobs compared, {self.differ} differ, ETA {left}", file=sys.stderr)
+        return found
 
 
 def difference(job: Job, record: Record, runtime: Runtime) -> str:

@@ -52,7 +52,7 @@ def tried(tree: Path, folder: Path, edit: dict[str, str]) -> dict[str, Any]:
     from lskd.jobs import adopt
 
     options = cli._parser().parse_args(["adopt", "--check"])
-    proposal = adopt.Proposal(lambda records: cli._plan(options, records), [], cli._check_of(options))
+    proposal = adopt.Proposal(lambda records: cli._plan(options, records), [], cli._check_of(options, []))
     return {
         "adopted": [record["title"] for record in proposal.records.values() if record["stage"] == "train"],
         "different": {proposal.jobs[address].title: why for address, why in proposal.different.items()},

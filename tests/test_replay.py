@@ -1,6 +1,7 @@
 """`lskd adopt --check` tells code that trains to the same bits from code that does not, by traces, without training."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -66,6 +67,31 @@ def trainings(traced) -> set[str]:
     """The titles of the study's trainings."""
     runs = traced.folder / "results/runs"
     return {str(path.parent.relative_to(runs))[:-11] for path in runs.rglob("record.json")}
+
+
+def told_by(tree: Tree, *arguments: str) -> str:
+    command = [sys.executable, "-m", "lskd", *arguments]
+    done = subprocess.run(command, cwd=tree.folder, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+@pytest.mark.parametrize("table", ["refactors", "edits"])
+def test_what_passes_stands_once_it_is_said_and_what_differs_is_made_anew(traced, tmp_path, table):
+    tree = Tree(tmp_path, traced.folder)
+    shutil.copytree(traced.folder / "results", tmp_path / "results", symlinks=True)
+    edit = next(each for each in TRIED[table] if each["file"] == "supervision/kd.py")
+    path = tmp_path / "lskd" / edit["file"]
+    path.write_text(path.read_text().replace(edit["old"], edit["new"]))
+    pending = tree.pending()
+    said = told_by(tree, "adopt", "--check")
+    assert tree.pending() == pending
+    assert "nothing written; adopt them: the same with --yes" in said
+    told_by(tree, "adopt", "--check", "--yes")
+    (student,) = tree.results("runs/digits/mlp-w4/steps/kd-T1-from-mlp-w8-d0.2-ls0/seed0-*/model.safetensors")
+    assert "it was checked to make the same bits" in told_by(tree, "lineage", str(student))
+    left = {job for job in tree.pending() if job.startswith("train")}
+    assert left == ({job for job in pending if job.startswith("train") and "T3" in job} if table == "edits" else set())
+    tree.close()
 
 
 @pytest.mark.parametrize("refactor", TRIED["refactors"], ids=lambda each: each["name"])

@@ -104,6 +104,7 @@ class Lineage:
         return {
             "for": record["address"],
             "code": {key: fingerprint.code_digest(value) for key, value in record["code"].items()},
+            "checked": record.get("checked", False),
             **{key: record[key] for key in ("differences", "adopted", "by", "commit")},
         }
 
@@ -170,6 +171,7 @@ def _facts(node: Node) -> list[str]:
     for each in node["adopted"]:
         when, code = each["adopted"][:16].replace("T", " "), each["code"]
         changes = "; ".join(each["differences"]) or "no definition of its own changed"
+        changes += "; it was checked to make the same bits" if each["checked"] else ""
         facts.append(
             f"adopted for {each['for']} {when} by {each['by']}: code {code['of']} stands for {code['for']}: {changes}"
         )

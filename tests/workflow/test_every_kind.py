@@ -64,8 +64,13 @@ def test_drawn_and_drawn_again_alike_and_fast_without_torch(every_kind, metrics_
     assert min(seconds) < 2.5 * empty_figure
 
 
-def test_the_laptop_has_no_torch(laptop):
+def test_the_laptop_has_no_torch(laptop, every_kind):
     assert subprocess.run([laptop, "-c", "import torch"], capture_output=True).returncode != 0
+    command = [laptop, "-m", "lskd", "adopt", "--check"]
+    done = subprocess.run(command, cwd=every_kind.folder, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: adopt --check: needs what trains (No module named 'torch'); install envs/")
+    assert done.stderr.count("\n") == 1
 
 
 def cpu_seconds(command, folder) -> float:
