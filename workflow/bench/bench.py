@@ -3,7 +3,6 @@
 import argparse
 import os
 import platform
-import shutil
 import statistics
 import subprocess
 import sys
@@ -14,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -22,12 +20,11 @@ from lskd.data import digits, encoded, prepare
 from lskd.data.sources import Batch, Source, read_sources
 from lskd.io.layout import FILES
 from lskd.io.seal import seal
-from lskd.jobs.catalogue import Catalogue, model_entry
+from lskd.jobs.catalogue import model_entry
 from lskd.jobs.execute import resolve
-from lskd.jobs.results import Results
 from lskd.jobs.work import Work
 from lskd.models.network import new_model
-from lskd.study import config, naming, reading, runs, studies
+from lskd.study import config, naming
 from lskd.study.options import spec
 from lskd.study.runtime import Runtime
 from lskd.training.loop import BatchLoss, Objective, Training, loss_options
@@ -55,7 +52,7 @@ def main() -> None:
         print(flush=True)
         subprocess.run([sys.executable, str(ROOT / "workflow/bench/streams.py"), "--dir", folder], check=True)
         print(flush=True)
-        planning(Path(folder))
+        subprocess.run([sys.executable, str(ROOT / "workflow/bench/planning.py"), "--runs", "2000"], check=True)
 
 
 def steps(folder: Path, device: torch.device, rounds: int) -> None:
@@ -134,65 +131,6 @@ def losses(source: Source) -> dict[str, BatchLoss]:
 def builder(model: dict) -> Callable:
     """The builder of a model."""
     return resolve(model_entry(config.Model.model_validate(model)))
-
-
-def planning(folder: Path) -> None:
-    """Seconds of a dry run of a study of 2,000 runs, with nothing made and with everything made."""
-    tree = folder / "tree"
-    tree.mkdir()
-    for part in ("Snakefile", "envs", "lskd", "workflow"):
-        source = ROOT / part
-        (shutil.copytree if source.is_dir() else shutil.copy2)(source, tree / part)
-    (tree / "profiles").symlink_to("workflow/profiles")
-    study = large_study()
-    (tree / "config.yaml").write_text(yaml.safe_dump(study))
-    count = len(runs.members(reading.parse(study)))
-    print(f"Dry run of a study of {count} runs and the default study's figures, every output declared, s")
-    for state in ("nothing made", "everything made"):
-        if state == "everything made":
-            pretend_made(tree, study)
-        command = [sys.executable, "-m", "snakemake", "--dry-run"]
-        times = [seconds_of(command, tree) for _ in range(4)][1:]  # one to warm up
-        each = ", ".join(f"{seconds:.2f}" for seconds in times)
-        print(f"  {state:32} median {statistics.median(times):.2f} ({each})")
-
-
-def large_study() -> dict:
-    """A study of 2,000 runs."""
-    alphas, degrees = [round(0.05 * i, 2) for i in range(10)], list(range(1, 40))
-    study = {
-        "study": "large",
-        "seeds": list(range(5)),
-        "recipes": {"r": {"epochs": 1, "crop_padding": 1}},
-        "teachers": {"t": {"model": "resnet8", "recipe": "r", "label_smoothing": alphas}},
-        "students": {"s": {"teacher": "t", "model": "plain_cnn", "recipe": "r", "temperature": degrees}},
-        "figures": yaml.safe_load((ROOT / "config.yaml").read_text())["figures"],
-    }
-    for figure in study["figures"].values():
-        figure["groups"] = [
-            {"teacher": "t", "student": "s"}[name] for name in figure.get("groups", ["teacher", "student"])
-        ]
-    return study
-
-
-def pretend_made(tree: Path, study: dict) -> None:
-    """Put an empty file in the place of every output: planning looks whether they are there."""
-    main, all_studies = studies.read_all(study, {}, [])
-    catalogue = Catalogue({main.study: all_studies[main.study]}, Results(tree / "results"))
-    for job in catalogue.everything():
-        job.folder.mkdir(parents=True, exist_ok=True)
-        for path in job.paths:
-            path.touch()
-
-
-def seconds_of(command: list[str], folder: Path) -> float:
-    """How long a command takes that must not fail."""
-    started = time.perf_counter()
-    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": ""}
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
-    if done.returncode:
-        sys.exit(done.stdout + done.stderr)
-    return time.perf_counter() - started
 
 
 if __name__ == "__main__":
