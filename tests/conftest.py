@@ -12,7 +12,7 @@ from xdist.scheduler import LoadScopeScheduling
 from tests.workflow.conftest import TINY, Tree
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("slurm", "workflow", "chaos")  # of the longest tests, which begin first
+FOLDERS = ("slurm", "workflow", "chaos", "test_replay.py")  # of the longest tests, which begin first
 
 settings.register_profile("patient", deadline=None)  # a busy machine is no failure
 settings.load_profile("patient")
