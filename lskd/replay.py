@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from lskd.errors import UserError
-from lskd.io.layout import ROOMS
+from lskd.io.layout import ROOMS, TRACE
 from lskd.io.seal import Record, file_digest
 from lskd.jobs.execute import resolve
 from lskd.jobs.job import Job
@@ -20,7 +20,6 @@ from lskd.jobs.progress import duration
 from lskd.jobs.work import Work
 from lskd.study.config import canonical
 from lskd.study.runtime import Runtime
-from lskd.training import trace
 
 _LINE_SECONDS = 10.0
 _MADE_AGAIN = "lskd.training.start:run"  # of the stage `train`: a user's own weights, which nothing trains
@@ -49,9 +48,9 @@ class Checks:
 def difference(job: Job, record: Record, runtime: Runtime) -> str:
     """What today's code would make of a job other than a result of its title and spec, in words; "" where nothing."""
     stands = job.results.root / ROOMS[job.stage] / f"{job.title}-{record['address']}"
-    kept = stands / trace.NAME if job.stage == "train" and job.functions["run"] != _MADE_AGAIN else None
-    if kept and not kept.exists():
-        return f"it keeps no {trace.NAME} to compare with"
+    kept = stands / TRACE if job.stage == "train" and job.functions["run"] != _MADE_AGAIN else None
+    if kept and not (kept.exists() and file_digest(kept) == record["notes"].get("trace")):
+        return f"it keeps no whole {TRACE} to compare with"
     with tempfile.TemporaryDirectory(prefix="lskd-") as temporary:
         work = Work(
             title=job.title,

@@ -13,6 +13,7 @@ ROOMS = {  # the folder of each stage under results/
     "metrics": "metrics",
     "figure": "drawn",
 }
+TRACE = "trace.safetensors"  # beside a trained network, if it keeps one; its digest stands in the record's notes
 FILES = {  # every file that a stage writes, beside the record that seals them
     "data": ("data.safetensors", "images.arrow", "samples.parquet", "classes.csv"),
     "corpus": ("corpus.parquet", "pieces.model", "pieces.txt", "tokens.safetensors"),

@@ -15,7 +15,7 @@ from typing import Any
 from lskd.errors import UserError, mend
 from lskd.figures.study_page import PAGE, is_whole
 from lskd.io.atomic import HOST, is_running
-from lskd.io.layout import FILES, JOBS, ROOMS
+from lskd.io.layout import FILES, JOBS, ROOMS, TRACE
 from lskd.io.seal import RECORD, Record, file_digest, is_sealed, read_record
 from lskd.jobs import live
 from lskd.jobs.listing import PUBLISHED, Entry, bytes_of, entries, holding
@@ -28,7 +28,7 @@ _THREADS = min(16, (os.cpu_count() or 1) * 2)
 _QUIET_SECONDS, _LINE_SECONDS = 2.0, 10.0
 ALONE = "packed.txt"  # beside a record that was unpacked without its result's files: that record's digest
 _KEPT = re.compile(
-    rf".+\.log|checkpoint\.pt.*|trace\.safetensors|{re.escape(ALONE)}"
+    rf".+\.log|checkpoint\.pt.*|trace\.(part|safetensors)|{re.escape(ALONE)}"
 )  # what may lie beside a result's files
 
 
@@ -121,7 +121,10 @@ def _expected(entry: Entry, report: Report) -> list[tuple[Path, str, Entry]]:
         path = entry.folder / child
         if child not in record["files"] and child != RECORD and not _KEPT.fullmatch(child) and not _is_tmp(child):
             report.failures.append(f"{path}: unknown, no record names it; rm -rf {shlex.quote(str(path))}")
-    return [(entry.folder / name, value, entry) for name, value in record["files"].items()]
+    expected = dict(record["files"])
+    if "trace" in record.get("notes", {}) and (entry.folder / TRACE).exists():
+        expected[TRACE] = record["notes"]["trace"]
+    return [(entry.folder / name, value, entry) for name, value in expected.items()]
 
 
 def _whole_record(entry: Entry, report: Report) -> Record | None:
@@ -157,7 +160,8 @@ def _compare(expected: list[tuple[Path, str, Entry]], report: Report) -> None:
                 path, value, entry = jobs[job]
                 report.files += 1
                 if problem := _problem(job, value):
-                    failures[path] = f"{path}: {problem}; {mend(entry.folder)}"
+                    how = f"remove it: rm -f {shlex.quote(str(path))}" if path.name == TRACE else mend(entry.folder)
+                    failures[path] = f"{path}: {problem}; {how}"
                 progress.add(_size(path))
         except BaseException:
             pool.shutdown(cancel_futures=True)

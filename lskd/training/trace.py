@@ -22,12 +22,13 @@ from safetensors import SafetensorError, safe_open
 
 from lskd.errors import UserError
 from lskd.io.atomic import write_json
+from lskd.io.layout import TRACE
+from lskd.io.seal import file_digest
 from lskd.io.tensors import load_tensors, write_tensors
 
 if TYPE_CHECKING:
     from lskd.training.loop import Training
 
-NAME = "trace.safetensors"
 PART = "trace.part"  # the folder of what is kept so far; a killed training goes on with it
 EPOCHS = 8  # at most
 MOST_BYTES = 64 << 20  # of all kept states together, unless two are more
@@ -40,7 +41,7 @@ class Trace:
     """What is kept of one training, as it goes; of several processes nothing is."""
 
     def __init__(self, training: "Training") -> None:
-        self.file, self.part = training.work.folder / NAME, training.work.folder / PART
+        self.file, self.part = training.work.folder / TRACE, training.work.folder / PART
         self.epochs = _spread(training) if training.team.size == 1 else []
         self.losses: list[torch.Tensor] = []  # of the epoch's steps
 
@@ -79,6 +80,7 @@ class Trace:
                 told["epochs"][str(epoch)]["before"] = _told_in(before)
         if self.epochs:
             write_tensors(self.file, tensors, told)
+            training.work.notes["trace"] = file_digest(self.file)
             shutil.rmtree(self.part)
 
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from lskd.errors import UserError
-from lskd.io.layout import FILES, ROOMS
+from lskd.io.layout import FILES, ROOMS, TRACE
 from lskd.io.seal import RECORD, read_record
 from lskd.jobs.catalogue import ancestors
 from lskd.jobs.execute import is_whole, read_job
@@ -34,7 +34,7 @@ STUDY = tiny.study(
         "verdict": {"kind": "verdict"} | ALL,
     }
 )
-UNREAD = {"samples.parquet", "classes.csv", "best.safetensors"}  # by no job of this study
+UNREAD = {"samples.parquet", "classes.csv", "best.safetensors", TRACE}  # by no job of this study
 
 
 @pytest.fixture(scope="module")

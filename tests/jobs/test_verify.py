@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 
 from lskd.errors import UserError
-from lskd.io.layout import FILES, ROOMS
+from lskd.io.layout import FILES, ROOMS, TRACE
 from lskd.io.seal import RECORD
 from lskd.jobs import adopt
 from lskd.jobs.catalogue import ancestors
 from lskd.jobs.verify import _Progress, verify
-from lskd.training import trace
 from tests.jobs import finished as tiny
 from tests.jobs.finished import OF_TRANSLATION
 from tests.jobs.test_adopt import proposal
@@ -43,7 +42,7 @@ def adopted(results, monkeypatch):
 def test_no_false_alarm(adopted):
     report = verify(adopted)
     assert report.failures == []
-    count = len([path for path in adopted.rglob("*") if path.is_file() and path.name != trace.NAME])
+    count = len([path for path in adopted.rglob("*") if path.is_file()])
     rest = sum(path.is_file() for name in (".jobs", "adopted", ".cache") for path in (adopted / name).rglob("*"))
     assert report.files == count - rest
     assert report.last == f"{report.files} files in {report.results} results verified, 0 damaged"
@@ -69,13 +68,24 @@ def test_every_damage_is_told(adopted):
     assert verify(adopted).failures == []
 
 
+def test_a_trace_is_compared_with_its_record_and_may_be_missing(adopted):
+    path = next(adopted.rglob(TRACE))
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    (failure,) = verify(adopted).failures
+    assert failure.startswith(f"{path}: ") and failure.endswith(f"; remove it: rm -f {path}")
+    path.unlink()
+    assert verify(adopted).failures == []
+    path.write_bytes(content)
+
+
 def by_kind(results: Path) -> dict[tuple[str, str], list[Path]]:
     """Every file by its kind: of each stage each name, published ones by ending, adopted records, job files."""
     kinds: dict[tuple[str, str], list[Path]] = {}
     stage_of = {room: stage for stage, room in ROOMS.items()}
     for path in sorted(results.rglob("*")):
         room = path.relative_to(results).parts[0]
-        if path.is_file() and path.name != trace.NAME and room in (*stage_of, "figures", "adopted", ".jobs"):
+        if path.is_file() and path.name != TRACE and room in (*stage_of, "figures", "adopted", ".jobs"):
             name = path.name if room in stage_of else path.suffix
             kinds.setdefault((stage_of.get(room, room), name), []).append(path)
     return kinds

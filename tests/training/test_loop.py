@@ -18,12 +18,13 @@ from safetensors.torch import load_file
 from lskd.data.augment import normalise
 from lskd.data.sources import load_source
 from lskd.errors import UserError
+from lskd.io.layout import TRACE
 from lskd.jobs.catalogue import model_entry
 from lskd.jobs.execute import execute, resolve
 from lskd.models.network import new_model
 from lskd.study.config import Data, Model, Supervision
 from lskd.study.runs import Run
-from lskd.training import checkpoint, trace
+from lskd.training import checkpoint
 from lskd.training.loop import Training
 from lskd.training.schedules import epoch_batches, pixel_key
 from tests import pixels, small
@@ -128,7 +129,7 @@ def test_two_trainings_are_equal_to_the_bit_and_write_all_files(tmp_path, data):
     run = small.teacher(crop_padding=1, flip=True, snapshot_epochs=[0, 2])
     one, two = (small.trained(run, tmp_path / name, data) for name in "ab")
     assert same_files(one, two)
-    assert sorted(path.name for path in one.iterdir()) == sorted([*FILES, "history.jsonl", "record.json", trace.NAME])
+    assert sorted(path.name for path in one.iterdir()) == sorted([*FILES, "history.jsonl", "record.json", TRACE])
     assert [row["epoch"] for row in curve(one)] == [1, 2, 3]
     snapshots = load_file(one / "snapshots.safetensors")
     assert {name.split("/")[0] for name in snapshots} == {"0", "2"}
@@ -342,8 +343,8 @@ def test_killed_at_20_random_moments_ends_with_the_same_bits(tmp_path, monkeypat
     assert [how for how, _ in lives] == ["killed"] * 20
     assert len({step for _, step in lives}) >= 5, lives  # they died along the way, not all before the first step
     assert same_files(whole.folder, broken.folder)
-    assert (whole.folder / trace.NAME).read_bytes() == (broken.folder / trace.NAME).read_bytes()
-    files = sorted([*(path.name for path in broken.paths), trace.NAME])
+    assert (whole.folder / TRACE).read_bytes() == (broken.folder / TRACE).read_bytes()
+    files = sorted([*(path.name for path in broken.paths), TRACE])
     assert sorted(path.name for path in broken.folder.iterdir()) == files
 
 

@@ -8,6 +8,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from lskd.errors import UserError
+from lskd.io.layout import TRACE
 from lskd.training import trace
 from lskd.training.loop import Training
 from tests import small
@@ -27,7 +28,7 @@ def trained(tmp_path_factory, data):
 
 
 def told(folder):
-    with safe_open(folder / trace.NAME, "pt") as file:
+    with safe_open(folder / TRACE, "pt") as file:
         return json.loads(file.metadata()["lskd"])
 
 
@@ -54,7 +55,7 @@ def test_a_large_network_keeps_two(monkeypatch, tmp_path, data):
 
 
 def test_the_same_code_passes_and_writes_the_same_files(trained, tmp_path, data):
-    folder = compared(small.teacher(**FIELDS), tmp_path, data, trained / trace.NAME)
+    folder = compared(small.teacher(**FIELDS), tmp_path, data, trained / TRACE)
     for name in ("model.safetensors", "best.safetensors", "snapshots.safetensors", "history.jsonl"):
         assert (folder / name).read_bytes() == (trained / name).read_bytes()
 
@@ -72,13 +73,13 @@ def test_the_same_code_passes_and_writes_the_same_files(trained, tmp_path, data)
 )
 def test_another_training_does_not(trained, tmp_path, data, changed, difference):
     with pytest.raises(UserError, match=difference):
-        compared(small.teacher(**FIELDS | changed), tmp_path, data, trained / trace.NAME)
+        compared(small.teacher(**FIELDS | changed), tmp_path, data, trained / TRACE)
 
 
 @pytest.mark.parametrize("part", ["model", "optimizer", "best", "snapshots", "losses", "row"])
 def test_every_part_counts(trained, tmp_path, data, part):
     """Of the fifth epoch, what was kept is changed in one place."""
-    tensors, kept = load_file(trained / trace.NAME), told(trained)
+    tensors, kept = load_file(trained / TRACE), told(trained)
     after = kept["epochs"]["4"]["after"]
     if part == "losses":
         after[part] = "00" + after[part][2:]
@@ -86,7 +87,7 @@ def test_every_part_counts(trained, tmp_path, data, part):
         after[part]["val_loss"] += 1e-9
     else:
         after["state"][part] = "0" * 16
-    path = tmp_path / trace.NAME
+    path = tmp_path / TRACE
     save_file(tensors, path, {"lskd": json.dumps(kept)})
     said = {"losses": "step 1 has loss", "row": "val_loss is"}.get(part, f"{part} has other values at its end")
     with pytest.raises(UserError, match=f"epoch 5: {said}"):
@@ -94,10 +95,10 @@ def test_every_part_counts(trained, tmp_path, data, part):
 
 
 def test_a_kept_state_of_other_bits_is_seen(trained, tmp_path, data):
-    tensors, kept = load_file(trained / trace.NAME), told(trained)
+    tensors, kept = load_file(trained / TRACE), told(trained)
     name = next(name for name in sorted(tensors) if name.startswith("7/model/") and tensors[name].is_floating_point())
     tensors[name] = torch.nextafter(tensors[name], torch.tensor(2.0))
-    path = tmp_path / trace.NAME
+    path = tmp_path / TRACE
     save_file(tensors, path, {"lskd": json.dumps(kept)})
     with pytest.raises(UserError, match="epoch 8: "):
         compared(small.teacher(**FIELDS), tmp_path, data, path)
@@ -105,7 +106,7 @@ def test_a_kept_state_of_other_bits_is_seen(trained, tmp_path, data):
 
 @pytest.mark.parametrize("content", [b"", b"no tensors", b"\xff" * 100])
 def test_a_damaged_one_is_told_in_a_line(tmp_path, data, content):
-    path = tmp_path / trace.NAME
+    path = tmp_path / TRACE
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"trace\.safetensors: missing or damaged"):
         compared(small.teacher(**FIELDS), tmp_path, data, path)
