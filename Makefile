@@ -16,7 +16,7 @@ SIDE_BY_SIDE = -n 2 --no-loadscope-reorder
 test: .venv/dev.ok ## run the tests; ARGS="tests/metrics -x" for some
 	$(VENV)/python -m pytest $(SIDE_BY_SIDE) -m "not long" $(ARGS)
 
-chaos: .venv/dev.ok ## every fault of docs/reliability.md and hostile input of docs/safety.md, at length: hours
+chaos: .venv/dev.ok ## all faults of docs/reliability.md, hostile input of docs/safety.md, at length: hours
 	LSKD_CHAOS=full LSKD_FUZZ=full $(VENV)/python -m pytest tests/chaos tests/slurm tests/fuzz $(ARGS)
 	$(VENV)/python -m pytest tests/workflow -m long $(ARGS)
 
