@@ -268,7 +268,7 @@ class Training:
             "loss": self.loss_state,
             "step": self.step,
             "sums": self.sums,
-            "losses": self.trace.losses,  # of this epoch
+            "losses": torch.stack(self.trace.losses) if self.trace.losses else [],  # of this epoch
             "history": self.history,
             "best_top1": self.best_top1,
             "best": self.best,
