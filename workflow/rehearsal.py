@@ -13,11 +13,13 @@ their digests are compared; arrays of their shape stand for them.
 import argparse
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -44,22 +46,24 @@ Values = dict[str, Any]
 
 
 def main() -> None:
-    """Rehearse, and print a row a training."""
+    """Rehearse, and print a row a study."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("papers", nargs="*", default=list(PAPERS))
     parser.add_argument("--recipe", help="this one alone")
     parser.add_argument("--folder", type=Path, default=TREE / "results/rehearsal")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    failed = []
-    for paper in arguments.papers:
-        for name, study in rehearsals(paper, arguments.recipe, arguments.folder.resolve()):
-            begun = time.monotonic()
-            status = run(study, arguments.folder / f"{paper}-{name}.yaml")
-            print(
-                f"{paper} {name}: {'done' if not status else 'FAILED'} in {time.monotonic() - begun:.0f} s", flush=True
-            )
-            failed += [f"{paper} {name}"] * bool(status)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # each is a chain of jobs, so several go side by side
+        jobs = {
+            pool.submit(run, study, arguments.folder / f"{paper}-{name}.yaml"): f"{paper} {name}"
+            for paper in arguments.papers
+            for name, study in rehearsals(paper, arguments.recipe, arguments.folder.resolve())
+        }
+        failed = []
+        for job in as_completed(jobs):
+            status, seconds, log = job.result()
+            print(f"{jobs[job]}: {'done' if not status else f'FAILED, see {log},'} in {seconds:.0f} s", flush=True)
+            failed += [jobs[job]] * bool(status)
     if failed:
         sys.exit(f"error: {len(failed)} of the rehearsals failed: {', '.join(failed)}")
 
@@ -330,11 +334,14 @@ def _write(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
-def run(study: Values, path: Path) -> int:
-    """Run a study from a file of its own; its training steps are told by its progress."""
+def run(study: Values, path: Path) -> tuple[int, float, Path]:
+    """Run a study from a file of its own: its exit status, its seconds, and the log beside the file."""
     write_text(path, yaml.safe_dump(study, sort_keys=False))
-    command = [sys.executable, "-m", "snakemake", "--configfile", str(path), "--cores", "2", "accuracies"]
-    return subprocess.run(command, cwd=TREE, check=False).returncode
+    command = [sys.executable, "-m", "snakemake", "--configfile", str(path), "--cores", "1", "accuracies"]
+    begun, log = time.monotonic(), path.with_suffix(".log")
+    with log.open("w") as file:
+        status = subprocess.run(command, cwd=TREE, check=False, stdout=file, stderr=subprocess.STDOUT).returncode
+    return status, time.monotonic() - begun, log
 
 
 if __name__ == "__main__":
