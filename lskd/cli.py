@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import importlib.util
 import json
 import os
 import re
@@ -271,12 +272,12 @@ def _adopt(options: argparse.Namespace) -> int:
 
 def _check_of(options: argparse.Namespace, targets: list[str]) -> "Check":
     """What asks today's code of a job; the study's own runtime, as Snakemake would give it to the job."""
-    try:
-        from lskd.replay import Checks
-    except ImportError as error:
+    from lskd.replay import Checks
+
+    if importlib.util.find_spec("torch") is None:
         raise UserError(
-            f"adopt --check: needs what trains ({error}); install envs/train.txt, or leave --check out"
-        ) from None
+            "adopt --check: needs torch, which is not installed here; install envs/train.txt, or drop --check"
+        )
     plan = _plan(options)
     plan.want(targets)
     return Checks(plan.main.runtime, len(plan.to_do()))

@@ -69,7 +69,7 @@ def test_the_laptop_has_no_torch(laptop, every_kind):
     command = [laptop, "-m", "lskd", "adopt", "--check"]
     done = subprocess.run(command, cwd=every_kind.folder, capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stderr.startswith("error: adopt --check: needs what trains (No module named 'torch'); install envs/")
+    assert done.stderr.startswith("error: adopt --check: needs torch, which is not installed here; install envs/")
     assert done.stderr.count("\n") == 1
 
 

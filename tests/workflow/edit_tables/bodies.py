@@ -18,7 +18,7 @@ BODIES = {
     "lskd/training/loop.py:train": TRAINED,
     "lskd/training/loop.py:Training.__init__": TRAINED,
     "lskd/training/loop.py:Training.run": TRAINED,
-    "lskd/training/loop.py:Training._epoch": TRAINED,
+    "lskd/training/loop.py:Training.advance": TRAINED,
     "lskd/training/loop.py:Training._step": TRAINED,
     "lskd/training/loop.py:Training._end_epoch": TRAINED,
     "lskd/training/loop.py:Training.restore": TRAINED,
