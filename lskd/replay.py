@@ -31,18 +31,18 @@ class Checks:
     def __init__(self, settings: Runtime, jobs: int) -> None:
         self.settings, self.jobs = settings, jobs
         self.done = self.differ = 0
-        self.started = self.told = time.monotonic()
+        self.started = self.last_line = time.monotonic()
 
     def __call__(self, job: Job, record: Record) -> str:
         """What today's code would make of a job other than a result; "" where nothing."""
-        found = difference(job, record, self.settings)
-        self.done, self.differ = self.done + 1, self.differ + bool(found)
+        answer = difference(job, record, self.settings)
+        self.done, self.differ = self.done + 1, self.differ + bool(answer)
         now = time.monotonic()
-        if now - self.told >= _LINE_SECONDS:
-            self.told = now
+        if now - self.last_line >= _LINE_SECONDS:
+            self.last_line = now
             left = duration((self.jobs - self.done) * (now - self.started) / self.done)
             print(f"{self.done} of {self.jobs} jobs compared, {self.differ} differ, ETA {left}", file=sys.stderr)
-        return found
+        return answer
 
 
 def difference(job: Job, record: Record, runtime: Runtime) -> str:

@@ -24,16 +24,16 @@ def main(tree: Path, edits: list[dict[str, str]]) -> None:
     """Print a line of JSON for each edit: its name, and what was found."""
     for edit in edits:
         with tempfile.TemporaryDirectory() as folder:
-            found = Path(folder) / "found.json"
+            answers = Path(folder) / "answers.json"
             pid = os.fork()
             if not pid:
                 try:
-                    found.write_text(json.dumps(tried(tree, Path(folder), edit)))
+                    answers.write_text(json.dumps(tried(tree, Path(folder), edit)))
                 except BaseException:
                     traceback.print_exc()
                 os._exit(0)
             os.waitpid(pid, 0)
-            print(json.dumps([edit["name"], json.loads(found.read_text())]), flush=True)
+            print(json.dumps([edit["name"], json.loads(answers.read_text())]), flush=True)
 
 
 def tried(tree: Path, folder: Path, edit: dict[str, str]) -> dict[str, Any]:

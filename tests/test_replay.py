@@ -53,7 +53,7 @@ def traced(tmp_path_factory) -> Tree:
 
 
 @pytest.fixture(scope="module")
-def found(traced, tmp_path_factory) -> dict[str, dict]:
+def answers(traced, tmp_path_factory) -> dict[str, dict]:
     """What the check finds after each edit."""
     path = tmp_path_factory.mktemp("edits") / "edits.json"
     path.write_text(json.dumps(TRIED["refactors"] + TRIED["edits"]))
@@ -95,20 +95,20 @@ def test_what_passes_stands_once_it_is_said_and_what_differs_is_made_anew(traced
 
 
 @pytest.mark.parametrize("refactor", TRIED["refactors"], ids=lambda each: each["name"])
-def test_what_changes_no_bit_may_be_adopted(found, trainings, refactor):
-    told = found[refactor["name"]]
-    assert not told["different"]
-    assert told["left"] == 0
-    assert told["adopted"]
-    assert trainings.issuperset(told["adopted"])
+def test_what_changes_no_bit_may_be_adopted(answers, trainings, refactor):
+    answer = answers[refactor["name"]]
+    assert not answer["different"]
+    assert answer["left"] == 0
+    assert answer["adopted"]
+    assert trainings.issuperset(answer["adopted"])
 
 
 @pytest.mark.parametrize("edit", TRIED["edits"], ids=lambda each: each["name"])
-def test_what_changes_a_bit_is_never_adopted_and_the_difference_is_named(found, trainings, edit):
-    told = found[edit["name"]]
-    assert told["different"]
+def test_what_changes_a_bit_is_never_adopted_and_the_difference_is_named(answers, trainings, edit):
+    answer = answers[edit["name"]]
+    assert answer["different"]
     changed = {title for title in trainings if edit["changed"] in title}
     assert changed
-    taught = {title for title in trainings for above in told["different"] if "-from-" in title and above != title}
-    assert changed <= told["different"].keys() | taught
-    assert not changed & set(told["adopted"])
+    taught = {title for title in trainings for above in answer["different"] if "-from-" in title and above != title}
+    assert changed <= answer["different"].keys() | taught
+    assert not changed & set(answer["adopted"])

@@ -63,10 +63,10 @@ class Proposal:
 
     def _passes(self, job: Job, standing: Record) -> bool:
         """Whether the check, if there is one, finds no difference."""
-        found = self.check(job, standing) if self.check else ""
-        if found:
-            self.different[job.address] = found
-        return not found
+        difference = self.check(job, standing) if self.check else ""
+        if difference:
+            self.different[job.address] = difference
+        return not difference
 
     def _standing(self, job: Job, results: Results) -> Record | None:
         """The whole result of other code that is to stand for a job: of the same inputs if there is one, the newest."""
@@ -92,7 +92,7 @@ class Proposal:
         count = len(self.records)
         head = f"results of other code that can stand for today's: {count}" if count else "nothing to adopt"
         left = f"; jobs that have none and stay to do: {len(self.left)}" if self.left else ""
-        different = [f"{self.jobs[address].title}: {found}" for address, found in self.different.items()]
+        different = [f"{self.jobs[address].title}: {difference}" for address, difference in self.different.items()]
         return [*(f"note: not adopted: {line}" for line in (*self.damaged, *different)), head + left, *lines]
 
     def write(self, root: Path) -> None:

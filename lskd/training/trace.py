@@ -34,7 +34,7 @@ EPOCHS = 8  # at most
 MOST_BYTES = 64 << 20  # of all kept states together, unless two are more
 PARTS = ("model", "optimizer", "loss", "best", "snapshots")  # of a training's state, its tensors
 State = dict[str, Any]
-Told = dict[str, Any]
+Content = dict[str, Any]
 
 
 class Trace:
@@ -68,18 +68,18 @@ class Trace:
     def close(self, training: "Training") -> None:
         """Write what was kept into one file."""
         tensors: dict[str, torch.Tensor] = {}
-        told: Told = {"top1s": [row["val_top1"] for row in training.history], "epochs": {}}
-        told["plan"] = plan(training, told["top1s"])
+        content: Content = {"top1s": [row["val_top1"] for row in training.history], "epochs": {}}
+        content["plan"] = plan(training, content["top1s"])
         for epoch in self.epochs:
             before, after = self.part / f"{epoch}.safetensors", self.part / f"{epoch}.json"
             if not after.exists() or (epoch and not before.exists()):  # its checkpoint was carried here without them
                 return
-            told["epochs"][str(epoch)] = {"after": json.loads(after.read_text())}
+            content["epochs"][str(epoch)] = {"after": json.loads(after.read_text())}
             if epoch:
                 tensors |= {f"{epoch}/{name}": tensor for name, tensor in load_tensors(before).items()}
-                told["epochs"][str(epoch)]["before"] = _told_in(before)
+                content["epochs"][str(epoch)]["before"] = _read(before)
         if self.epochs:
-            write_tensors(self.file, tensors, told)
+            write_tensors(self.file, tensors, content)
             training.work.notes["trace"] = file_digest(self.file)
             shutil.rmtree(self.part)
 
@@ -92,12 +92,12 @@ def _spread(training: "Training") -> list[int]:
     return sorted({last * place // (count - 1) for place in range(count)})
 
 
-def plan(training: "Training", top1s: list[float]) -> list[Told]:
+def plan(training: "Training", top1s: list[float]) -> list[Content]:
     """Of each epoch: digests of the learning rates and the batches of its steps; its draws; what is kept at its end.
 
     `top1s`: the accuracies on val, by which the best is chosen.
     """
-    rows: list[Told] = []
+    rows: list[Content] = []
     best = -1.0
     for epoch, top1 in enumerate(top1s):
         first = epoch * training.steps_per_epoch
@@ -123,17 +123,17 @@ def compare(training: "Training", file: Path) -> None:
 
     UserError names the first difference.
     """
-    told = _told_in(file)
+    content = _read(file)
     tensors = load_tensors(file)
-    if len(told["top1s"]) != training.recipe["epochs"]:
-        raise UserError(f"it has {training.recipe['epochs']} epochs, not {len(told['top1s'])}")
-    for epoch, (then, now) in enumerate(zip(told["plan"], plan(training, told["top1s"]), strict=True), 1):
+    if len(content["top1s"]) != training.recipe["epochs"]:
+        raise UserError(f"it has {training.recipe['epochs']} epochs, not {len(content['top1s'])}")
+    for epoch, (then, now) in enumerate(zip(content["plan"], plan(training, content["top1s"]), strict=True), 1):
         if then != now:
             parts = [name for name in now if then.get(name) != now[name]]
             raise UserError(f"epoch {epoch} has another plan: {', '.join(parts)}")
-    training.trace.epochs = sorted(map(int, told["epochs"]))
+    training.trace.epochs = sorted(map(int, content["epochs"]))
     for epoch in training.trace.epochs:
-        kept, prefix = told["epochs"][str(epoch)], f"{epoch}/"
+        kept, prefix = content["epochs"][str(epoch)], f"{epoch}/"
         if epoch:
             own = {key.removeprefix(prefix): each for key, each in tensors.items() if key.startswith(prefix)}
             training.restore(_state(own, kept["before"], epoch * training.steps_per_epoch))
@@ -187,14 +187,14 @@ def _tensors(state: State) -> dict[str, torch.Tensor]:
     return {name: tensor.detach().cpu().contiguous() for name, tensor in flat.items()}
 
 
-def _plain(state: State) -> Told:
+def _plain(state: State) -> Content:
     """What is no tensor."""
     lists = {name: len(value) for name, value in state["optimizer"].items()}
     rows = json.dumps(state["history"])  # as text, which keeps the order of a row's keys
     return {"history": rows, "best_top1": state["best_top1"], "scaler": state["scaler"], "lists": lists}
 
 
-def _state(tensors: dict[str, torch.Tensor], plain: Told, step: int) -> State:
+def _state(tensors: dict[str, torch.Tensor], plain: Content, step: int) -> State:
     """What `Training.restore` takes up, at a step that begins an epoch."""
     state: State = {part: {} for part in PARTS}
     for name, tensor in tensors.items():
@@ -208,11 +208,11 @@ def _state(tensors: dict[str, torch.Tensor], plain: Told, step: int) -> State:
     return state | {"step": step, "sums": torch.zeros(2, dtype=torch.float64), "losses": [], "environments": []}
 
 
-def _told_in(path: Path) -> Told:
+def _read(path: Path) -> Content:
     """What a file of tensors says beside them; UserError where it is damaged."""
     try:
         with safe_open(path, "pt") as file:
-            told: Told = json.loads(file.metadata()["lskd"])
+            content: Content = json.loads(file.metadata()["lskd"])
     except (OSError, SafetensorError, ValueError, LookupError, TypeError):
         raise UserError(f"{path}: missing or damaged") from None
-    return told
+    return content

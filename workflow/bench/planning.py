@@ -104,11 +104,11 @@ def write_bare(folder: Path, jobs: dict[str, tuple[str, list[str]]]) -> None:
     """The Snakefile that plans no more than these jobs."""
     folder.mkdir()
     read = {above for _, inputs in jobs.values() for above in inputs}
-    told = {
+    listed = {
         "wanted": [f"{below}/{RECORD}" for below in jobs if below not in read],
         "inputs": {below: [f"{above}/{RECORD}" for above in inputs] for below, (_, inputs) in jobs.items()},
     }
-    (folder / "jobs.json").write_text(json.dumps(told))
+    (folder / "jobs.json").write_text(json.dumps(listed))
     rules = [
         RULE.format(
             stage=stage,
