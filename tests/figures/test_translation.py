@@ -12,7 +12,7 @@ from lskd.figures import calibration_table, reliability
 from lskd.figures.tokens import as_calibration
 from lskd.papers.read import lookup
 from lskd.study import registry
-from tests.figures import synthetic
+from tests.figures import synthetic, synthetic_translation
 from tests.figures.synthetic import frames_for
 
 
@@ -35,8 +35,8 @@ def assert_mean(row, values):
 def test_decoding_shows_means_of_test_without_the_fitted_temperature():
     frames, options = frames_for("decoding")
     table = module("decoding").table(frames, options)
-    assert len(table) == 2 * 3 * len(synthetic.DECODED)
-    assert set(table["temperature_at"]) == set(synthetic.DECODED)
+    assert len(table) == 2 * 3 * len(synthetic_translation.DECODED)
+    assert set(table["temperature_at"]) == set(synthetic_translation.DECODED)
     for row in table.to_dict("records"):
         wanted = {name: row[name] for name in ("metric", "temperature_at", "label_smoothing", "role")}
         frame = frames["bleu" if row["metric"] == "bleu" else "next_token"]
@@ -73,7 +73,7 @@ def test_bleu_curves_show_the_last_and_the_best_update():
 
 def test_tokens_become_calibration_rows():
     rows = synthetic.runs(students=False, baseline=False, seeds=(0,))
-    tokens = synthetic.next_token(rows, (1.0, 2.0))
+    tokens = synthetic_translation.next_token(rows, (1.0, 2.0))
     calibration = as_calibration(tokens)
     names = ["nll", "accuracy", "ece"]
     assert len(calibration) == len(rows) * 2 * (2 * len(names) + 1)
@@ -168,7 +168,7 @@ def bootstrap(rows, p=0.01, gain=-1.0):
 
 def test_grid_and_verdict_speak_of_bleu():
     rows = synthetic.runs(seeds=range(5))
-    frames = {"bleu": synthetic.bleu(rows, at=(0.7, 1.0)), "bleu_bootstrap": bootstrap(rows)}
+    frames = {"bleu": synthetic_translation.bleu(rows, at=(0.7, 1.0)), "bleu_bootstrap": bootstrap(rows)}
     grid = module("grid").table({"bleu": frames["bleu"]}, {})
     assert set(grid["metric"]) == {"bleu"} and set(grid["unit"]) == {"BLEU"}
     of_test = frames["bleu"].query("metric == 'bleu' and split == 'test' and temperature_at == 1")
@@ -187,5 +187,5 @@ def test_grid_and_verdict_speak_of_bleu():
 @pytest.mark.parametrize(("p", "gain", "said"), [(0.2, -1.0, "falls in 0 and rises in 0"), (0.01, 1.0, "rises in 5")])
 def test_a_bootstrap_is_told_by_its_p_and_its_sign(p, gain, said):
     rows = synthetic.runs(seeds=range(5))
-    frames = {"bleu": synthetic.bleu(rows), "bleu_bootstrap": bootstrap(rows, p, gain)}
+    frames = {"bleu": synthetic_translation.bleu(rows), "bleu_bootstrap": bootstrap(rows, p, gain)}
     assert said in module("verdict").table(frames, {}).attrs["caption"]
