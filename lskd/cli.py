@@ -1,19 +1,15 @@
 """The command line, beside `snakemake`: what lies in the results, why, of what, and whether it is whole. No torch."""
 
 import argparse
-import contextlib
 import importlib.util
 import json
 import os
-import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
-
-import yaml
 
 from lskd.errors import UserError
 from lskd.version import VERSION
@@ -417,6 +413,7 @@ def _targets(plan: "Plan", names: list[str]) -> list[str]:
 def _configuration(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
     """What the config files hold with the overrides laid over them, the overrides, and the files."""
     from lskd.study import reading as studyfile
+    from lskd.study.command_line import laid_over, read_overrides
 
     files = options.configfile or [DEFAULT_CONFIG]
     config: dict[str, Any] = {}
@@ -424,42 +421,6 @@ def _configuration(options: argparse.Namespace) -> tuple[dict[str, Any], dict[st
         raw = studyfile.read(path)
         if not isinstance(raw, dict):
             raise UserError(f"{path}: found {type(raw).__name__}, a mapping of keys is needed; see config.yaml")
-        config = _laid_over(config, raw)
+        config = laid_over(config, raw)
     overrides = read_overrides(options.config)
-    return _laid_over(config, overrides), overrides, files
-
-
-def _laid_over(base: Any, over: dict[str, Any]) -> dict[str, Any]:
-    """As Snakemake lays one config over another: mappings merge, anything else replaces."""
-    merged = dict(base) if isinstance(base, dict) else {}
-    for key, value in over.items():
-        merged[key] = _laid_over(merged.get(key, {}), value) if isinstance(value, dict) else value
-    return merged
-
-
-def read_overrides(entries: Iterable[str]) -> dict[str, Any]:
-    """`key=value ...` as Snakemake reads them: numbers, True, False, YAML whose leaves are text, else text."""
-    from lskd.study.overrides import check_levels
-
-    overrides: dict[str, Any] = {}
-    for entry in entries:
-        key, equals, value = entry.partition("=")
-        if not equals or not re.match(r"[a-zA-Z_][\w-]*\w$", key):
-            raise UserError(f"--config: found {entry!r}, key=value is needed; targets stand before --config")
-        check_levels(key, value)
-        value = value.strip("'\"")
-        overrides = _laid_over(overrides, {key: _value(value) if value else None})
-    return overrides
-
-
-def _value(text: str) -> Any:
-    for number in (int, float):
-        with contextlib.suppress(ValueError):
-            return number(text)
-    if text in ("True", "False"):
-        return text == "True"
-    try:
-        value = yaml.load(text, Loader=yaml.BaseLoader)  # it makes nothing but text
-    except yaml.YAMLError:
-        return text
-    return text if value is None else value
+    return laid_over(config, overrides), overrides, files

@@ -14,6 +14,7 @@ from snakemake.cli import parse_config
 from lskd import cli
 from lskd.errors import UserError
 from lskd.io.seal import RECORD
+from lskd.study import command_line
 from tests.jobs import finished as tiny
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -287,13 +288,13 @@ def test_a_mistake_of_lskd_is_one_line_too(lskd, monkeypatch):
     ],
 )
 def test_overrides_are_read_as_snakemake_reads_them(entries):
-    assert cli.read_overrides(entries) == parse_config(entries)
+    assert command_line.read_overrides(entries) == parse_config(entries)
 
 
 def test_overrides_that_snakemake_refuses():
     for entry in ("x", "1a=2", "=3"):
         with pytest.raises(UserError, match="key=value"):
-            cli.read_overrides([entry])
+            command_line.read_overrides([entry])
 
 
 def test_overrides_reach_the_plan(lskd):
