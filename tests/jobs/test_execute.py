@@ -14,7 +14,7 @@ import pytest
 
 from lskd.errors import UserError
 from lskd.io.atomic import HOST
-from lskd.io.layout import FILES
+from lskd.io.layout import FILES, TRACE
 from lskd.io.seal import RECORD, checked, read_record, sealed
 from lskd.jobs import execute as module
 from lskd.jobs.catalogue import Catalogue
@@ -68,7 +68,8 @@ def test_every_stage_makes_its_files_and_no_other_and_the_same_bytes_again(tmp_p
         assert {key for key in one if one[key] != two[key]} <= varying, name
     jobs = set(plan.catalogue.everything())
     for job in jobs:
-        assert {path.name for path in job.folder.iterdir() if path.is_file()} == {*FILES[job.stage], RECORD}
+        kept = {TRACE} if job.stage == "train" else set()
+        assert {path.name for path in job.folder.iterdir() if path.is_file()} == {*FILES[job.stage], RECORD, *kept}
     assert {job.stage for job in jobs} == set(FILES) - OF_TRANSLATION
 
 
