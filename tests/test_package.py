@@ -57,7 +57,7 @@ def said(project: Path, *command: Path | str) -> tuple[int, str]:
 def test_the_version_is_said_once():
     assert re.fullmatch(r"\d+\.\d+\.\d+", lskd.__version__)
     assert PROJECT["project"]["dynamic"] == ["version"]
-    assert versions()["lskd"] == lskd.__version__
+    assert versions("figure")["lskd"] == lskd.__version__
     assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == lskd.__version__
     newest = re.search(r"^## \[([^]]+)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert newest and newest[1] == lskd.__version__

@@ -30,7 +30,10 @@ from typing import Any
 from lskd.jobs import execute
 from lskd.jobs.run import SERVER, THREADS, threads
 
-LATE = ("pandas", "pyarrow.parquet", "matplotlib.figure")  # what functions of jobs import when they are called
+LATE = (  # what functions of jobs import when they are called
+    *("pandas", "pyarrow.parquet", "matplotlib.figure", "matplotlib.font_manager"),
+    *(f"matplotlib.backends.backend_{kind}" for kind in ("agg", "pdf", "svg")),
+)
 SECONDS = 10.0  # within which a request is read; a process that was stopped in it shall stop no other
 
 

@@ -6,6 +6,7 @@ import sys
 import time
 from datetime import UTC, datetime
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from lskd.jobs.work import Work
 
 FORMAT = 1  # of a record
+DRAWN_WITH = {name: name for name in ("numpy", "scipy", "pandas", "pyarrow", "matplotlib")} | {"PIL": "pillow"}
 
 
 class Clock:
@@ -49,7 +51,7 @@ def record(described: dict[str, Any], work: "Work", clock: Clock, made_on: dict[
             part for above in inputs.values() for part in (_listed(above["definitions"]), above["upstream"])
         ),
         "seeds": sorted({seed for above in inputs.values() for seed in above["seeds"]} | _own_seeds(work.spec)),
-        "versions": versions(),
+        "versions": versions(described["stage"]),
         "commit": commit(),
         "seconds": clock.seconds(),
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -70,14 +72,19 @@ def _listed(values: dict[str, str]) -> dict[str, list[str]]:
     return {name: [value] for name, value in values.items()}
 
 
-def versions() -> dict[str, str]:
-    """Python's, lskd's, and those of the libraries that this process imported."""
+def versions(stage: str) -> dict[str, str]:
+    """Python's, lskd's, and those of the libraries that this process imported; of a figure, of all that draw.
+
+    A figure's page names them, and its process is a fork of one that imported what other jobs needed.
+    """
+    own = {"python": platform.python_version(), "lskd": VERSION}
+    if stage == "figure":
+        return own | {name: metadata.version(distribution) for name, distribution in DRAWN_WITH.items()}
     names = (
         *("torch", "torchvision", "numpy", "scipy", "pandas", "pyarrow", "matplotlib", "safetensors", "PIL"),
         *("fairseq", "sacrebleu", "sentencepiece"),
     )
-    loaded = {name: str(module.__version__) for name in names if (module := sys.modules.get(name))}
-    return {"python": platform.python_version(), "lskd": VERSION} | loaded
+    return own | {name: str(module.__version__) for name in names if (module := sys.modules.get(name))}
 
 
 @cache

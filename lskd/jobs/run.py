@@ -63,7 +63,7 @@ def threads(environment: Mapping[str, str]) -> list[str | None]:
 def _served(log: str) -> tuple[int, bool] | None:
     """How a fork of the server ended, as os.wait says it, and whether it hung; None where no server is, or it died."""
     path = os.environ.get(SERVER)
-    if not path or Path(log).stem == "figure":  # it needs no torch, and its record tells what its process loaded
+    if not path:
         return None
     request: dict[str, Any] = {"log": log, "folder": str(Path.cwd()), "python": sys.executable}
     request |= {"threads": threads(os.environ), "environment": dict(os.environ)}

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from lskd.io.layout import FILES
 from lskd.jobs import execute
 from lskd.jobs.catalogue import Catalogue
 from lskd.jobs.forkserver import serving
@@ -20,6 +21,7 @@ from lskd.jobs.results import Results
 from lskd.jobs.run import SERVER, THREADS, threads
 from lskd.study import reading, runs
 from tests import small
+from tests.jobs import finished
 
 ROOT = Path(__file__).parents[2]
 STUDY = {
@@ -82,6 +84,22 @@ def test_a_fork_makes_the_same_bytes(server, tmp_path):
         assert (served.parent / name).read_bytes() == (alone.parent / name).read_bytes()
     assert is_served(served) and not is_served(alone)
     assert (tmp_path / "served/results/.usage" / f"{served.parent.name[-10:]}.json").exists()
+
+
+def test_a_fork_draws_the_same_bytes_and_names_the_same_libraries(server, tmp_path):
+    assert status(log_of(tmp_path / "other")) == 0  # the server has torch now
+    root = finished.copied(tmp_path)
+    figure = finished.planned(root).catalogue.figure("tiny", "grid")
+    drawn = {name: (figure.folder / name).read_bytes() for name in FILES["figure"]}
+    versions = json.loads((figure.folder / "record.json").read_text())["versions"]
+    (figure.folder / "record.json").unlink()
+    log = small.write_job(figure)
+    forks_before = server.cpu_times().children_user
+    assert status(log) == 0
+    assert server.cpu_times().children_user > forks_before
+    assert {name: (figure.folder / name).read_bytes() for name in FILES["figure"]} == drawn
+    assert json.loads((figure.folder / "record.json").read_text())["versions"] == versions
+    assert "torch" not in versions and "matplotlib" in versions
 
 
 def test_a_users_mistake_is_said_by_who_asked(server, tmp_path):

@@ -123,10 +123,11 @@ def test_a_figure_whose_runs_mix_says_so(tmp_path):
 
 
 def test_versions_are_of_what_was_imported():
-    code = "from lskd.jobs.provenance import versions; print(*versions())"
+    code = "from lskd.jobs.provenance import versions; print(*versions('predict'))"
     names = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert names[:2] == ["python", "lskd"] and "torch" not in names
-    assert provenance.versions()["torch"] == str(torch.__version__)
+    assert provenance.versions("predict")["torch"] == str(torch.__version__)
+    assert "torch" not in provenance.versions("figure")
 
 
 def test_a_commit_is_told_where_there_is_git(monkeypatch):

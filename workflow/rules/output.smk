@@ -45,7 +45,7 @@ def start():
     if or_end(hold, PLAN.results.root) is None:
         sys.exit(f"error: {PLAN.results.root}: unused results are just being removed (lskd gc); wait for its end")
     or_end(asked().write_jobs)
-    if SITE is None and sum(job.stage != "figure" for job in PLAN.pending) > 1:
+    if SITE is None and len(PLAN.pending) > 1:
         from lskd.jobs.forkserver import serving  # here: a plan needs none of it
 
         SERVED.enter_context(serving(PLAN.main.runtime.threads))
