@@ -30,8 +30,9 @@ def test_train_and_val_share_no_image(batches):
     assert not train & val
 
 
-def test_the_loop_teaches_eight_students(batches):
-    accuracies = peers.grid(batches, peers.by_loop)
+@pytest.mark.parametrize("teach", [peers.by_loop, peers.in_memory])
+def test_the_loop_teaches_eight_students(batches, teach):
+    accuracies = peers.grid(batches, teach)
     assert len(accuracies) == 8
     assert np.mean(accuracies) > 0.3  # of chance's 0.1
 

@@ -1,9 +1,11 @@
-"""`make bench-peers`: one grid of students by a plain PyTorch loop, by torchdistill and by lskd, in one run.
+"""`make bench-peers`: one grid of students by plain PyTorch, by torchdistill and by lskd, in one run.
 
 Two teachers (label smoothing 0 and 0.1), four students of each (T = 1, 2, 3, 64, soft labels alone), the networks,
 recipe and images of the registered study on Fashion-MNIST; val is judged after each epoch, test at the end. The loop
 and torchdistill do all ten trainings in one process, one after the other, with the teacher in the loop, as both are
-meant; lskd does all that it does: records, stores, metrics and a figure included. Each has one thread.
+meant; lskd does all that it does: records, stores, metrics and a figure included. "In memory" is the loop without what
+PyTorch can do without: all images in one tensor, each teacher's logits computed once. It keeps nothing, so it is near
+the least that these networks cost. Each has one thread.
 """
 
 import argparse
@@ -20,6 +22,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -41,7 +44,7 @@ from lskd.models.mlp import mlp
 from lskd.models.plain_cnn import plain_cnn
 
 ROOT = Path(__file__).resolve().parents[2]
-WAYS = ("plain loop", "torchdistill", "lskd")
+WAYS = ("plain loop", "torchdistill", "in memory", "lskd")
 ALPHAS, TEMPERATURES = (0.0, 0.1), (1.0, 2.0, 3.0, 64.0)
 VAL_FRACTION = 0.1
 PUBLISHED = Path("/usr/share/datasets/fashion-mnist")  # of Debian's package dataset-fashion-mnist
@@ -221,6 +224,41 @@ def by_loop(network: nn.Module, batches: Loaders, how: dict[str, Any]) -> nn.Mod
     return network.eval()
 
 
+def in_memory(network: nn.Module, batches: Loaders, how: dict[str, Any]) -> nn.Module:
+    """The same on whole tensors, without loaders, from a teacher's logits of before."""
+    optimizer = torch.optim.SGD(network.parameters(), RECIPE["lr"], momentum=0.9, weight_decay=RECIPE["weight_decay"])
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, RECIPE["epochs"])
+    (images, labels), (val_images, val_labels) = tensors(batches["train"]), tensors(batches["val"])
+    if "teacher" in how:
+        with torch.no_grad():
+            soft = torch.cat([how["teacher"](part) for part in images.split(512)]) / how["temperature"]
+        log_q = soft.log_softmax(1)
+    for _ in range(RECIPE["epochs"]):
+        network.train()
+        for ids in torch.randperm(len(images)).split(RECIPE["batch_size"]):
+            logits = network(images[ids])
+            if "teacher" in how:
+                log_p = logits.div(how["temperature"]).log_softmax(1)
+                loss = how["temperature"] ** 2 * F.kl_div(log_p, log_q[ids], reduction="batchmean", log_target=True)
+            else:
+                loss = F.cross_entropy(logits, labels[ids], label_smoothing=how["label_smoothing"])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        schedule.step()
+        network.eval()
+        with torch.no_grad():
+            (network(val_images).argmax(1) == val_labels).float().mean().item()
+    return network.eval()
+
+
+@cache
+def tensors(batches: DataLoader[Any]) -> tuple[torch.Tensor, torch.Tensor]:
+    """All images and labels of a loader."""
+    pairs = [batches.dataset[index] for index in range(len(batches.dataset))]  # type: ignore[arg-type]
+    return torch.stack([image for image, _ in pairs]), torch.tensor([label for _, label in pairs])
+
+
 def by_torchdistill(network: nn.Module, batches: Loaders, how: dict[str, Any]) -> nn.Module:
     """The same by torchdistill's boxes."""
     from torchdistill.core.distillation import get_distillation_box
@@ -273,7 +311,7 @@ def by_torchdistill(network: nn.Module, batches: Loaders, how: dict[str, Any]) -
 
 
 Teach = Callable[[nn.Module, Loaders, dict[str, Any]], nn.Module]
-TEACH: dict[str, Teach] = {"plain loop": by_loop, "torchdistill": by_torchdistill}
+TEACH: dict[str, Teach] = {"plain loop": by_loop, "torchdistill": by_torchdistill, "in memory": in_memory}
 
 
 def print_table(taken: dict[str, list[dict[str, float]]], arguments: argparse.Namespace) -> None:
