@@ -12,6 +12,7 @@ stderr; the answers are the fork's number, and how it ended. The server ends whe
 
 import importlib
 import json
+import logging
 import os
 import selectors
 import shutil
@@ -162,11 +163,24 @@ class Server:
 def _import(described: dict[str, Any]) -> None:
     """Have what a job needs, for it and those after it; what cannot be imported the job tells itself."""
     with suppress(Exception):
-        for entry in described["functions"].values():
-            execute.resolve(entry)
+        with _as_quiet_as_before():
+            for entry in described["functions"].values():
+                execute.resolve(entry)
         for name in LATE:
             importlib.import_module(name)
         execute.check_code(described)  # so that its forks need not read all the code
+
+
+@contextmanager
+def _as_quiet_as_before() -> Iterator[None]:
+    """Undo what imports do to logging: fairseq's have every library tell all that it does."""
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers.copy()
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+        root.handlers[:] = handlers
 
 
 def _become(request: dict[str, Any], files: list[int]) -> None:

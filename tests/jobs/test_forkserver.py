@@ -1,6 +1,7 @@
 """A fork of the server does what a process that was started would, and is what is told, ended and waited for."""
 
 import json
+import logging
 import os
 import shutil
 import signal
@@ -14,7 +15,7 @@ import psutil
 import pytest
 
 from lskd.io.layout import FILES
-from lskd.jobs import execute
+from lskd.jobs import execute, forkserver
 from lskd.jobs.catalogue import Catalogue
 from lskd.jobs.forkserver import serving
 from lskd.jobs.results import Results
@@ -100,6 +101,16 @@ def test_a_fork_draws_the_same_bytes_and_names_the_same_libraries(server, tmp_pa
     assert {name: (figure.folder / name).read_bytes() for name in FILES["figure"]} == drawn
     assert json.loads((figure.folder / "record.json").read_text())["versions"] == versions
     assert "torch" not in versions and "matplotlib" in versions
+
+
+def test_what_is_imported_makes_no_library_talk(tmp_path, monkeypatch):
+    noisy = "import logging\nlogging.basicConfig(level=logging.DEBUG, force=True)\ndef run(work): pass\n"
+    (tmp_path / "noisy.py").write_text(noisy)
+    monkeypatch.syspath_prepend(tmp_path)
+    root = logging.getLogger()
+    before = root.level, root.handlers.copy()
+    forkserver._import({"functions": {"run": "noisy:run"}})
+    assert "noisy" in sys.modules and (root.level, root.handlers) == before
 
 
 def test_a_users_mistake_is_said_by_who_asked(server, tmp_path):
