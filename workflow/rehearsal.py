@@ -112,7 +112,7 @@ def small(values: Values, study: Study, name: str, above: list[str], folder: Pat
             small_study[kind] = chosen
     for each in above:
         group = groups[each]
-        data = group.data or study.data
+        data = _data_of(each, groups, study)
         section = next(
             small_study[kind][each]
             for kind in ("teachers", "baselines", "students")
@@ -120,23 +120,22 @@ def small(values: Values, study: Study, name: str, above: list[str], folder: Pat
         )
         if data.dataset not in ARRAYS and group.model.name not in OWN:
             section["model"] = SMALL
-        if each in study.students:
-            section.pop("data", None) if group.data is None else None
-        else:
-            section["data"], samples = _data(data, folder)
-            _shorten(small_study, values, group.recipe, samples)
-    for each in above:
-        if each in study.students:
-            root = each
-            while root in study.students:
-                root = study.students[root].teacher
-            _, samples = _data(groups[root].data or study.data, folder)
-            _shorten(small_study, values, groups[each].recipe, samples)
+        made, samples = _data(data, folder)
+        if group.data is not None or each not in study.students:
+            section["data"] = made
+        _shorten(small_study, values, group.recipe, samples)
     if "teachers" not in small_study:
         small_study["teachers"] = small_study.pop("baselines")
     small_study["data"] = next(iter(small_study["teachers"].values()))["data"]
     small_study["figures"] = {"accuracies": {"kind": "accuracy_table", "groups": [name]}}
     return small_study
+
+
+def _data_of(name: str, groups: Values, study: Study) -> Any:
+    """The data that a group trains on: its own, or else a student's are its teacher's."""
+    while groups[name].data is None and name in study.students:
+        name = groups[name].teacher
+    return groups[name].data or study.data
 
 
 def _one_value(group: Values) -> Values:
