@@ -20,7 +20,7 @@ chaos: .venv/dev.ok ## all faults of docs/reliability.md, hostile input of docs/
 	LSKD_CHAOS=full LSKD_FUZZ=full $(VENV)/python -m pytest tests/chaos tests/slurm tests/fuzz $(ARGS)
 	$(VENV)/python -m pytest tests/workflow -m long $(ARGS)
 
-rehearsal: .venv/train.ok ## each paper-scale recipe through 20 steps, 45 minutes; ARGS="shen2021"
+rehearsal: .venv/train.ok ## each paper-scale recipe through 20 steps, an hour or more; ARGS="shen2021"
 	$(VENV)/python workflow/rehearsal.py $(ARGS)
 
 audit: .venv/dev.ok ## known vulnerabilities of the locked packages; asks the internet

@@ -1,6 +1,6 @@
 """A dress rehearsal of paper scale: one run of each recipe through 20 steps, on made images in each data set's layout.
 
-    make rehearsal                              # about 45 minutes on two cores; ARGS="shen2021" for one paper
+    make rehearsal                              # 90 minutes of one core; ARGS="shen2021" for one paper
     .venv/bin/python workflow/rehearsal.py [PAPER ...] [--recipe NAME] [--folder results/rehearsal]
 
 Of each paper's study at paper scale every group of students is taken with all above it, then every recipe that no
