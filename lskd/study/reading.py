@@ -19,7 +19,7 @@ SCALES = ("demo", "small", "paper")
 LAID_OVER = {"scales", "pictures"}  # keys of a config file that hold other values for the rest
 LONGEST_NAME, LONGEST_TEXT, LONGEST_MESSAGE = 64, 1_000, 300  # characters
 LARGEST_NUMBER = 2**63
-MOST_RUNS = 50_000  # of a study; so many are planned within minutes
+MOST_RUNS = 4_000  # of a study; so many are planned within seconds
 _OWN_IMAGES = "imagefolder"
 WORDS = {  # what pydantic's kinds of mistakes say
     "string_type": "text is needed; put it in quotes",
