@@ -1,4 +1,4 @@
-"""What planning costs: dry runs of studies of 2,000 and 4,000 runs, the most of a study, beside a bare Snakefile of as many jobs.
+"""What planning costs: dry runs of studies of 2,000 and 4,000 runs (a study has no more), beside a bare Snakefile.
 
 The bare one has the same rules by stage, the same outputs and inputs, read from a JSON file: no study, no addresses, no
 code looked at. Both are asked in turns, with nothing made and with everything made; processor seconds and peak memory
