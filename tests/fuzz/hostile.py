@@ -6,6 +6,7 @@
 import json
 import os
 import signal
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -192,6 +193,14 @@ def json_files(valid: list[dict[str, Any]]) -> st.SearchStrategy[bytes]:
     """Hostile sealed records: changed bytes, and changed values under a seal that fits."""
     deep = st.integers(10, 100_000).map(lambda levels: b'{"seal":' + b"[" * levels)
     return st.one_of(mutations([as_sealed(each) for each in valid]), trees(valid).map(as_sealed), deep)
+
+
+def content_of(write: Callable[[Path], object]) -> bytes:
+    """What `write` writes into a file; in a folder of its own, as several processes collect the same tests at once."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "file"
+        write(path)
+        return path.read_bytes()
 
 
 def written(path: Path, content: bytes) -> Path:

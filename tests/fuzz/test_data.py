@@ -22,7 +22,7 @@ from lskd.data import encoded, hf_dataset, image_folders, imagefolder, npz
 from lskd.data.decode import decode
 from lskd.data.kinds import kind_of
 from lskd.data.layouts import check, given_splits
-from tests.fuzz.hostile import VALUES, fuzzed, mutations, refused, trees, written
+from tests.fuzz.hostile import VALUES, content_of, fuzzed, mutations, refused, trees, written
 
 DRAW = np.random.default_rng(0)
 IMAGES = DRAW.integers(0, 256, (12, 4, 4, 3), dtype=np.uint8)
@@ -217,18 +217,14 @@ def test_what_a_saved_data_set_says_of_itself(guarded, state, splits):
     refused(lambda: (kind_of(root), given_splits("hf_dataset", root), read_hf(root)), guarded)
 
 
-def an_arrow() -> bytes:
-    path = Path("/tmp/lskd-fuzz.arrow")
+def write_arrow(path: Path) -> None:
     with encoded.writer(path) as rows:
         for split in encoded.SPLITS:
             rows.add(split, 0, PICTURES[:2], ["a", "b"])
-    content = path.read_bytes()
-    path.unlink()
-    return content
 
 
 @fuzzed
-@given(content=mutations([an_arrow()]))
+@given(content=mutations([content_of(write_arrow)]))
 def test_encoded_images(guarded, content):
     path = written(guarded / encoded.FILE, content)
 

@@ -5,6 +5,7 @@ A seal finds damage, it does not keep a stranger out, who can make one as well; 
 
 import json
 import struct
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from lskd.io.seal import RECORD, checked, read_record, seal
 from lskd.io.tables import read_table, write_table
 from lskd.io.tensors import load_tensors, write_tensors
 from lskd.jobs import execute, live, looks, register, results
-from tests.fuzz.hostile import as_sealed, fuzzed, json_files, mutations, refused, trees, written
+from tests.fuzz.hostile import as_sealed, content_of, fuzzed, json_files, mutations, refused, trees, written
 
 ADDRESS = "0123456789"
 RECORD_VALUES = {
@@ -68,19 +69,15 @@ STATUS = {
 }
 
 
-def a_store(folder: Path, kind: str) -> bytes:
-    """The bytes of a valid file of logits or features."""
+def write_store(path: Path, kind: str) -> None:
+    """Write a valid file of logits or features."""
     draw = np.random.default_rng(0)
     samples, labels, vectors = np.arange(5), np.arange(5) % 3, draw.normal(size=(5, 3)).astype(np.float32)
-    path = folder / f"{kind}.parquet"
     if kind == "logits":
         rows = [(number, samples, labels, vectors) for number in (0, 1)]
         store.write_logits(path, rows, 3, "float32", {"from": "here"})
     else:
         store.write_features(path, [(samples, labels, vectors)], 3, "float16", {"from": "here"})
-    content = path.read_bytes()
-    path.unlink()
-    return content
 
 
 def resealed(content: bytes) -> bytes:
@@ -120,7 +117,7 @@ def read_whole_store(path: Path) -> None:
     raise failure
 
 
-LOGITS, FEATURES = (a_store(Path("/tmp"), kind) for kind in ("logits", "features"))
+LOGITS, FEATURES = (content_of(partial(write_store, kind=kind)) for kind in ("logits", "features"))
 INDEX = json.loads(LOGITS[LOGITS.rfind(b'{"draws"') : LOGITS.index(b"}", LOGITS.rfind(b'{"draws"')) + 1])
 HUGE = [[0, 10**12, 4, 100, "0" * 32], [0, -1, 4, 100, "0" * 32], [0, 5, 4, 10**18, "0" * 32], [0.5, 5, 4, 9, None], []]
 
@@ -150,11 +147,10 @@ def test_a_store_whose_index_lies(guarded, index, groups):
     refused(lambda: read_whole_store(path), guarded)
 
 
-TABLES = []
-for columns in ({"a": [1, 2, 3]}, {"a": ["x", "é"], "b": [1.5, None]}, {"a": pa.array([[1.0], [2.0, 3.0]])}):
-    write_table(Path("/tmp/lskd-fuzz.parquet"), pa.table(columns), {"from": "here"})
-    TABLES.append(Path("/tmp/lskd-fuzz.parquet").read_bytes())
-Path("/tmp/lskd-fuzz.parquet").unlink()
+TABLES = [
+    content_of(partial(write_table, table=pa.table(columns), origin={"from": "here"}))
+    for columns in ({"a": [1, 2, 3]}, {"a": ["x", "é"], "b": [1.5, None]}, {"a": pa.array([[1.0], [2.0, 3.0]])})
+]
 
 
 @fuzzed
@@ -169,9 +165,8 @@ def safetensors(header: Any, content: bytes = b"") -> bytes:
     return struct.pack("<Q", len(text)) + text + content
 
 
-write_tensors(Path("/tmp/lskd-fuzz.safetensors"), {"a": torch.ones(2, 3), "b": torch.zeros(4, dtype=torch.float16)}, {})
-TENSORS = Path("/tmp/lskd-fuzz.safetensors").read_bytes()
-Path("/tmp/lskd-fuzz.safetensors").unlink()
+WEIGHTS = {"a": torch.ones(2, 3), "b": torch.zeros(4, dtype=torch.float16)}
+TENSORS = content_of(lambda path: write_tensors(path, WEIGHTS, {}))
 HEADER = {
     "__metadata__": {"lskd": "{}"},
     "a": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]},
