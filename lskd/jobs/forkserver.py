@@ -10,6 +10,7 @@ A request is one line of JSON over a socket in a folder of this user's alone, wi
 stderr; the answers are the fork's number, and how it ended. The server ends when whoever started it does.
 """
 
+import gc
 import importlib
 import json
 import logging
@@ -139,6 +140,7 @@ class Server:
         self, client: socket.socket, request: dict[str, Any], files: list[int], described: dict[str, Any] | None
     ) -> None:
         folder, started = Path(request["folder"], request["log"]).parent, time.monotonic()
+        gc.freeze()  # what is imported is no garbage; to look for some in a fork would copy all of these pages
         pid = os.fork()
         if not pid:
             for file in (*self.own, client.fileno(), *(each.fileno() for each, *_ in self.forks.values())):

@@ -122,9 +122,18 @@ class Plan:
     def write_jobs(self) -> None:
         """Tell each job's process what to make; a job file is a function of its address."""
         for job in self.pending or []:
-            path, text = self.job_file(job.folder.name), canonical(sealed(job.described()))
-            if not path.exists() or path.read_bytes() != text.encode():  # damaged, or its data lay elsewhere
-                write_text(path, text)
+            self._write_job(job)
+
+    def write_job_of(self, log: str) -> None:
+        """The same of the job with a log, which may be made and gone again since the plan: Snakemake removes what a
+        job wrote that a cluster calls failed, and who makes a result takes its job file away.
+        """
+        self._write_job(self.job(self._below(log)))
+
+    def _write_job(self, job: Job) -> None:
+        path, text = self.job_file(job.folder.name), canonical(sealed(job.described()))
+        if not path.exists() or path.read_bytes() != text.encode():  # damaged, or its data lay elsewhere
+            write_text(path, text)
 
     def job_file(self, folder: str) -> Path:
         """Where the job of a folder is told, by the address that the folder ends in."""

@@ -117,8 +117,10 @@ def out_of_time(victim: Victim) -> None:
 
 
 def stopped(victim: Victim) -> None:
-    """the training hangs: SIGSTOP, which nobody takes back"""
-    os.kill(victim.wait()["pid"], signal.SIGSTOP)
+    """the training hangs: SIGSTOP, which nobody takes back; it is ended in a minute"""
+    pid = victim.wait()["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    victim.cluster.wait(lambda: not Path(f"/proc/{pid}").exists(), 150)
 
 
 def accounts_gone(victim: Victim) -> None:

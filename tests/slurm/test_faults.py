@@ -152,3 +152,22 @@ def test_a_cancelled_job_is_submitted_again_by_sacct_too(tree, cluster, expected
     assert process.returncode == 0, output
     assert "ended as CANCELLED" in output
     assert measured(tree) == expected
+
+
+def test_what_is_made_is_so_whatever_slurm_says_of_its_job(tree, cluster, expected, tmp_path):
+    set_site(tree, status="sacct")
+    output = tree.run(*PROFILE, PATH=lagging(tmp_path, 10**6, "sed 's/COMPLETED/FAILED/'"))
+    assert "error:" not in output and "restart" not in output
+    assert measured(tree) == expected
+
+
+def test_a_job_that_is_submitted_again_is_told_again_what_to_make(tree, cluster, expected):
+    """As if it had been made, its job file had gone with that, and Snakemake had removed the result."""
+    process = tree.start(*PROFILE, PATH=PATH)
+    cluster.wait(lambda: "R" in cluster.said("squeue", "-h", "-o%t").split() and submitted(tree), 60)
+    for path in (tree.folder / "results/.jobs").iterdir():
+        path.unlink()
+    cluster.said("scancel", "--user=root", "--state=RUNNING")
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    assert measured(tree) == expected

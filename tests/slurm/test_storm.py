@@ -140,7 +140,6 @@ def test_a_training_that_met_its_time_limit_twice_went_on_each_time(storm):
 
 
 def test_a_training_that_hung_was_ended_and_told(storm):
-    """In its log: where the controller dies at that moment, SLURM queues the job again and tells Snakemake nothing."""
     assert log_of(storm, "stopped").count("made no step in 1 min") == 1
 
 

@@ -1,7 +1,8 @@
 """How the jobs of a SLURM cluster are: in place of what the executor plugin (2.8.0) asks and believes.
 
 The plugin takes UNKNOWN for success, waits for ever for a job that SLURM does not list or that somebody cancelled, forgets
-all jobs while SLURM does not answer, and asks ever more rarely. Here only COMPLETED and whole results are success.
+all jobs while SLURM does not answer, and asks ever more rarely. Here COMPLETED and whole results are success, nothing
+else; the latter whatever SLURM says: where its daemon is killed it may give one number to two jobs.
 """
 
 import asyncio
@@ -68,7 +69,7 @@ async def check_active_jobs(self, active_jobs):
         unsure = (
             time.monotonic() - UNSURE_SINCE.setdefault(job.external_jobid, time.monotonic()) if state in UNSURE else 0
         )
-        if state == "COMPLETED" or (unsure and is_made(job)):
+        if state == "COMPLETED" or (state in FAILED | UNSURE and is_made(job)):
             job.aux["slurm_logfile"].unlink(missing_ok=True)
             self.report_job_success(job)
         elif state in FAILED or unsure > 60 * SITE.lost_minutes:
@@ -115,6 +116,9 @@ def members(job):
 
 def format_job_exec(self, job):
     """The command of a submission: that of its jobs' rules, without two Snakemakes around it: seconds, and memory."""
+    logs = [str(member.log[0]) for member in members(job)]
+    for log in logs:
+        PLAN.write_job_of(log)
     if workflow.deployment_settings.deployment_method:  # which prepares an environment first
         return by_snakemake(self, job)
     gpus = job.resources.get("gpu") or 0
@@ -122,7 +126,7 @@ def format_job_exec(self, job):
     step += [f"--gpus={gpus}"] * bool(gpus)
     most = SITE.gpus_per_submission * side_by_side(gpus)
     turns = [sys.executable, "-m", "lskd.jobs.turns", str(most)]
-    return shlex.join(step + turns + [str(member.log[0]) for member in members(job)])
+    return shlex.join(step + turns + logs)
 
 
 by_snakemake = snakemake_executor_plugin_slurm.Executor.format_job_exec
