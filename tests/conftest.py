@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import os
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,8 @@ from tests.workflow.conftest import TINY, Tree
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("slurm", "workflow", "chaos", "test_replay.py")  # of the longest tests, which begin first
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: processes side by side share the cores
 
 settings.register_profile("patient", deadline=None)  # a busy machine is no failure
 settings.load_profile("patient")
