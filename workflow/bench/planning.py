@@ -2,8 +2,8 @@
 
 The bare one has the same rules by stage, the same outputs and inputs, read from a JSON file: no study, no addresses, no
 code looked at. Both are asked in turns, with nothing made and with everything made; processor seconds and peak memory
-are those of the `snakemake --dry-run` process. A study of more than `MOST_RUNS` is
-refused; here that bound is lifted.
+are those of the `snakemake --dry-run` process. lskd refuses studies
+of more runs than `MOST_RUNS`; here that bound is lifted.
 """
 
 import argparse
