@@ -8,7 +8,6 @@ import fcntl
 import importlib
 import os
 import re
-import resource
 import signal
 import sys
 import traceback
@@ -231,12 +230,12 @@ def known(folder: Path) -> Described | None:
         return None
 
 
-def keep_usage(folder: Path, described: Described, usage: resource.struct_rusage, seconds: float) -> None:
+def keep_usage(folder: Path, described: Described, megabytes: float, seconds: float) -> None:
     """Keep what a job took, for what jobs like it ask a cluster for."""
     from lskd.jobs.demand import write_usage  # here, as at the head every result would depend on it
 
     with suppress(UserError):
-        write_usage(results_of(folder), described, usage.ru_maxrss / 1024, seconds)
+        write_usage(results_of(folder), described, megabytes, seconds)
 
 
 def end_with(log: str) -> NoReturn:
@@ -244,12 +243,23 @@ def end_with(log: str) -> NoReturn:
     try:
         main([log])
     except SystemExit as end:
-        if isinstance(end.code, str):  # what sys.exit would say
-            print(end.code, file=sys.stderr)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(end.code if isinstance(end.code, int) else 1)
+        end_as(end)
     except KeyboardInterrupt:  # before the job itself minds it; who waits for this process tells it
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGINT)
+        end_interrupted()
     os._exit(0)  # `main` exits itself, with a number
+
+
+def end_as(end: SystemExit) -> NoReturn:
+    """End this process as a job's `sys.exit` says."""
+    if isinstance(end.code, str):  # what sys.exit would say
+        print(end.code, file=sys.stderr)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(end.code if isinstance(end.code, int) else 1)
+
+
+def end_interrupted() -> NoReturn:
+    """End this process as one that minds no Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGINT)
+    os._exit(128 + signal.SIGINT)

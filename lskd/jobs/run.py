@@ -1,8 +1,9 @@
 """What every rule runs: `python -m lskd.jobs.run results/ROOM/TITLE-ADDRESS/STAGE.log`. It starts a job's process.
 
 That is a fork of the server beside Snakemake (`lskd.jobs.forkserver`), which has imported what jobs need, or of this
-process where there is none. This one waits for it, ends it where it hangs, and says what killed it where it could not:
-the kernel, short of memory, say. The exit status is the job's, or 128 and the number of the signal.
+process where there is none; a thread of Snakemake's asks that server without this process (`lskd.jobs.in_thread`). This
+one waits for it, ends it where it hangs, and says what killed it where it could not: the kernel, short of memory, say.
+The exit status is the job's, or 128 and the number of the signal.
 """
 
 import json
@@ -23,6 +24,7 @@ from typing import Any
 SERVER = "LSKD_FORKSERVER"  # the environment's name of its socket
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # which libraries read when they are loaded
 HasEnded = Callable[[bool], bool]  # whether a job's process has; one that is told to wait says so when it has
+Ended = tuple[int, bool]  # how it ended, as os.wait says it, and whether it hung
 
 
 def main(log: str) -> int:
@@ -36,10 +38,16 @@ def main(log: str) -> int:
 
     if on_interrupt is signal.default_int_handler:  # else a shell's script has started all this behind itself
         signal.signal(signal.SIGINT, interrupted)
-    status, hung = _served(log) or _forked(log, on_interrupt)
+    ended = served(log, os.environ, _pass_signals_on) or _forked(log, on_interrupt)
+    return told(log, ended, oom_kills() > kills)
+
+
+def told(log: str, ended: Ended, by_kernel: bool) -> int:
+    """The exit status of a job's process, after a line where it could not say why it ended."""
+    status, hung = ended
     if not os.WIFSIGNALED(status):
         return os.waitstatus_to_exitcode(status)
-    why = killed(os.WTERMSIG(status), oom_kills() > kills)
+    why = killed(os.WTERMSIG(status), by_kernel)
     if hung:
         why = f"made no step in {hang_minutes()} min (runtime.hang_minutes), so it was ended; run again to go on"
     _tell(log, why)
@@ -60,13 +68,13 @@ def threads(environment: Mapping[str, str]) -> list[str | None]:
     return [environment.get(name) for name in THREADS]
 
 
-def _served(log: str) -> tuple[int, bool] | None:
-    """How a fork of the server ended, as os.wait says it, and whether it hung; None where no server is, or it died."""
-    path = os.environ.get(SERVER)
+def served(log: str, environment: Mapping[str, str], begun: Callable[[int], None]) -> Ended | None:
+    """How a fork of the server ended, the number of which is told to `begun`; None where no server is, or it died."""
+    path = environment.get(SERVER)
     if not path:
         return None
     request: dict[str, Any] = {"log": log, "folder": str(Path.cwd()), "python": sys.executable}
-    request |= {"threads": threads(os.environ), "environment": dict(os.environ)}
+    request |= {"environment": dict(environment)}
     try:
         with socket.socket(socket.AF_UNIX) as server:
             server.connect(path)
@@ -74,6 +82,7 @@ def _served(log: str) -> tuple[int, bool] | None:
             sent = socket.send_fds(server, [content], [0, 1, 2])
             server.sendall(content[sent:])
             pid = _answer(server)["pid"]
+            begun(pid)
             hung = _wait(pid, log, lambda wait: bool(select.select([server], [], [], None if wait else 0)[0]))
             return _answer(server)["status"], hung
     except (OSError, ValueError):
@@ -89,7 +98,7 @@ def _answer(server: socket.socket) -> dict[str, int]:
     return answer
 
 
-def _forked(log: str, on_interrupt: Any) -> tuple[int, bool]:
+def _forked(log: str, on_interrupt: Any) -> Ended:
     """The same of a fork of this process, which minds SIGINT as told."""
     from lskd.jobs import execute
 
@@ -106,15 +115,16 @@ def _forked(log: str, on_interrupt: Any) -> tuple[int, bool]:
             ends.append(end)
         return bool(end[0])
 
+    _pass_signals_on(pid)
     hung = _wait(pid, log, has_ended)
     ((_, status, usage),) = ends
     if described and not status:
-        execute.keep_usage(folder, described, usage, time.monotonic() - started)
+        execute.keep_usage(folder, described, usage.ru_maxrss / 1024, time.monotonic() - started)
     return status, hung
 
 
-def _wait(pid: int, log: str, has_ended: HasEnded) -> bool:
-    """Wait for the end of a job's process; True if it was ended for a training that made no step."""
+def _pass_signals_on(pid: int) -> None:
+    """Have a job's process told what this one is."""
 
     def pass_on(number: int, frame: FrameType | None) -> None:
         with suppress(ProcessLookupError):
@@ -122,6 +132,10 @@ def _wait(pid: int, log: str, has_ended: HasEnded) -> bool:
 
     signal.signal(signal.SIGTERM, pass_on)  # a scheduler may tell this process alone
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C on a terminal tells both
+
+
+def _wait(pid: int, log: str, has_ended: HasEnded) -> bool:
+    """Wait for the end of a job's process; True if it was ended for a training that made no step."""
     if not hang_minutes():
         return not has_ended(True)
     from lskd.jobs.progress import step_of

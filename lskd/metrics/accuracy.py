@@ -1,7 +1,6 @@
 """Top-k accuracy and negative log-likelihood."""
 
 import numpy as np
-from scipy.special import logsumexp
 
 from lskd.metrics.inputs import Array, Row, RunData
 
@@ -24,8 +23,9 @@ def hits(labels_n: Array, logits_nk: Array) -> Array:
 
 def nll(labels_n: Array, logits_nk: Array) -> float:
     """Mean negative log-likelihood of the labels in nats: mean_n(log sum_k exp(z_nk) - z_n,y). Shapes [N], [N, K]."""
-    own_n = np.take_along_axis(logits_nk, labels_n[:, None], 1)[:, 0]
-    return float((logsumexp(logits_nk, axis=1) - own_n).mean())
+    below_nk = logits_nk - logits_nk.max(1, keepdims=True)  # the highest becomes 0, so that no exponential overflows
+    own_n = np.take_along_axis(below_nk, labels_n[:, None], 1)[:, 0]
+    return float((np.log(np.exp(below_nk).sum(1)) - own_n).mean())
 
 
 def measure(runs: list[RunData], options: Row) -> list[Row]:

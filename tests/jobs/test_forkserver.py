@@ -15,11 +15,11 @@ import psutil
 import pytest
 
 from lskd.io.layout import FILES
-from lskd.jobs import execute, forkserver
+from lskd.jobs import execute, forkserver, worker
 from lskd.jobs.catalogue import Catalogue
 from lskd.jobs.forkserver import serving
 from lskd.jobs.results import Results
-from lskd.jobs.run import SERVER, THREADS, threads
+from lskd.jobs.run import SERVER, THREADS
 from lskd.study import reading, runs
 from tests import small
 from tests.jobs import finished
@@ -95,9 +95,8 @@ def test_a_fork_draws_the_same_bytes_and_names_the_same_libraries(server, tmp_pa
     versions = json.loads((figure.folder / "record.json").read_text())["versions"]
     (figure.folder / "record.json").unlink()
     log = small.write_job(figure)
-    forks_before = server.cpu_times().children_user
     assert status(log) == 0
-    assert server.cpu_times().children_user > forks_before
+    assert len(server.children()) == 2  # of a training, and of a figure
     assert {name: (figure.folder / name).read_bytes() for name in FILES["figure"]} == drawn
     assert json.loads((figure.folder / "record.json").read_text())["versions"] == versions
     assert "torch" not in versions and "matplotlib" in versions
@@ -140,6 +139,83 @@ def test_a_fork_that_is_ended_is_told(server, tmp_path, number, of, said):
     assert server.is_running()
 
 
+def test_the_process_of_a_small_job_does_the_next_of_its_stage_to_the_same_bytes(server, tmp_path):
+    logs, workers = [log_of(tmp_path / name) for name in ("first", "second", "third", "alone")], []
+    for log in logs[:3]:
+        assert status(log) == 0
+        workers += server.children()
+    assert status(logs[3], **{SERVER: ""}) == 0
+    assert len(workers) == 3 and len({worker.pid for worker in workers}) == 1
+    for name in ("model.safetensors", "history.jsonl", "trace.safetensors"):
+        assert len({(log.parent / name).read_bytes() for log in logs}) == 1, name
+    usage = [json.loads(path.read_text()) for path in sorted(tmp_path.glob("*/results/.usage/*.json"))]
+    assert len(usage) == 4
+
+
+def test_a_worker_that_dies_while_it_waits_is_no_loss(server, tmp_path):
+    assert status(log_of(tmp_path / "first")) == 0
+    (worker,) = server.children()
+    worker.kill()
+    second = log_of(tmp_path / "second")
+    assert status(second) == 0 and is_served(second)
+    assert worker.pid not in {each.pid for each in server.children()}
+
+
+def test_a_job_that_fails_ends_its_process_alone(server, tmp_path):
+    assert status(log_of(tmp_path / "first")) == 0
+    (worker,) = server.children()
+    broken = log_of(tmp_path / "broken")
+    next((tmp_path / "broken/results/data").glob("*/data.safetensors")).write_bytes(b"not what was sealed")
+    process = begin(broken)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1 and errors.count("error:") == 1
+    until(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
+    last = log_of(tmp_path / "last")
+    assert status(last) == 0 and is_served(last)
+
+
+def test_workers_end_with_their_server(server, tmp_path):
+    assert status(log_of(tmp_path)) == 0
+    (worker,) = server.children()
+    server.kill()
+    until(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
+
+
+@pytest.mark.parametrize(("seconds", "is_last"), [(0.0, True), (600.0, False)])
+def test_what_took_long_is_the_last_job_of_its_process(tmp_path, monkeypatch, seconds, is_last):
+    monkeypatch.setattr(worker, "SMALL_SECONDS", seconds)
+    log = log_of(tmp_path)
+    ours, theirs = socket.socketpair()
+    pid = os.fork()
+    if not pid:
+        ours.close()
+        worker.work(theirs)
+    theirs.close()
+    request = {"log": str(log), "folder": str(tmp_path), "environment": dict(os.environ)}
+    with (tmp_path / "said").open("w") as said:
+        files = [said.fileno()] * 3
+        socket.send_fds(ours, [json.dumps(request).encode() + b"\n"], files)
+        answer, _ = worker.received(ours)
+    assert answer["is_last"] == is_last and answer["megabytes"] > 10 and answer["seconds"] > 0
+    ours.close()
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == (0 if is_last else 1)
+    assert execute.is_whole(log.parent, FILES["train"])
+
+
+def test_a_file_that_only_a_fork_imported_counts_too(tmp_path):
+    module = tmp_path / "late.py"
+    module.write_text("A = 1\n")
+    mine, _ = socket.socketpair(socket.AF_UNIX)
+    before = {number: signal.getsignal(number) for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM)}
+    server = forkserver.Server(mine.detach())
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    signal.set_wakeup_fd(-1)
+    assert server._is_as_loaded() and server._is_as_loaded([str(module)])
+    os.utime(module, (1, 1))
+    assert not server._is_as_loaded()
+
+
 def test_without_its_server_a_job_is_made_all_the_same(server, tmp_path):
     log = log_of(tmp_path, epochs=40)
     process = begin(log)
@@ -160,15 +236,16 @@ def test_a_request_that_is_none_is_closed(server, tmp_path, content):
 
 
 def test_a_fork_that_cannot_begin_ends(server, tmp_path):
-    request = {"log": "x/train.log", "folder": str(tmp_path / "gone"), "python": sys.executable, "environment": {}}
+    request = {"log": "x/train.log", "folder": str(tmp_path / "gone"), "python": sys.executable}
     with socket.socket(socket.AF_UNIX) as client, (tmp_path / "said").open("w") as said:
         client.connect(os.environ[SERVER])
-        content = json.dumps(request | {"threads": threads(os.environ)}).encode() + b"\n"
+        content = json.dumps(request | {"environment": dict(os.environ)}).encode() + b"\n"
         socket.send_fds(client, [content], [0, said.fileno(), said.fileno()])
         answers = client.makefile().read().splitlines()
     assert os.waitstatus_to_exitcode(json.loads(answers[1])["status"]) == 1
     assert "FileNotFoundError" in (tmp_path / "said").read_text()
-    assert not server.children() and Path(os.environ[SERVER]).exists()
+    until(lambda: not server.children())
+    assert Path(os.environ[SERVER]).exists()
 
 
 @pytest.mark.parametrize("environment", [{"OMP_NUM_THREADS": "2"}, {SERVER: "/nowhere/socket"}])

@@ -2,17 +2,21 @@
 
 import inspect
 import re
+import shlex
+from types import SimpleNamespace
 
 import pytest
 from snakemake import (
     cli,  # first, as its modules import each other in a circle
     exceptions,
     profiles,
+    shell,
 )
 from snakemake.dag import DAG
 from snakemake.exceptions import MissingRuleException
 from snakemake.workflow import Workflow
 
+from lskd.jobs.in_thread import START
 from tests.workflow.conftest import ROOT
 
 RULES = "".join(path.read_text() for path in [ROOT / "Snakefile", *sorted((ROOT / "workflow/rules").glob("*.smk"))])
@@ -54,3 +58,18 @@ def test_a_profile_may_hold_definitions():
 def test_the_check_that_is_left_out_is_for_folders_and_no_rule_has_one():
     assert "directory output" in DAG.check_directory_outputs.__doc__
     assert "directory(" not in RULES
+
+
+def test_snakemakes_shell_starts_a_job_as_lskd_jobs_in_thread_expects_it(monkeypatch):
+    started = []
+
+    def popen(command, **options):
+        started.append((command, options))
+        return SimpleNamespace(pid=1, wait=lambda: 0)
+
+    monkeypatch.setattr(shell, "sp", SimpleNamespace(Popen=popen, PIPE=-1, CalledProcessError=RuntimeError))
+    shell.shell("python -m lskd.jobs.run {log:q}", log="results/runs/one two/train.log")
+    ((command, options),) = started
+    assert shlex.split(command) == [*START, "results/runs/one two/train.log"]
+    assert options["shell"] and "PATH" in options["env"]
+    assert all("python -m lskd.jobs.run {log:q}" in part for part in RULES.split("    shell:\n")[1:])

@@ -5,8 +5,12 @@ import contextlib
 import logging
 import os
 import re
+import subprocess
+
+import snakemake.shell as shell_module
 
 from lskd.io.hold import hold
+from lskd.jobs.in_thread import popen
 from lskd.jobs.live import Line
 
 # how Snakemake's lines begin that come with every job or every start; with `--quiet host` they are there
@@ -14,6 +18,17 @@ UNSAID = """
 Assuming unrestricted|Building DAG|Cannot restore|Complete log|Conda environments|Config file|Elapsed time|Execute |
 Exiting because|Nothing to be|Reasons:|Restored previous|Rules with missing metadata|Select jobs to|Using shell|Using workflow specific
 """.replace("\n", "").split("|")
+
+
+class Subprocess:
+    """The module `subprocess` as Snakemake's shell sees it: a job's command starts no process that only waits."""
+
+    Popen = staticmethod(popen)
+
+    def __getattr__(self, name):
+        return getattr(subprocess, name)
+
+
 LIVE = []
 SERVED = contextlib.ExitStack()  # the process whose forks are jobs
 
@@ -49,6 +64,7 @@ def start():
         from lskd.jobs.forkserver import serving  # here: a plan needs none of it
 
         SERVED.enter_context(serving(PLAN.main.runtime.threads))
+        shell_module.sp = Subprocess()
     LIVE.append(Line(Path("results/.running"), PLAN.costs()))
     LIVE[0].start()
 
