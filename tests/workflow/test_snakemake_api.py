@@ -1,5 +1,6 @@
 """What the workflow uses of Snakemake beyond its documented words: named here, so that a new version tells."""
 
+import importlib
 import inspect
 import re
 import shlex
@@ -10,7 +11,6 @@ from snakemake import (
     cli,  # first, as its modules import each other in a circle
     exceptions,
     profiles,
-    shell,
 )
 from snakemake.dag import DAG
 from snakemake.exceptions import MissingRuleException
@@ -67,8 +67,9 @@ def test_snakemakes_shell_starts_a_job_as_lskd_jobs_in_thread_expects_it(monkeyp
         started.append((command, options))
         return SimpleNamespace(pid=1, wait=lambda: 0)
 
-    monkeypatch.setattr(shell, "sp", SimpleNamespace(Popen=popen, PIPE=-1, CalledProcessError=RuntimeError))
-    shell.shell("python -m lskd.jobs.run {log:q}", log="results/runs/one two/train.log")
+    module = importlib.import_module("snakemake.shell")
+    monkeypatch.setattr(module, "sp", SimpleNamespace(Popen=popen, PIPE=-1, CalledProcessError=RuntimeError))
+    module.shell("python -m lskd.jobs.run {log:q}", log="results/runs/one two/train.log")
     ((command, options),) = started
     assert shlex.split(command) == [*START, "results/runs/one two/train.log"]
     assert options["shell"] and "PATH" in options["env"]

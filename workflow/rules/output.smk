@@ -2,12 +2,11 @@
 
 import atexit
 import contextlib
+import importlib
 import logging
 import os
 import re
 import subprocess
-
-import snakemake.shell as shell_module
 
 from lskd.io.hold import hold
 from lskd.jobs.in_thread import popen
@@ -64,7 +63,7 @@ def start():
         from lskd.jobs.forkserver import serving  # here: a plan needs none of it
 
         SERVED.enter_context(serving(PLAN.main.runtime.threads))
-        shell_module.sp = Subprocess()
+        importlib.import_module("snakemake.shell").sp = Subprocess()  # `snakemake.shell` is the function
     LIVE.append(Line(Path("results/.running"), PLAN.costs()))
     LIVE[0].start()
 
