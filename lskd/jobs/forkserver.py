@@ -110,6 +110,10 @@ class Server:
             for key, _ in self.selector.select():
                 if self.selector.get_map().get(key.fd) is key:  # else what came before it in this turn ended it
                     key.data()
+        for worker in self.workers.values():
+            worker.channel.close()
+        for worker in self.workers.values():  # so that whoever waits for this process waits for all
+            os.waitpid(worker.pid, 0)
 
     def _watch(self, file: Any, on_change: Callable[[], None]) -> None:
         self.selector.register(file, selectors.EVENT_READ, on_change)
@@ -151,7 +155,7 @@ class Server:
         own = [module.__file__ for name, module in list(sys.modules.items()) if name.partition(".")[0] == "lskd"]
         for path in {*self.stamps, *filter(None, own), *others}:
             with suppress(FileNotFoundError):
-                stamp = Path(path).stat()
+                stamp = os.stat(path)  # noqa: PTH116 - of hundreds of files at each job
                 now = stamp.st_mtime_ns, stamp.st_size
                 self.is_stale |= self.stamps.setdefault(path, now) != now
         return not self.is_stale

@@ -1,7 +1,21 @@
 """The Plain CNN of Yuan 2020, supplement, section 1."""
 
 import torch
+import torch.nn.functional as F
 from torch import nn
+
+
+class Pool(nn.Module):
+    """Max-pooling 2x2."""
+
+    def forward(self, images_nchw: torch.Tensor) -> torch.Tensor:
+        """The highest of each 2x2 pixels; an odd last row or column is left out."""
+        if torch.is_grad_enabled() or images_nchw.device.type != "cpu":
+            return F.max_pool2d(images_nchw, 2)
+        # the same numbers in a tenth of the time; its gradient would differ where two pixels are alike
+        height, width = (size // 2 * 2 for size in images_nchw.shape[2:])
+        higher_nchw = torch.maximum(images_nchw[:, :, 0:height:2], images_nchw[:, :, 1:height:2])
+        return torch.maximum(higher_nchw[..., 0:width:2], higher_nchw[..., 1:width:2])
 
 
 class PlainCNN(nn.Module):
@@ -17,7 +31,7 @@ class PlainCNN(nn.Module):
         for out in (width, 2 * width, 4 * width):
             layers += [nn.Conv2d(channels, out, 3, padding=1, bias=False), nn.BatchNorm2d(out), nn.ReLU()]
             if min(height, length) > 1:
-                layers.append(nn.MaxPool2d(2))
+                layers.append(Pool())
                 height, length = height // 2, length // 2
             channels = out
         pixels = channels * height * length

@@ -15,7 +15,7 @@ from lskd.errors import UserError
 from lskd.jobs.execute import resolve
 from lskd.models.alexnet_cifar import alexnet_cifar
 from lskd.models.mlp import mlp
-from lskd.models.plain_cnn import plain_cnn
+from lskd.models.plain_cnn import Pool, plain_cnn
 from lskd.models.resnet_cifar import Block, resnet8, resnet20, resnet56
 from lskd.models.timm_models import timm_model
 from lskd.models.torchvision_models import torchvision_model
@@ -109,6 +109,20 @@ def test_shortcut_is_strided_and_padded_with_zeros():
     for n, c, row, column in np.ndindex(2, 2, 4, 3):
         expected[n, c, row, column] = x_nchw[n, c, 2 * row, 2 * column]
     assert np.array_equal(block(x_nchw).detach().numpy(), expected)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("size", [(2, 2), (5, 4), (16, 9)])
+def test_pooling_is_torchs_with_gradients_and_without(size, layout):
+    images_nchw = torch.randn(3, 4, *size).relu().to(memory_format=layout)
+    images_nchw[0, 0, 0, 0] = torch.nan
+    expected = nn.functional.max_pool2d(images_nchw, 2)
+    with torch.no_grad():
+        assert torch.equal(Pool()(images_nchw).nan_to_num(-1), expected.nan_to_num(-1))
+    given, theirs = (images_nchw.clone().requires_grad_() for _ in range(2))
+    Pool()(given).nansum().backward()
+    nn.functional.max_pool2d(theirs, 2).nansum().backward()
+    assert torch.equal(given.grad, theirs.grad)
 
 
 def test_plain_cnn_is_yuans():

@@ -1,9 +1,11 @@
 """From the config to the jobs that the rules look up. Runs at every parse, so it imports no torch."""
 
 import sys
+import threading
 from pathlib import Path
 
 from snakemake.dag import DAG
+from snakemake.scheduling.job_scheduler import JobScheduler
 
 from lskd.study import reading, runtime, site, studies
 from lskd.errors import UserError
@@ -108,8 +110,29 @@ def asked():
     return PLAN
 
 
+def look_again(self, seconds):
+    """Have the scheduler look at all jobs that are ready once more, after some seconds.
+
+    Its own way begins another timer with each look, so that it looks as often a second as jobs have ended; and it waits
+    for the last timer after all is done.
+    """
+    if not IS_TO_LOOK.is_set():
+        IS_TO_LOOK.set()
+        timer = threading.Timer(seconds, looking, [self])
+        timer.daemon = True
+        timer.start()
+
+
+def looking(scheduler):
+    """Wake it; before that the next look may be asked for."""
+    IS_TO_LOOK.clear()
+    scheduler._open_jobs.release()
+
+
 # No rule has a folder as its output, and to look for one takes a tenth of the time of a large plan.
 DAG.check_directory_outputs = lambda dag: None
+IS_TO_LOOK = threading.Event()
+JobScheduler._schedule_reevalutation = look_again
 PLAN = or_end(read_plan)
 SITE = site.of_profile()
 GPU = int(runtime.wants_gpu(PLAN.main.runtime, SITE is not None))
