@@ -80,8 +80,12 @@ def eta(first_kk: Array, second_kk: Array, target: int, members: list[int]) -> f
 
     Distances [K, K] at T1 and at T2; `members` are the labels in S. NaN where a distance at T1 is 0.
     """
-    before_s, after_s = first_kk[target, members], second_kk[target, members]
-    return float(_over(after_s - before_s, before_s).mean())
+    return float(changes(first_kk, second_kk)[target, members].mean())
+
+
+def changes(first_kk: Array, second_kk: Array) -> Array:
+    """(d2 - d1) / d1 of each two classes, whose means over a set are eta; distances [K, K] at T1 and at T2."""
+    return _over(second_kk - first_kk, first_kk)
 
 
 def _over(above: Array, below: Array | float) -> Array:
@@ -209,12 +213,12 @@ def _rows(
     names: list[str], first: Centroids, second: Centroids, sets: dict[int, tuple[list[int], str]]
 ) -> Iterator[Row]:
     for normalisation in NORMALISATIONS:
-        first_kk, second_kk = distances(first, normalisation), distances(second, normalisation)
+        change_kk = changes(distances(first, normalisation), distances(second, normalisation))
         for target, (similar, source) in sets.items():
             others = [k for k in range(len(names)) if k != target and k not in similar]
             about = {"target": names[target], "similar": "|".join(names[k] for k in similar), "source": source}
             for name, members in (("S1", similar), ("S2", others)):
-                value = eta(first_kk, second_kk, target, members)
+                value = float(change_kk[target, members].mean())
                 how = {"set": name, "normalisation": normalisation}
                 yield about | how | {"value": value, "classes": len(members)}
 

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import softmax
 
 from lskd.errors import UserError
-from lskd.metrics.classwise import class_moments
+from lskd.metrics.classwise import Moments, class_moments
 from lskd.metrics.inputs import Array, Row, RunData
 
 
@@ -19,9 +19,12 @@ def stability_eq2(labels_n: Array, probabilities_nk: Array) -> float:
 
     Labels [N], probabilities [N, K]; means over the classes that have samples.
     """
-    count_k, _, scatter_k = class_moments([(labels_n, probabilities_nk)], probabilities_nk.shape[1])
-    there_k = count_k > 0
-    return float(1 - (scatter_k[there_k] / count_k[there_k]).mean())
+    return _eq2(_of_all(labels_n, probabilities_nk))
+
+
+def _eq2(of_all: Moments) -> float:
+    there_k = of_all.count_k > 0
+    return float(1 - (of_all.scatter_k[there_k] / of_all.count_k[there_k]).mean())
 
 
 def stability_algorithm1(labels_n: Array, probabilities_nk: Array) -> float:
@@ -30,12 +33,14 @@ def stability_algorithm1(labels_n: Array, probabilities_nk: Array) -> float:
     Labels [N], probabilities [N, K]; std is torch.std's (n_c - 1), so classes with one sample are left out. Raises
     UserError where no class has two.
     """
-    target_n1 = np.take_along_axis(probabilities_nk, labels_n[:, None], 1)
-    count_k, _, scatter_k = class_moments([(labels_n, target_n1)], probabilities_nk.shape[1])
-    several_k = count_k > 1
+    return _algorithm1(_of_target(labels_n, probabilities_nk))
+
+
+def _algorithm1(of_target: Moments) -> float:
+    several_k = of_target.count_k > 1
     if not several_k.any():
         raise UserError("stability: no class has two images in this split; give it a larger part of the data")
-    return float(1 - np.sqrt(scatter_k[several_k] / (count_k[several_k] - 1)).mean())
+    return float(1 - np.sqrt(of_target.scatter_k[several_k] / (of_target.count_k[several_k] - 1)).mean())
 
 
 def stability_inter(labels_n: Array, probabilities_nk: Array) -> float:
@@ -43,8 +48,11 @@ def stability_inter(labels_n: Array, probabilities_nk: Array) -> float:
 
     Labels [N], probabilities [N, K]; `mean p` is over all samples.
     """
-    count_k, mean_kk, _ = class_moments([(labels_n, probabilities_nk)], probabilities_nk.shape[1])
-    apart_k = ((mean_kk[count_k > 0] - probabilities_nk.mean(0)) ** 2).sum(1)
+    return _inter(_of_all(labels_n, probabilities_nk), probabilities_nk.mean(0))
+
+
+def _inter(of_all: Moments, mean_k: Array) -> float:
+    apart_k = ((of_all.mean_kh[of_all.count_k > 0] - mean_k) ** 2).sum(1)
     return float(1 - apart_k.mean())
 
 
@@ -53,11 +61,25 @@ def inter_class_std(labels_n: Array, probabilities_nk: Array) -> float:
 
     Labels [N], probabilities [N, K]; std as torch.std. Raises UserError where fewer than two classes have samples.
     """
-    target_n1 = np.take_along_axis(probabilities_nk, labels_n[:, None], 1)
-    count_k, mean_k1, _ = class_moments([(labels_n, target_n1)], probabilities_nk.shape[1])
-    if (count_k > 0).sum() < 2:
+    return _inter_std(_of_target(labels_n, probabilities_nk))
+
+
+def _inter_std(of_target: Moments) -> float:
+    there_k = of_target.count_k > 0
+    if there_k.sum() < 2:
         raise UserError("stability: this split has fewer than 2 classes; give it images of others")
-    return float(1 - mean_k1[count_k > 0].std(ddof=1))
+    return float(1 - of_target.mean_kh[there_k].std(ddof=1))
+
+
+def _of_all(labels_n: Array, probabilities_nk: Array) -> Moments:
+    """Moments of the vectors of all classes' probabilities."""
+    return class_moments([(labels_n, probabilities_nk)], probabilities_nk.shape[1])
+
+
+def _of_target(labels_n: Array, probabilities_nk: Array) -> Moments:
+    """Moments of the label's own probability."""
+    target_n1 = np.take_along_axis(probabilities_nk, labels_n[:, None], 1)
+    return class_moments([(labels_n, target_n1)], probabilities_nk.shape[1])
 
 
 def measure(runs: list[RunData], options: Row) -> list[Row]:
@@ -67,11 +89,12 @@ def measure(runs: list[RunData], options: Row) -> list[Row]:
         for split in ("train", "test"):
             labels_n, logits_nk = run.logits(split)
             probabilities_nk = softmax(logits_nk, axis=1)
+            of_all, of_target = _of_all(labels_n, probabilities_nk), _of_target(labels_n, probabilities_nk)
             values = {
-                "stability_eq2": stability_eq2(labels_n, probabilities_nk),
-                "stability_alg1": stability_algorithm1(labels_n, probabilities_nk),
-                "stability_inter": stability_inter(labels_n, probabilities_nk),
-                "stability_inter_std": inter_class_std(labels_n, probabilities_nk),
+                "stability_eq2": _eq2(of_all),
+                "stability_alg1": _algorithm1(of_target),
+                "stability_inter": _inter(of_all, probabilities_nk.mean(0)),
+                "stability_inter_std": _inter_std(of_target),
             }
             rows += [run.row | {"split": split, "metric": name, "value": value} for name, value in values.items()]
     return rows
