@@ -27,7 +27,7 @@ def work(channel: socket.socket) -> NoReturn:
     """Do the jobs that come over a channel, until it ends."""
     try:
         signal.set_wakeup_fd(-1)
-        while request := received(channel):
+        while request := _next(channel):
             _do(channel, *request)
     except KeyboardInterrupt:  # while it waited
         os._exit(128 + signal.SIGINT)
@@ -35,6 +35,13 @@ def work(channel: socket.socket) -> NoReturn:
         traceback.print_exc()
     finally:
         os._exit(1)  # whatever happens, no fork goes on as a second server
+
+
+def _next(channel: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
+    try:
+        return received(channel)
+    except ConnectionError:  # the server was killed
+        return None
 
 
 def received(channel: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
@@ -66,7 +73,10 @@ def _do(channel: socket.socket, request: dict[str, Any], files: list[int]) -> No
     is_last = seconds > SMALL_SECONDS or _has_gpu()
     loaded = [sys.modules[name].__file__ for name in set(sys.modules) - modules if name.split(".")[0] == "lskd"]
     said = {"megabytes": _peak(), "seconds": seconds, "is_last": is_last, "loaded": loaded}
-    channel.sendall(json.dumps(said).encode() + b"\n")
+    try:
+        channel.sendall(json.dumps(said).encode() + b"\n")
+    except ConnectionError:  # the server was killed; whoever waits for the job finds it made
+        is_last = True
     if is_last:
         os._exit(0)
     nothing = os.open(os.devnull, os.O_RDWR)

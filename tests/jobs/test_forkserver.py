@@ -221,7 +221,8 @@ def test_without_its_server_a_job_is_made_all_the_same(server, tmp_path):
     process = begin(log)
     until(lambda: list(log.parent.glob("checkpoint*")))
     server.kill()
-    assert process.wait(120) == 0
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0 and errors == ""
     assert is_served(log)  # it waited for the fork, which held the folder
 
 

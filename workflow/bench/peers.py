@@ -6,6 +6,9 @@ and torchdistill do all ten trainings in one process, one after the other, with 
 meant; lskd does all that it does: records, stores, metrics and a figure included. "In memory" is the loop without what
 PyTorch can do without: all images in one tensor, each teacher's logits computed once. It keeps nothing, so it is near
 the least that these networks cost. Each has one thread.
+
+"Students" is the grid for whoever has the two teachers: a process less what it took to train them, and an lskd that
+finds them made.
 """
 
 import argparse
@@ -55,7 +58,10 @@ STUDY = {
     "recipes": {"short": RECIPE},
     "teachers": {"cnn": {"model": {"name": "plain_cnn", "width": 12}, "recipe": "short"}},
     "students": {"kd": {"teacher": "cnn", "model": {"name": "mlp", "width": 32}, "recipe": "short"}},
-    "figures": {"accuracies": {"kind": "accuracy_table"}},
+    "figures": {
+        "accuracies": {"kind": "accuracy_table"},
+        "teachers": {"kind": "accuracy_table", "groups": ["cnn"]},
+    },
 }
 STUDY["teachers"]["cnn"]["label_smoothing"] = list(ALPHAS)
 STUDY["students"]["kd"]["temperature"] = list(TEMPERATURES)
@@ -71,7 +77,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.way:
-        print(json.dumps(grid(loaders(arguments.folder), TEACH[arguments.way])))
+        accuracies, teachers = grid(loaders(arguments.folder), TEACH[arguments.way])
+        print(json.dumps({"accuracies": accuracies, "teachers": teachers}))
         return
     with tempfile.TemporaryDirectory() as name:
         images(Path(name) / "images.npz", arguments.images)
@@ -99,18 +106,35 @@ def images(path: Path, of_class: int) -> None:
 
 
 def measured(way: str, folder: Path, turn: int) -> dict[str, float]:
-    """What a way took: processor seconds, seconds, memory; and its students' accuracy on test."""
-    command = [sys.executable, __file__, "--way", way, "--folder", str(folder)]
-    own = folder / f"lskd-{turn}"
+    """What a way took: processor seconds, those without the teachers, seconds, memory; its students' test accuracy."""
     if way == "lskd":
+        taken = run_of_lskd(folder, f"lskd-{turn}", ["accuracies"])
+        accuracies = of_lskd(folder / f"lskd-{turn}")
+        run_of_lskd(folder, f"students-{turn}", ["teachers"])
+        taken["students"] = run_of_lskd(folder, f"students-{turn}", ["accuracies"])["cpu"]
+    else:
+        taken, output = run([sys.executable, __file__, "--way", way, "--folder", str(folder)], ROOT)
+        said = json.loads(output.splitlines()[-1])
+        accuracies, taken["students"] = said["accuracies"], taken["cpu"] - said["teachers"]
+    return taken | {"accuracy": statistics.mean(accuracies)}
+
+
+def run_of_lskd(folder: Path, name: str, targets: list[str]) -> dict[str, float]:
+    """What lskd takes to make targets of the grid in a folder of that name, where some may be made."""
+    own = folder / name
+    if not own.exists():
         shutil.copytree(ROOT, own, ignore=shutil.ignore_patterns(".*", "results", "docs", "tests"))
         data = {"dataset": "npz", "root": str(folder / "images.npz"), "val_fraction": VAL_FRACTION}
         (own / "peers.yaml").write_text(yaml.safe_dump(STUDY | {"data": data}))
-        command = [sys.executable, "-m", "snakemake", "accuracies", "--cores", "1", "--configfile", "peers.yaml"]
+    command = [sys.executable, "-m", "snakemake", *targets, "--cores", "1", "--configfile", "peers.yaml"]
+    return run(command, own)[0]
+
+
+def run(command: list[str], folder: Path) -> tuple[dict[str, float], bytes]:
+    """What a command takes: processor seconds, seconds and memory; and what it prints."""
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    process = subprocess.Popen(
-        command, cwd=own if way == "lskd" else ROOT, stdout=subprocess.PIPE, env=os.environ | {"OMP_NUM_THREADS": "1"}
-    )
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, env=environment)
     most = [0.0]
     watch = threading.Thread(target=watched, args=(process.pid, most))
     watch.start()
@@ -118,14 +142,9 @@ def measured(way: str, folder: Path, turn: int) -> dict[str, float]:
     watch.join()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if process.returncode:
-        sys.exit(f"error: {way} ended with status {process.returncode}")
-    accuracies = of_lskd(own) if way == "lskd" else json.loads(output.splitlines()[-1])
-    return {
-        "cpu": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
-        "wall": time.monotonic() - began,
-        "memory": most[0],
-        "accuracy": statistics.mean(accuracies),
-    }
+        sys.exit(f"error: {' '.join(command)} ended with status {process.returncode}")
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {"cpu": cpu, "wall": time.monotonic() - began, "memory": most[0]}, output
 
 
 def watched(pid: int, most: list[float]) -> None:
@@ -180,17 +199,19 @@ class Images(torch.utils.data.Dataset[Any]):
         return self.transform(self.images_nhw[index][..., None]), int(self.labels_n[index])
 
 
-def grid(batches: Loaders, teach: "Teach") -> list[float]:
-    """Train both teachers, and the students of each; the students' accuracies on test."""
+def grid(batches: Loaders, teach: "Teach") -> tuple[list[float], float]:
+    """Train both teachers, and the students of each; the students' accuracies on test, the teachers' CPU seconds."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    accuracies = []
+    accuracies, teachers = [], 0.0
     for alpha in ALPHAS:
+        began = time.process_time()
         teacher = teach(plain_cnn(10, (1, 28, 28), 12), batches, {"label_smoothing": alpha})
+        teachers += time.process_time() - began
         for temperature in TEMPERATURES:
             student = teach(mlp(10, (1, 28, 28), 32), batches, {"teacher": teacher, "temperature": temperature})
             accuracies.append(accuracy(student, batches["test"]))
-    return accuracies
+    return accuracies, teachers
 
 
 def accuracy(network: nn.Module, batches: DataLoader[Any]) -> float:
@@ -319,12 +340,15 @@ def print_table(taken: dict[str, list[dict[str, float]]], arguments: argparse.Na
     versions = f"torch {torch.__version__}, torchdistill {version('torchdistill')}"
     print(f"# {os.cpu_count()} cores; Python {platform.python_version()}, {versions}")
     print(f"# {arguments.rounds} turns; {arguments.images} images of each class")
-    print(f"{'':14}{'CPU s':>24}{'/ torchdistill':>22}{'seconds':>8}{'MB':>7}{'accuracy':>10}")
+    print(f"{'':14}{'CPU s':>24}{'/ torchdistill':>22}{'students':>22}{'/ torchdistill':>22}", end="")
+    print(f"{'seconds':>8}{'MB':>7}{'accuracy':>10}")
     for way, turns in taken.items():
-        cpu = spread([turn["cpu"] for turn in turns], ".1f")
-        ratio = spread([a["cpu"] / b["cpu"] for a, b in zip(turns, taken["torchdistill"], strict=True)], ".2f")
+        row = f"{way:14}"
+        for kind, width in (("cpu", 24), ("students", 22)):
+            ratios = [a[kind] / b[kind] for a, b in zip(turns, taken["torchdistill"], strict=True)]
+            row += f"{spread([turn[kind] for turn in turns], '.1f'):>{width}}{spread(ratios, '.2f'):>22}"
         wall, memory, right = (statistics.median(turn[key] for turn in turns) for key in ("wall", "memory", "accuracy"))
-        print(f"{way:14}{cpu:>24}{ratio:>22}{wall:>8.1f}{memory:>7.0f}{right:>10.4f}")
+        print(f"{row}{wall:>8.1f}{memory:>7.0f}{right:>10.4f}")
 
 
 def spread(values: list[float], form: str) -> str:
