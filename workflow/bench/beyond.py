@@ -1,4 +1,4 @@
-"""What a study takes beyond its epochs: the default study from nothing, in a copy whose trainings note their epochs' time.
+"""What a study takes beyond its epochs: the default study from nothing, in a copy whose trainings time their epochs.
 
 With `--edition COMMIT` the default study of that commit too, from nothing by it and by this one, in turns. Seconds are
 processor seconds of all processes, and by the clock; nothing else shall run on these cores.
@@ -77,8 +77,10 @@ def pair(folder: Path, edition: str, cores: int) -> None:
 def made(tree: Path, config: str, cores: int) -> tuple[float, float]:
     """Processor seconds and seconds to make a tree's study from nothing."""
     command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--configfile", config]
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # jobs are started as `python`
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PATH": path}
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    subprocess.run(command, cwd=tree, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(command, cwd=tree, env=environment, check=True, stdout=subprocess.DEVNULL)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, time.monotonic() - began
 
