@@ -119,7 +119,7 @@ BODIES = {
     "lskd/metrics/accuracy.py:measure": FIGURES - {"metrics stability stability"},
     "lskd/metrics/accuracy.py:top_k_accuracy": FIGURES - {"metrics stability stability"},
     "lskd/metrics/stability.py:measure": {"metrics stability stability", "figure stability"},
-    "lskd/metrics/stability.py:stability_eq2": {"metrics stability stability", "figure stability"},
+    "lskd/metrics/stability.py:_eq2": {"metrics stability stability", "figure stability"},
     "lskd/metrics/classwise.py:class_moments": {"metrics stability stability", "figure stability"},
     "lskd/metrics/diffusion.py:measure": NOTHING,
     "lskd/inference/complexity.py:run": NOTHING,

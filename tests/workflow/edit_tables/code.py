@@ -308,7 +308,7 @@ CODE = {
         NOTHING,
     ),
     "how the rules are written": (
-        replaced("workflow/rules/common.smk", "import sys\nfrom pathlib", "import sys  # a comment\nfrom pathlib"),
+        replaced("workflow/rules/common.smk", "import sys\nimport thr", "import sys  # a comment\nimport thr"),
         NOTHING,
     ),
     "a caption": (appended("workflow/report/figure.rst", "\nOther words.\n"), NOTHING),
