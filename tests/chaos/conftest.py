@@ -79,7 +79,7 @@ def start(tree: Tree, *arguments: str, before: tuple[str, ...] = (), **environme
 
 
 def jobs_in(tree: Tree) -> list[psutil.Process]:
-    """The processes of jobs that run in a tree, whoever started them: the server and its forks, or shells and who waits."""
+    """The processes of jobs that run in a tree, whoever started them: a server and its forks, or who waits."""
     processes = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):

@@ -1,11 +1,11 @@
 """`make bench-peers`: one grid of students by plain PyTorch, by torchdistill and by lskd, in one run.
 
 Two teachers (label smoothing 0 and 0.1), four students of each (T = 1, 2, 3, 64, soft labels alone), the networks,
-recipe and images of the registered study on Fashion-MNIST; val is judged after each epoch, test at the end. The loop
-and torchdistill do all ten trainings in one process, one after the other, with the teacher in the loop, as both are
-meant; lskd does all that it does: records, stores, metrics and a figure included. "In memory" is the loop without what
-PyTorch can do without: all images in one tensor, each teacher's logits computed once. It keeps nothing, so it is near
-the least that these networks cost. Each has one thread.
+recipe and images of the registered study on Fashion-MNIST, or ResNet-8s as teachers (`--teacher resnet8`); val is
+judged after each epoch, test at the end. The loop and torchdistill do all ten trainings in one process, one after the
+other, with the teacher in the loop, as both are meant; lskd does all that it does: records, stores, metrics and a
+figure included. "In memory" is the loop without what PyTorch can do without: all images in one tensor, each teacher's
+logits computed once. It keeps nothing, so it is near the least that these networks cost. Each has one thread.
 
 "Students" is the grid for whoever has the two teachers: a process less what it took to train them, and an lskd that
 finds them made.
@@ -45,9 +45,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from lskd.data.split import stratified_mask
 from lskd.models.mlp import mlp
 from lskd.models.plain_cnn import plain_cnn
+from lskd.models.resnet_cifar import resnet8
 
 ROOT = Path(__file__).resolve().parents[2]
 WAYS = ("plain loop", "torchdistill", "in memory", "lskd")
+TEACHERS = {"plain_cnn": (plain_cnn, 12), "resnet8": (resnet8, 16)}  # a builder, and its width
 ALPHAS, TEMPERATURES = (0.0, 0.1), (1.0, 2.0, 3.0, 64.0)
 VAL_FRACTION = 0.1
 PUBLISHED = Path("/usr/share/datasets/fashion-mnist")  # of Debian's package dataset-fashion-mnist
@@ -56,7 +58,7 @@ STUDY = {
     "study": "peers",
     "seeds": [0],
     "recipes": {"short": RECIPE},
-    "teachers": {"cnn": {"model": {"name": "plain_cnn", "width": 12}, "recipe": "short"}},
+    "teachers": {"cnn": {"recipe": "short"}},
     "students": {"kd": {"teacher": "cnn", "model": {"name": "mlp", "width": 32}, "recipe": "short"}},
     "figures": {
         "accuracies": {"kind": "accuracy_table"},
@@ -73,11 +75,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--images", type=int, default=300, help="of a class, train and val")
+    parser.add_argument("--teacher", choices=TEACHERS, default="plain_cnn")
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)  # in a process of its own
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.way:
-        accuracies, teachers = grid(loaders(arguments.folder), TEACH[arguments.way])
+        accuracies, teachers = grid(loaders(arguments.folder), TEACH[arguments.way], arguments.teacher)
         print(json.dumps({"accuracies": accuracies, "teachers": teachers}))
         return
     with tempfile.TemporaryDirectory() as name:
@@ -85,7 +88,7 @@ def main() -> None:
         taken: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
         for turn in range(arguments.rounds):
             for way in WAYS:
-                taken[way].append(measured(way, Path(name), turn))
+                taken[way].append(measured(way, Path(name), turn, arguments.teacher))
     print_table(taken, arguments)
 
 
@@ -105,28 +108,31 @@ def images(path: Path, of_class: int) -> None:
     np.savez(path, **parts)
 
 
-def measured(way: str, folder: Path, turn: int) -> dict[str, float]:
+def measured(way: str, folder: Path, turn: int, teacher: str) -> dict[str, float]:
     """What a way took: processor seconds, those without the teachers, seconds, memory; its students' test accuracy."""
     if way == "lskd":
-        taken = run_of_lskd(folder, f"lskd-{turn}", ["accuracies"])
+        taken = run_of_lskd(folder, f"lskd-{turn}", "accuracies", teacher)
         accuracies = of_lskd(folder / f"lskd-{turn}")
-        run_of_lskd(folder, f"students-{turn}", ["teachers"])
-        taken["students"] = run_of_lskd(folder, f"students-{turn}", ["accuracies"])["cpu"]
+        run_of_lskd(folder, f"students-{turn}", "teachers", teacher)
+        taken["students"] = run_of_lskd(folder, f"students-{turn}", "accuracies", teacher)["cpu"]
     else:
-        taken, output = run([sys.executable, __file__, "--way", way, "--folder", str(folder)], ROOT)
+        options = ["--way", way, "--folder", str(folder), "--teacher", teacher]
+        taken, output = run([sys.executable, __file__, *options], ROOT)
         said = json.loads(output.splitlines()[-1])
         accuracies, taken["students"] = said["accuracies"], taken["cpu"] - said["teachers"]
     return taken | {"accuracy": statistics.mean(accuracies)}
 
 
-def run_of_lskd(folder: Path, name: str, targets: list[str]) -> dict[str, float]:
-    """What lskd takes to make targets of the grid in a folder of that name, where some may be made."""
+def run_of_lskd(folder: Path, name: str, target: str, teacher: str) -> dict[str, float]:
+    """What lskd takes to make a target of the grid in a folder of that name, where some may be made."""
     own = folder / name
     if not own.exists():
         shutil.copytree(ROOT, own, ignore=shutil.ignore_patterns(".*", "results", "docs", "tests"))
         data = {"dataset": "npz", "root": str(folder / "images.npz"), "val_fraction": VAL_FRACTION}
-        (own / "peers.yaml").write_text(yaml.safe_dump(STUDY | {"data": data}))
-    command = [sys.executable, "-m", "snakemake", *targets, "--cores", "1", "--configfile", "peers.yaml"]
+        model = {"name": teacher, "width": TEACHERS[teacher][1]}
+        study = STUDY | {"data": data, "teachers": {"cnn": STUDY["teachers"]["cnn"] | {"model": model}}}
+        (own / "peers.yaml").write_text(yaml.safe_dump(study))
+    command = [sys.executable, "-m", "snakemake", target, "--cores", "1", "--configfile", "peers.yaml"]
     return run(command, own)[0]
 
 
@@ -199,14 +205,15 @@ class Images(torch.utils.data.Dataset[Any]):
         return self.transform(self.images_nhw[index][..., None]), int(self.labels_n[index])
 
 
-def grid(batches: Loaders, teach: "Teach") -> tuple[list[float], float]:
+def grid(batches: Loaders, teach: "Teach", name: str = "plain_cnn") -> tuple[list[float], float]:
     """Train both teachers, and the students of each; the students' accuracies on test, the teachers' CPU seconds."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
+    build, width = TEACHERS[name]
     accuracies, teachers = [], 0.0
     for alpha in ALPHAS:
         began = time.process_time()
-        teacher = teach(plain_cnn(10, (1, 28, 28), 12), batches, {"label_smoothing": alpha})
+        teacher = teach(build(10, (1, 28, 28), width), batches, {"label_smoothing": alpha})
         teachers += time.process_time() - began
         for temperature in TEMPERATURES:
             student = teach(mlp(10, (1, 28, 28), 32), batches, {"teacher": teacher, "temperature": temperature})
