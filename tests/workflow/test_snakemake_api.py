@@ -4,6 +4,7 @@ import importlib
 import inspect
 import re
 import shlex
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +15,7 @@ from snakemake import (
 )
 from snakemake.dag import DAG
 from snakemake.exceptions import MissingRuleException
+from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake.workflow import Workflow
 
 from lskd.jobs.in_thread import START
@@ -74,3 +76,23 @@ def test_snakemakes_shell_starts_a_job_as_lskd_jobs_in_thread_expects_it(monkeyp
     assert shlex.split(command) == [*START, "results/runs/one two/train.log"]
     assert options["shell"] and "PATH" in options["env"]
     assert all("python -m lskd.jobs.run {log:q}" in part for part in RULES.split("    shell:\n")[1:])
+
+
+def test_snakemake_looks_at_ready_jobs_by_what_is_replaced():
+    """workflow/rules/common.smk: a timer at a time, where Snakemake begins another with each look."""
+    looks = inspect.getsource(JobScheduler.schedule)
+    assert looks.count("self._schedule_reevalutation(self.job_rate_limiter.timespan)") == 1
+    assert "self._open_jobs.acquire()" in looks
+    assert inspect.signature(JobScheduler._schedule_reevalutation).parameters.keys() == {"self", "delay"}
+
+
+def test_one_look_is_waited_for_at_a_time_and_the_next_may_be_asked_for_when_it_comes():
+    text = (ROOT / "workflow/rules/common.smk").read_text()
+    defined = {"threading": threading, "IS_TO_LOOK": threading.Event()}
+    exec(text[text.index("def look_again") : text.index("# No rule has a folder")], defined)
+    scheduler = SimpleNamespace(_open_jobs=threading.Semaphore(0))
+    for _ in range(3):
+        for _ in range(5):
+            defined["look_again"](scheduler, 0.05)
+        assert scheduler._open_jobs.acquire(timeout=30)
+        assert not defined["IS_TO_LOOK"].is_set() and not scheduler._open_jobs.acquire(blocking=False)
