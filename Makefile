@@ -11,8 +11,8 @@ study: .venv/train.ok ## run the default study; ARGS="verdict --config data=PATH
 	@$(VENV)/snakemake $(ARGS)
 	@$(VENV)/python workflow/report/make_report.py $(ARGS)
 
-# tests/conftest.py says which tests are together, and which begin first; one process is for those of a cluster, which wait.
-SIDE_BY_SIDE = -n 3 --no-loadscope-reorder
+# tests/conftest.py says which tests are together, and which begin first.
+SIDE_BY_SIDE = -n 2 --no-loadscope-reorder
 test: .venv/dev.ok ## run the tests; ARGS="tests/metrics -x" for some
 	$(VENV)/python -m pytest $(SIDE_BY_SIDE) -m "not long" $(ARGS)
 

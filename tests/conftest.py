@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
-from xdist.workermanage import WorkerController
 
 from tests.workflow.conftest import TINY, Tree
 
@@ -30,13 +29,6 @@ class SideBySide(LoadScopeScheduling):
         if file.startswith("tests/slurm/"):
             return "cluster"  # there can be one
         return "every_kind" if _uses_every_kind(file) else file
-
-    def _reschedule(self, node: WorkerController) -> None:
-        """Give the process of the cluster's tests no others: it mostly waits, so that it is one more than the cores."""
-        if "cluster" not in self.assigned_work.get(node, {}):
-            super()._reschedule(node)
-        elif not node.shutting_down:
-            node.shutdown()  # after what it has
 
 
 @cache
