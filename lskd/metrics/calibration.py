@@ -27,7 +27,10 @@ class Bins(NamedTuple):
 
 def confidences(labels_n: Array, logits_nk: Array, temperature: float = 1.0) -> Batch:
     """The highest probability [N] of softmax(logits / temperature), and whether its class is the label [N] (0 or 1)."""
-    probabilities_nk = softmax(logits_nk / temperature, axis=1)
+    return _of_highest(labels_n, logits_nk, softmax(logits_nk / temperature, axis=1))
+
+
+def _of_highest(labels_n: Array, logits_nk: Array, probabilities_nk: Array) -> Batch:
     return probabilities_nk.max(1), (logits_nk.argmax(1) == labels_n).astype(np.float64)
 
 
@@ -112,7 +115,7 @@ def scores(labels_n: Array, logits_nk: Array, temperature: float) -> dict[str, f
     if math.isnan(temperature):
         return dict.fromkeys(SCORES, math.nan)
     probabilities_nk = softmax(logits_nk / temperature, axis=1)
-    both = probabilities_nk.max(1), (logits_nk.argmax(1) == labels_n).astype(np.float64)
+    both = _of_highest(labels_n, logits_nk, probabilities_nk)
     of_both = {"ece": ece(*both), "ece_mass": ece_mass(*both), "aurc": aurc(*both), "e_aurc": excess_aurc(*both)}
     return of_both | {
         "ece_classwise": ece_classwise(labels_n, probabilities_nk),
