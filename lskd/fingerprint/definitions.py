@@ -4,7 +4,8 @@ Stdlib `ast` only; the code is parsed, never imported. Where reachability cannot
 less. Of what is dynamic, `getattr(module, name)` counts the whole module and `import_module(f"lskd.models.{name}")`
 every module of that folder; functions that a job's spec names ("lskd.supervision.losses:kd") are its entry points.
 
-What was worked out is kept for later calls in the same process, for as long as no file that was read changes.
+What was worked out is kept for later calls in the same process, for as long as no file that was read changes; of this
+very package, for later processes too.
 """
 
 import ast
@@ -14,12 +15,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lskd.fingerprint.files import Files
+from lskd.fingerprint.kept import Digests, Kept
 from lskd.fingerprint.source import Modules, Source
 
 _HERE = Path(__file__).resolve().parent.parent.parent
 
 
-def definitions(entry_points: Iterable[str], root: Path = _HERE) -> dict[str, str]:
+def definitions(entry_points: Iterable[str], root: Path = _HERE) -> Digests:
     """10 hex digits for each definition reachable from `entry_points` ("lskd.training.loop:run"), by its name.
 
     A name is "lskd/supervision/losses.py:kd".
@@ -29,9 +31,7 @@ def definitions(entry_points: Iterable[str], root: Path = _HERE) -> dict[str, st
     """
     package, entries = _package(root), frozenset(entry_points)
     if entries not in package.digests:
-        walk = package.walk(entries)
-        digests = ((walk.source.label(node), walk.source.digest(node, walk.in_order)) for node in walk.nodes)
-        package.digests[entries] = dict(sorted(digests))
+        package.digests[entries] = package.kept_digests(entries)
     return dict(package.digests[entries])
 
 
@@ -72,9 +72,25 @@ class _Package:
 
     def __init__(self, root: Path) -> None:
         self.files = Files(root)
-        self.digests: dict[frozenset[str], dict[str, str]] = {}
+        self.digests: dict[frozenset[str], Digests] = {}
         self._modules: Modules = {}
         self._sources: dict[frozenset[str], Source] = {}
+        self._kept = Kept(self.files) if root == _HERE else None
+
+    def kept_digests(self, entries: frozenset[str]) -> Digests:
+        """The digest of each definition that is reached, by its name."""
+        if self._kept is None:
+            return self._digests(entries)
+        digests = self._kept.read(entries)
+        if digests is None:
+            digests = self._digests(entries)
+            self._kept.write(entries, digests)
+        return digests
+
+    def _digests(self, entries: frozenset[str]) -> Digests:
+        walk = self.walk(entries)
+        digests = ((walk.source.label(node), walk.source.digest(node, walk.in_order)) for node in walk.nodes)
+        return dict(sorted(digests))
 
     def walk(self, entries: Iterable[str]) -> _Walk:
         """All that is reached; walked again where reached code reads what normally is left out."""

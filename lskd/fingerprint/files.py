@@ -26,7 +26,7 @@ class Files:
 
     def are_unchanged(self) -> bool:
         """Whether all that was looked up is as it was."""
-        return all(_stamp(path) == stamp for path, stamp in self.stamps.items())
+        return are_as(self.stamps)
 
     @cached_property
     def listing(self) -> list[Path]:
@@ -89,6 +89,11 @@ class Files:
         places = {os.path.normpath(place / text) for place in (here, Path(PACKAGE), Path())}
         candidates = self.listing if last == ".." else self._by_name[last]
         return {path for path in candidates if str(path) in places or (path.name == text and path.suffix != ".py")}
+
+
+def are_as(stamps: dict[str, Stamp]) -> bool:
+    """Whether all of these are as they were."""
+    return all(_stamp(path) == stamp for path, stamp in stamps.items())
 
 
 def _stamp(path: str) -> Stamp:

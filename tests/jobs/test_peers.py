@@ -32,7 +32,7 @@ def test_train_and_val_share_no_image(batches):
 
 @pytest.mark.parametrize("teach", [peers.by_loop, peers.in_memory])
 def test_the_loop_teaches_eight_students(batches, teach):
-    accuracies, teachers = peers.grid(batches, teach)
+    accuracies, teachers = peers.grid(batches, teach, "registered")
     assert len(accuracies) == 8 and teachers > 0
     assert np.mean(accuracies) > 0.3  # of chance's 0.1
 
@@ -43,7 +43,7 @@ def test_the_table_divides_turn_by_turn(capsys, monkeypatch):
         way: [{"cpu": cpu, "students": cpu**2, "wall": 1.0, "memory": 2.0, "accuracy": 0.5} for cpu in cpus]
         for way, cpus in {"torchdistill": (100, 200, 400), "plain loop": (50, 50, 50), "lskd": (10, 40, 40)}.items()
     }
-    peers.print_table(taken, argparse.Namespace(rounds=3, images=1))
+    peers.print_table(taken, argparse.Namespace(rounds=3, images=1, epochs=2, networks="small"))
     (row,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("lskd")]
     assert "40.0 (10.0 to 40.0)" in row
     assert "0.10 (0.10 to 0.20)" in row

@@ -84,6 +84,9 @@ KINDS = TINY | {
 }
 
 
+UNFINISHED = shutil.ignore_patterns("*.pyc.*", ".*.tmp")  # of bytecode, which saves each copy some seconds
+
+
 class Tree:
     """A checkout of its own in which a test may edit, plan and run: a copy of this one, or of another tree."""
 
@@ -92,7 +95,7 @@ class Tree:
         for part in PARTS:
             source = of / part
             if source.is_dir() and not source.is_symlink():
-                shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+                shutil.copytree(source, folder / part, ignore=UNFINISHED)
             else:
                 shutil.copy2(source, folder / part, follow_symlinks=False)
 

@@ -1,11 +1,12 @@
 """`make bench-peers`: one grid of students by plain PyTorch, by torchdistill and by lskd, in one run.
 
-Two teachers (label smoothing 0 and 0.1), four students of each (T = 1, 2, 3, 64, soft labels alone), the networks,
-recipe and images of the registered study on Fashion-MNIST, or ResNet-8s as teachers (`--teacher resnet8`); val is
-judged after each epoch, test at the end. The loop and torchdistill do all ten trainings in one process, one after the
-other, with the teacher in the loop, as both are meant; lskd does all that it does: records, stores, metrics and a
-figure included. "In memory" is the loop without what PyTorch can do without: all images in one tensor, each teacher's
-logits computed once. It keeps nothing, so it is near the least that these networks cost. Each has one thread.
+Two teachers (label smoothing 0 and 0.1), four students of each (T = 1, 2, 3, 64, soft labels alone) on Fashion-MNIST:
+the networks and recipe of the registered study on it, or the networks of others (`--networks`); val is judged after
+each epoch, test at the end. The loop and torchdistill do all ten trainings in one process, one after the other, with
+the teacher in the loop, as both are meant; lskd does all that it does: records, stores, metrics and a figure included.
+"In memory" is the loop without what PyTorch can do without: all images in one tensor, each teacher's logits computed
+once. It keeps nothing, so it is near the least that these networks cost. lskd and "in memory" have networks and images
+channels last, lskd by the config's `runtime` as `scale=small` has it. Each has one thread.
 
 "Students" is the grid for whoever has the two teachers: a process less what it took to train them, and an lskd that
 finds them made.
@@ -49,17 +50,24 @@ from lskd.models.resnet_cifar import resnet8
 
 ROOT = Path(__file__).resolve().parents[2]
 WAYS = ("plain loop", "torchdistill", "in memory", "lskd")
-TEACHERS = {"plain_cnn": (plain_cnn, 12), "resnet8": (resnet8, 16)}  # a builder, and its width
+BUILDERS = {"mlp": mlp, "plain_cnn": plain_cnn, "resnet8": resnet8}
+NETWORKS = {  # a teacher and its width, a student and its width
+    "registered": ("plain_cnn", 12, "mlp", 32),
+    "small": ("plain_cnn", 24, "plain_cnn", 8),  # of the default study's `scale=small`
+    "resnet8": ("resnet8", 16, "mlp", 32),
+}
 ALPHAS, TEMPERATURES = (0.0, 0.1), (1.0, 2.0, 3.0, 64.0)
 VAL_FRACTION = 0.1
+IMAGE = (1, 28, 28)
 PUBLISHED = Path("/usr/share/datasets/fashion-mnist")  # of Debian's package dataset-fashion-mnist
 RECIPE = {"epochs": 16, "batch_size": 64, "lr": 0.02, "weight_decay": 5e-4, "schedule": "cosine"}
 STUDY = {
     "study": "peers",
     "seeds": [0],
+    "runtime": {"channels_last": True},
     "recipes": {"short": RECIPE},
     "teachers": {"cnn": {"recipe": "short"}},
-    "students": {"kd": {"teacher": "cnn", "model": {"name": "mlp", "width": 32}, "recipe": "short"}},
+    "students": {"kd": {"teacher": "cnn", "recipe": "short"}},
     "figures": {
         "accuracies": {"kind": "accuracy_table"},
         "teachers": {"kind": "accuracy_table", "groups": ["cnn"]},
@@ -75,12 +83,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--images", type=int, default=300, help="of a class, train and val")
-    parser.add_argument("--teacher", choices=TEACHERS, default="plain_cnn")
+    parser.add_argument("--epochs", type=int, default=RECIPE["epochs"])
+    parser.add_argument("--networks", choices=NETWORKS, default="registered")
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)  # in a process of its own
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    RECIPE["epochs"] = arguments.epochs
     if arguments.way:
-        accuracies, teachers = grid(loaders(arguments.folder), TEACH[arguments.way], arguments.teacher)
+        accuracies, teachers = grid(loaders(arguments.folder), TEACH[arguments.way], arguments.networks)
         print(json.dumps({"accuracies": accuracies, "teachers": teachers}))
         return
     with tempfile.TemporaryDirectory() as name:
@@ -88,7 +98,7 @@ def main() -> None:
         taken: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
         for turn in range(arguments.rounds):
             for way in WAYS:
-                taken[way].append(measured(way, Path(name), turn, arguments.teacher))
+                taken[way].append(measured(way, Path(name), turn, arguments.networks))
     print_table(taken, arguments)
 
 
@@ -108,29 +118,31 @@ def images(path: Path, of_class: int) -> None:
     np.savez(path, **parts)
 
 
-def measured(way: str, folder: Path, turn: int, teacher: str) -> dict[str, float]:
+def measured(way: str, folder: Path, turn: int, networks: str) -> dict[str, float]:
     """What a way took: processor seconds, those without the teachers, seconds, memory; its students' test accuracy."""
     if way == "lskd":
-        taken = run_of_lskd(folder, f"lskd-{turn}", "accuracies", teacher)
+        taken = run_of_lskd(folder, f"lskd-{turn}", "accuracies", networks)
         accuracies = of_lskd(folder / f"lskd-{turn}")
-        run_of_lskd(folder, f"students-{turn}", "teachers", teacher)
-        taken["students"] = run_of_lskd(folder, f"students-{turn}", "accuracies", teacher)["cpu"]
+        run_of_lskd(folder, f"students-{turn}", "teachers", networks)
+        taken["students"] = run_of_lskd(folder, f"students-{turn}", "accuracies", networks)["cpu"]
     else:
-        options = ["--way", way, "--folder", str(folder), "--teacher", teacher]
+        options = ["--way", way, "--folder", str(folder), "--networks", networks, "--epochs", str(RECIPE["epochs"])]
         taken, output = run([sys.executable, __file__, *options], ROOT)
         said = json.loads(output.splitlines()[-1])
         accuracies, taken["students"] = said["accuracies"], taken["cpu"] - said["teachers"]
     return taken | {"accuracy": statistics.mean(accuracies)}
 
 
-def run_of_lskd(folder: Path, name: str, target: str, teacher: str) -> dict[str, float]:
+def run_of_lskd(folder: Path, name: str, target: str, networks: str) -> dict[str, float]:
     """What lskd takes to make a target of the grid in a folder of that name, where some may be made."""
     own = folder / name
     if not own.exists():
         shutil.copytree(ROOT, own, ignore=shutil.ignore_patterns(".*", "results", "docs", "tests"))
         data = {"dataset": "npz", "root": str(folder / "images.npz"), "val_fraction": VAL_FRACTION}
-        model = {"name": teacher, "width": TEACHERS[teacher][1]}
-        study = STUDY | {"data": data, "teachers": {"cnn": STUDY["teachers"]["cnn"] | {"model": model}}}
+        teacher, width, student, student_width = NETWORKS[networks]
+        study = STUDY | {"data": data}
+        study["teachers"]["cnn"]["model"] = {"name": teacher, "width": width}
+        study["students"]["kd"]["model"] = {"name": student, "width": student_width}
         (own / "peers.yaml").write_text(yaml.safe_dump(study))
     command = [sys.executable, "-m", "snakemake", target, "--cores", "1", "--configfile", "peers.yaml"]
     return run(command, own)[0]
@@ -205,18 +217,19 @@ class Images(torch.utils.data.Dataset[Any]):
         return self.transform(self.images_nhw[index][..., None]), int(self.labels_n[index])
 
 
-def grid(batches: Loaders, teach: "Teach", name: str = "plain_cnn") -> tuple[list[float], float]:
+def grid(batches: Loaders, teach: "Teach", networks: str) -> tuple[list[float], float]:
     """Train both teachers, and the students of each; the students' accuracies on test, the teachers' CPU seconds."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    build, width = TEACHERS[name]
+    teacher_name, width, student_name, student_width = NETWORKS[networks]
     accuracies, teachers = [], 0.0
     for alpha in ALPHAS:
         began = time.process_time()
-        teacher = teach(build(10, (1, 28, 28), width), batches, {"label_smoothing": alpha})
+        teacher = teach(BUILDERS[teacher_name](10, IMAGE, width), batches, {"label_smoothing": alpha})
         teachers += time.process_time() - began
         for temperature in TEMPERATURES:
-            student = teach(mlp(10, (1, 28, 28), 32), batches, {"teacher": teacher, "temperature": temperature})
+            student = BUILDERS[student_name](10, IMAGE, student_width)
+            student = teach(student, batches, {"teacher": teacher, "temperature": temperature})
             accuracies.append(accuracy(student, batches["test"]))
     return accuracies, teachers
 
@@ -257,6 +270,7 @@ def in_memory(network: nn.Module, batches: Loaders, how: dict[str, Any]) -> nn.M
     optimizer = torch.optim.SGD(network.parameters(), RECIPE["lr"], momentum=0.9, weight_decay=RECIPE["weight_decay"])
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, RECIPE["epochs"])
     (images, labels), (val_images, val_labels) = tensors(batches["train"]), tensors(batches["val"])
+    network = network.to(memory_format=torch.channels_last)
     if "teacher" in how:
         with torch.no_grad():
             soft = torch.cat([how["teacher"](part) for part in images.split(512)]) / how["temperature"]
@@ -346,7 +360,8 @@ def print_table(taken: dict[str, list[dict[str, float]]], arguments: argparse.Na
     """A row a way: the median over turns, the least and the most; the ratio to torchdistill in the same turn."""
     versions = f"torch {torch.__version__}, torchdistill {version('torchdistill')}"
     print(f"# {os.cpu_count()} cores; Python {platform.python_version()}, {versions}")
-    print(f"# {arguments.rounds} turns; {arguments.images} images of each class")
+    size = f"{arguments.images} images of each class, {arguments.epochs} epochs"
+    print(f"# {arguments.rounds} turns; networks {arguments.networks}, {size}")
     print(f"{'':14}{'CPU s':>24}{'/ torchdistill':>22}{'students':>22}{'/ torchdistill':>22}", end="")
     print(f"{'seconds':>8}{'MB':>7}{'accuracy':>10}")
     for way, turns in taken.items():
