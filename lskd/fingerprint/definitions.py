@@ -9,19 +9,20 @@ very package, for later processes too.
 """
 
 import ast
+import atexit
 import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from lskd.fingerprint.files import Files
-from lskd.fingerprint.kept import Digests, Kept
+from lskd.fingerprint.kept import Kept
 from lskd.fingerprint.source import Modules, Source
 
 _HERE = Path(__file__).resolve().parent.parent.parent
 
 
-def definitions(entry_points: Iterable[str], root: Path = _HERE) -> Digests:
+def definitions(entry_points: Iterable[str], root: Path = _HERE) -> dict[str, str]:
     """10 hex digits for each definition reachable from `entry_points` ("lskd.training.loop:run"), by its name.
 
     A name is "lskd/supervision/losses.py:kd".
@@ -31,7 +32,9 @@ def definitions(entry_points: Iterable[str], root: Path = _HERE) -> Digests:
     """
     package, entries = _package(root), frozenset(entry_points)
     if entries not in package.digests:
-        package.digests[entries] = package.kept_digests(entries)
+        walk = package.walk(entries)
+        digests = {walk.source.node(node).label: walk.source.digest(node, walk.in_order) for node in walk.nodes}
+        package.digests[entries] = dict(sorted(digests.items()))
     return dict(package.digests[entries])
 
 
@@ -44,7 +47,7 @@ def code_digest(definitions: Mapping[str, str]) -> str:
 def reachable(entry_points: Iterable[str], root: Path = _HERE) -> dict[str, str]:
     """The same names, each with the normalised source behind it. Raises as `definitions` does."""
     walk = _package(root).walk(entry_points)
-    trees = {walk.source.label(node): walk.source.block(node).trees for node in walk.nodes}
+    trees = {walk.source.node(node).label: walk.source.block(node).trees for node in walk.nodes}
     texts = {name: "\n".join(map(ast.unparse, each)) for name, each in trees.items()}
     return dict(sorted(texts.items()))
 
@@ -53,9 +56,9 @@ def reached_through(name: str, entry_points: Iterable[str], root: Path = _HERE) 
     """The names through which `name` ("lskd/study/config.py:Recipe", or its beginning) is reached; [] if it is not."""
     walk = _package(root).walk(entry_points)
     names: list[str] = []
-    node = min((node for node in walk.nodes if walk.source.label(node).startswith(name)), default=None)
+    node = min((node for node in walk.nodes if walk.source.node(node).label.startswith(name)), default=None)
     while node:
-        names.append(walk.source.label(node))
+        names.append(walk.source.node(node).label)
         node = walk.above[node]
     return names[::-1]
 
@@ -72,25 +75,16 @@ class _Package:
 
     def __init__(self, root: Path) -> None:
         self.files = Files(root)
-        self.digests: dict[frozenset[str], Digests] = {}
+        self.digests: dict[frozenset[str], dict[str, str]] = {}
         self._modules: Modules = {}
         self._sources: dict[frozenset[str], Source] = {}
         self._kept = Kept(self.files) if root == _HERE else None
+        self._nodes = self._kept.read() if self._kept else {}
 
-    def kept_digests(self, entries: frozenset[str]) -> Digests:
-        """The digest of each definition that is reached, by its name."""
-        if self._kept is None:
-            return self._digests(entries)
-        digests = self._kept.read(entries)
-        if digests is None:
-            digests = self._digests(entries)
-            self._kept.write(entries, digests)
-        return digests
-
-    def _digests(self, entries: frozenset[str]) -> Digests:
-        walk = self.walk(entries)
-        digests = ((walk.source.label(node), walk.source.digest(node, walk.in_order)) for node in walk.nodes)
-        return dict(sorted(digests))
+    def keep(self) -> None:
+        """Keep for later processes what was worked out of this very package."""
+        if self._kept:
+            self._kept.write(self._nodes)
 
     def walk(self, entries: Iterable[str]) -> _Walk:
         """All that is reached; walked again where reached code reads what normally is left out."""
@@ -98,7 +92,7 @@ class _Package:
         while True:
             key = kept - {"order"}  # which changes digests, and not what is reached
             if key not in self._sources:
-                self._sources[key] = Source(self.files, key, self._modules)
+                self._sources[key] = Source(self.files, key, self._modules, self._nodes.setdefault(key, {}))
             source = self._sources[key]
             above = source.walk(entries)
             nodes = [node for node in above if source.node(node).counts]
@@ -117,3 +111,10 @@ def _package(root: Path) -> _Package:
     if package is None or not package.files.are_unchanged():
         package = _PACKAGES[root] = _Package(root)
     return package
+
+
+@atexit.register
+def keep() -> None:
+    """Keep what was worked out of this very package, as a process ends."""
+    if _HERE in _PACKAGES:
+        _PACKAGES[_HERE].keep()

@@ -1,57 +1,77 @@
 """What was worked out about the package, kept for later processes beside its bytecode, in `lskd/__pycache__`.
 
-To parse the package takes a processor a second, with each start of Snakemake, of a command, of a server of forks. A
-file holds the digests of one set of entry points, under a name that is a digest of every file of the package: of other
-code it is not found, and files of other code are removed. As with bytecode, nothing is lost where none can be written.
+To parse the package takes a processor a second, with each start of Snakemake, of a command, of a server of forks. What
+is kept is of use for as long as every file of the package has the bytes that it had. As with bytecode, nothing is lost
+where it cannot be written.
 """
 
 import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from lskd.fingerprint.files import Files, are_as
 from lskd.fingerprint.followed import PACKAGE
+from lskd.fingerprint.source import Node
 
-Digests = dict[str, str]  # of definitions, by their names
+Nodes = dict[str, Node]  # by name
+BySource = dict[frozenset[str], Nodes]  # by what counts in their normal form
 
 
 class Kept:
-    """The digests of the package as its files are now."""
+    """The nodes of the package as its files are now."""
 
     def __init__(self, files: Files) -> None:
-        self.folder = files.root / PACKAGE / "__pycache__"
+        self.path = files.root / PACKAGE / f"__pycache__/code.{sys.implementation.cache_tag}.json"
         for path in files.listing:
             files.exists(path)  # so that an edit of any file is noticed
         self.stamps = dict(files.stamps)  # of all folders too
-        self.package = f"{sys.implementation.cache_tag}-{_digest(_contents(files.root, self.stamps))}"
+        self.package = _digest(_contents(files.root, self.stamps))
+        self.known = 0  # how much is kept already
 
-    def read(self, entries: Iterable[str]) -> Digests | None:
-        """The digests of what these reach, if they are kept, and whole."""
+    def read(self) -> BySource:
+        """The nodes that are kept of this very code, if they are whole."""
+        sources: BySource = {}
         with suppress(OSError):
-            seal, _, text = self._path(entries).read_bytes().partition(b"\n")
-            if seal == _digest([text]).encode():
-                return dict(json.loads(text))
-        return None
+            package, seal, text = [*self.path.read_bytes().split(b"\n", 2), b"", b""][:3]
+            if package.decode(errors="replace") == self.package and seal.decode(errors="replace") == _digest([text]):
+                for kept, nodes in json.loads(text):
+                    sources[frozenset(kept)] = {name: _node(*values) for name, *values in nodes}
+        self.known = _count(sources)
+        return sources
 
-    def write(self, entries: Iterable[str], digests: Digests) -> None:
-        """Keep them, unless a file was edited meanwhile, or lies where no edit is seen."""
-        if sys.dont_write_bytecode or not are_as(self.stamps) or any(map(_has_linked_folders, self.stamps)):
+    def write(self, sources: Mapping[frozenset[str], Nodes]) -> None:
+        """Keep these where they are more, unless a file was edited meanwhile, or lies where no edit is seen."""
+        is_writing = _count(sources) > self.known and not sys.dont_write_bytecode
+        if not is_writing or not are_as(self.stamps) or any(map(_has_linked_folders, self.stamps)):
             return
-        path, text = self._path(entries), json.dumps(digests).encode()
-        tmp = path.with_suffix(f".{os.getpid()}")
+        lists = [
+            [sorted(kept), [[name, *_values(node)] for name, node in nodes.items()]] for kept, nodes in sources.items()
+        ]
+        text = json.dumps(lists, separators=(",", ":")).encode()
+        tmp = self.path.with_suffix(f".{os.getpid()}")
         with suppress(OSError):
-            for other in self.folder.glob(f"code-{sys.implementation.cache_tag}-*"):
-                if not other.name.startswith(f"code-{self.package}-"):
-                    other.unlink(missing_ok=True)
-            tmp.write_bytes(_digest([text]).encode() + b"\n" + text)  # half a file would not have its digest
-            tmp.replace(path)
+            tmp.parent.mkdir(exist_ok=True)
+            tmp.write_bytes(b"\n".join([self.package.encode(), _digest([text]).encode(), text]))
+            tmp.replace(self.path)  # half a file would not have its digest
+        self.known = _count(sources)
 
-    def _path(self, entries: Iterable[str]) -> Path:
-        return self.folder / f"code-{self.package}-{_digest(name.encode() for name in sorted(entries))}.json"
+
+def _values(node: Node) -> list[object]:
+    return [node.label, node.below, sorted(node.readers), node.counts, node.digests.get(False), node.digests.get(True)]
+
+
+def _node(label: str, below: list[str], readers: list[str], counts: bool, *digests: str | None) -> Node:
+    known = {is_in_order: digest for is_in_order, digest in zip((False, True), digests, strict=True) if digest}
+    return Node(label, None, below, set(readers), counts, known)
+
+
+def _count(sources: Mapping[frozenset[str], Nodes]) -> int:
+    """How much there is to keep."""
+    return sum(1 + len(node.digests) for nodes in sources.values() for node in nodes.values())
 
 
 def _contents(root: Path, paths: Iterable[str]) -> Iterator[bytes]:
@@ -70,8 +90,8 @@ def _has_linked_folders(path: str) -> bool:
 
 
 def _digest(parts: Iterable[bytes]) -> str:
-    """20 hex digits; of each part its length counts too."""
+    """64 hex digits; of each part its length counts too."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(f"{len(part)}:".encode() + part)
-    return digest.hexdigest()[:20]
+    return digest.hexdigest()

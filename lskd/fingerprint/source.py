@@ -26,7 +26,8 @@ _IN_NORMAL_FORM = frozenset({"annotations", "docs", "texts", "prints"})  # the o
 class Node:
     """What a definition uses, and the nodes to go on to; one that neither uses nor says anything does not count."""
 
-    uses: Uses
+    label: str  # for people: "lskd/supervision/losses.py:kd"
+    uses: Uses | None  # None in what an earlier process kept
     below: list[str]
     readers: set[str]
     counts: bool
@@ -40,11 +41,10 @@ class Source:
     dotted name without a colon is a leaf. Nothing here depends on where walking began, so all walks share it.
     """
 
-    def __init__(self, files: Files, kept: frozenset[str], parsed: Modules) -> None:
-        self.files, self.kept, self.parsed = files, kept, parsed
+    def __init__(self, files: Files, kept: frozenset[str], parsed: Modules, nodes: dict[str, Node]) -> None:
+        self.files, self.kept, self.parsed, self.nodes = files, kept, parsed, nodes
         self.modules: dict[str, Module] = {}
         self._absent: set[str] = set()
-        self._nodes: dict[str, Node] = {}
         self._acting: dict[str, list[Item]] = {}
         self._lines: dict[str, dict[Item, str]] = {}
         self._sequences: dict[str, list[str]] = {}
@@ -63,9 +63,9 @@ class Source:
 
     def node(self, name: str) -> Node:
         """What is behind a node."""
-        if name not in self._nodes:
-            self._nodes[name] = Node({}, [], set(), True) if name.startswith("/") else self._node(name)
-        return self._nodes[name]
+        if name not in self.nodes:
+            self.nodes[name] = Node(name[1:], {}, [], set(), True) if name.startswith("/") else self._node(name)
+        return self.nodes[name]
 
     def _node(self, name: str) -> Node:
         uses, block = self._uses(name), self.block(name)
@@ -73,25 +73,23 @@ class Source:
         below = [each for each in dict.fromkeys([*below, *self._executed(name)]) if ":" in each or each.startswith("/")]
         module, _, definition = name.partition(":")
         says = self._sequence(module) if definition == STATEMENTS else block.trees
-        return Node(uses, below, block.readers, bool(uses or says))
-
-    def label(self, node: str) -> str:
-        """A node's name for people: "lskd/supervision/losses.py:kd"."""
-        module, _, name = node.partition(":")
-        return node[1:] if node.startswith("/") else f"{self.modules[module].path.as_posix()}:{name}"
+        label = f"{self._home(module).path.as_posix()}:{definition}"
+        return Node(label, uses, below, block.readers, bool(uses or says))
 
     def block(self, node: str) -> Block:
         """The source behind a node."""
         module, _, name = node.partition(":")
         if name in ("", WHOLE):
             return Block(module)
-        return self.modules[module].statements if name == STATEMENTS else self.modules[module].definitions[name]
+        home = self._home(module)
+        return home.statements if name == STATEMENTS else home.definitions[name]
 
     def digest(self, name: str, in_order: bool) -> str:
         """10 hex digits of a node's name, of what the names in it stand for, and of its normalised tree."""
         node = self.node(name)
         if in_order not in node.digests:
-            node.digests[in_order] = hashlib.sha256(self._bytes(name, node.uses, in_order)).hexdigest()[:10]
+            uses = self._uses(name) if node.uses is None else node.uses
+            node.digests[in_order] = hashlib.sha256(self._bytes(name, uses, in_order)).hexdigest()[:10]
         return node.digests[in_order]
 
     def _bytes(self, name: str, uses: Uses, in_order: bool) -> bytes:
@@ -106,6 +104,12 @@ class Source:
             lines += [",".join(block.methods)] if block.is_ordered or in_order else []
             lines.append(block.dump)
         return "\n".join(lines).encode("utf-8", "surrogatepass")
+
+    def _home(self, name: str) -> Module:
+        """The module of a node."""
+        module = self._module(name)
+        assert module, name
+        return module
 
     def _module(self, name: str) -> Module | None:
         """A module of the package; None where there is none of that name, or it is not to be followed."""
@@ -122,6 +126,8 @@ class Source:
 
     def _entry(self, entry: str) -> str:
         module, _, name = entry.partition(":")
+        if entry in self.nodes and name.isidentifier():  # else it is a method, or no definition
+            return entry
         home = self._module(module)
         if home and name in home.definitions and "." not in name:
             return entry
@@ -137,7 +143,7 @@ class Source:
     def _uses(self, node: str) -> Uses:
         """What each name in a definition stands for."""
         module, _, name = node.partition(":")
-        home, names = self.modules[module], self.block(node).names
+        home, names = self._home(module), self.block(node).names
         targets = {".".join(each): [*self._resolve(node, each)] for each in sorted(names.chains)}
         for each in sorted(names.local_chains):  # imported within the function
             imported = names.imports.get(each[0], ())
@@ -161,7 +167,7 @@ class Source:
 
     def _resolve(self, node: str, names: Chain) -> Iterator[str]:
         module, _, name = node.partition(":")
-        home, imports = self.modules[module], self.block(node).names.imports
+        home, imports = self._home(module), self.block(node).names.imports
         owner = name.partition(".")[0]
         if names[0].startswith("__") and not names[0].endswith("__"):  # in a class, __x is _Class__x
             yield from self._resolve(node, (f"_{owner.lstrip('_')}{names[0]}", *names[1:]))
@@ -207,8 +213,8 @@ class Source:
 
     def _everything(self, module: str) -> Iterator[str]:
         yield f"{module}:{STATEMENTS}"
-        yield from (f"{module}:{name}" for name in self.modules[module].definitions)
-        for target in chain.from_iterable(self.modules[module].imports.values()):
+        yield from (f"{module}:{name}" for name in self._home(module).definitions)
+        for target in chain.from_iterable(self._home(module).imports.values()):
             yield from self._follow(target)
 
     def _folder(self, prefix: str) -> Iterator[str]:
@@ -234,7 +240,7 @@ class Source:
     def _acting_in(self, module: str) -> list[Item]:
         """The top-level statements that may do more than bind their names."""
         if module not in self._acting:
-            items = self.modules[module].items
+            items = self._home(module).items
             self._acting[module] = [item for item in items if item.acts or self._is_hooked(module, item)]
         return self._acting[module]
 
@@ -265,7 +271,7 @@ class Source:
         if module not in self._sequences:
             lines: list[str] = []
             own = self._own(module)
-            for item in self.modules[module].items:
+            for item in self._home(module).items:
                 imports = [f"import {name}" for name in item.loads if item not in own and self._acts_on_import(name)]
                 lines += [own[item]] if item in own else [line for line in imports if line not in lines]
             self._sequences[module] = lines
@@ -274,7 +280,7 @@ class Source:
     def _own(self, module: str) -> dict[Item, str]:
         """A line for each statement that does something itself."""
         if module not in self._lines:
-            home, acting = self.modules[module], self._acting_in(module)
+            home, acting = self._home(module), self._acting_in(module)
             touched = home.touched(acting)
             lines = self._lines[module] = {}
             for item in home.items:
@@ -296,7 +302,7 @@ class Source:
                     if self._acts.get(each) or self._own(each):
                         self._acts[name] = True
                         return True
-                    more = {load for item in self.modules[each].items for load in item.loads} - seen
+                    more = {load for item in self._home(each).items for load in item.loads} - seen
                     seen |= more
                     todo += sorted(more)
             self._acts |= dict.fromkeys(seen, False)

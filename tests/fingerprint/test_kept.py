@@ -1,6 +1,5 @@
 """Digests that are kept stand for the same code and no other."""
 
-import json
 import shutil
 import subprocess
 import sys
@@ -8,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lskd.fingerprint import definitions
+from lskd.errors import UserError
+from lskd.fingerprint import definitions, source
 from lskd.fingerprint.files import Files
 from lskd.fingerprint.kept import Kept
 from tests.fingerprint.packages import ENTRY, write
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 SOURCE = {
     "train.py": "from lskd.losses import kd\n\ndef fit(): return kd()\n",
     "losses.py": "def kd(): return 22\n",
-    "other.py": "OTHER = 1\n",
+    "other.py": "from lskd.losses import kd\n\ndef twice(): return 2 * kd()\n",
     "data/table.csv": "1\n",
     "data/__init__.py": "",
 }
@@ -31,28 +31,55 @@ def root(tmp_path, monkeypatch):
     return write(tmp_path, SOURCE)
 
 
-def digests(root):
+def digests(root, entries=ENTRY):
+    """As a process of its own, which ends."""
     definitions._PACKAGES.clear()
-    return definitions.definitions(ENTRY, root)
+    found = definitions.definitions(entries, root)
+    definitions.keep()
+    return found
 
 
 def files(root):
     return sorted((root / "lskd/__pycache__").glob("*"))
 
 
-def test_another_process_reads_what_was_kept(root, monkeypatch):
+def test_another_process_reads_what_was_kept_and_parses_nothing(root, monkeypatch):
     before = digests(root)
-    monkeypatch.setattr(definitions._Package, "walk", None)
+    monkeypatch.setattr(source, "read", None)
     assert digests(root) == before
     assert set(before) == {"lskd/losses.py:kd", "lskd/train.py:fit"}
 
 
-def test_each_set_of_entry_points_is_kept_alone(root):
+def test_what_more_is_reached_is_added(root, monkeypatch):
+    both = {"lskd/other.py:twice", "lskd/losses.py:kd"}
+    digests(root, ["lskd.losses:kd"])
+    with_kept = digests(root, ["lskd.other:twice"])
+    monkeypatch.setattr(source, "read", None)
+    assert digests(root, ["lskd.other:twice"]) == with_kept
+    assert digests(root, ["lskd.losses:kd", "lskd.other:twice"]).keys() == with_kept.keys() == both
+    monkeypatch.undo()
+    shutil.rmtree(root / "lskd/__pycache__")
+    assert digests(root, ["lskd.other:twice"]) == with_kept
+
+
+def test_what_reads_names_of_methods_is_kept_too(root, monkeypatch):
+    reader = "class A:\n    def b(self): return 1\n    def a(self): return 2\ndef fit(): return list(vars(A))\n"
+    write(root, {"train.py": reader})
+    before = digests(root)
+    monkeypatch.setattr(source, "read", None)
+    assert digests(root) == before
+    monkeypatch.undo()
+    write(root, {"train.py": reader.replace("def b(self): return 1\n    def a", "def a(self): return 1\n    def b")})
+    assert digests(root) != before
+
+
+@pytest.mark.parametrize("entry", ["lskd.losses:<statements>", "lskd.losses:*", "lskd.train:Loop.run", "lskd.losses"])
+def test_what_is_no_entry_point_is_none_although_its_node_is_kept(root, entry):
+    loop = "class Loop:\n    def run(self): return lskd.losses\n"
+    write(root, {"train.py": f"import lskd.losses\n{loop}def fit(): return Loop().run()\n"})
     digests(root)
-    assert definitions.definitions(["lskd.losses:kd"], root) == {
-        name: digest for name, digest in digests(root).items() if name == "lskd/losses.py:kd"
-    }
-    assert len(files(root)) == 2
+    with pytest.raises(UserError):
+        digests(root, [entry])
 
 
 def replaced(name, text):
@@ -62,7 +89,7 @@ def replaced(name, text):
 EDITS = {
     "a definition that is reached": replaced("losses.py", "def kd(): return 23\n"),
     "one of as many bytes": replaced("losses.py", "def kd(): return 33\n"),
-    "a module that is not reached": replaced("other.py", "OTHER = 2\n"),
+    "a module that is not reached": replaced("other.py", "from lskd.losses import kd\n"),
     "a file of data": replaced("data/table.csv", "2\n"),
     "a new module": replaced("losses2.py", ""),
     "a new file below": replaced("data/second.csv", "1\n"),
@@ -75,22 +102,25 @@ EDITS = {
 
 
 @pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
-def test_of_an_edited_package_nothing_is_found_and_the_old_is_removed(root, edit):
+def test_of_an_edited_package_nothing_is_found_and_the_new_takes_its_place(root, edit):
     digests(root)
-    old = files(root)
+    assert Kept(Files(root)).read()
     edit(root)
-    assert Kept(Files(root)).read(ENTRY) is None
+    assert not Kept(Files(root)).read()
     after = digests(root)
+    assert Kept(Files(root)).read()
+    assert len(files(root)) == 1
     shutil.rmtree(root / "lskd/__pycache__")
     assert after == digests(root)
-    assert len(old) == len(files(root)) == 1
-    assert old != files(root)
 
 
 def test_an_edit_in_the_same_process_is_seen(root):
     before = digests(root)
     replaced("losses.py", "def kd(): return 33\n")(root)
-    assert definitions.definitions(ENTRY, root) != before
+    after = definitions.definitions(ENTRY, root)
+    assert after != before
+    definitions.keep()
+    assert digests(root) == after
 
 
 @pytest.mark.parametrize(
@@ -102,21 +132,24 @@ def test_an_edit_in_the_same_process_is_seen(root):
         lambda text: "[]",
         lambda text: "\udcff",
         lambda text: text.replace("lskd/train.py:fit", "lskd/train.py:fat"),
-        lambda text: json.dumps({"definitions": {}, "entries": ENTRY}),
+        lambda text: text.replace("\n", " "),
+        lambda text: text.partition("\n")[0],
     ],
 )
 def test_what_is_damaged_is_worked_out_anew(root, damage):
     before = digests(root)
     (path,) = files(root)
     path.write_text(damage(path.read_text()), errors="surrogateescape")
+    assert not Kept(Files(root)).read()
     assert digests(root) == before
-    assert Kept(Files(root)).read(ENTRY) == before
+    assert Kept(Files(root)).read()
 
 
 def test_an_edit_meanwhile_is_not_kept_under_the_name_of_what_was(root):
-    kept = Kept(Files(root))
+    definitions._PACKAGES.clear()
+    definitions.definitions(["lskd.other:twice"], root)
     replaced("losses.py", "def kd(): return 23\n")(root)
-    kept.write(ENTRY, {"lskd/losses.py:kd": "0123456789"})
+    definitions.keep()
     assert files(root) == []
 
 
@@ -134,16 +167,15 @@ def test_a_folder_that_cannot_be_written_is_no_failure(root):
     assert digests(root)
 
 
-def test_code_that_fingerprints_counts_too(tmp_path):
+def test_a_process_keeps_as_it_ends_and_code_that_fingerprints_counts(tmp_path):
     shutil.copytree(ROOT / "lskd", tmp_path / "lskd", ignore=shutil.ignore_patterns("__pycache__"))
-    command = [
-        sys.executable,
-        "-B",
-        "-c",
-        "from lskd.fingerprint import definitions as d; print(d._package(d._HERE)._kept.package)",
-    ]
-    before = subprocess.check_output(command, cwd=tmp_path, text=True)
+    command = [sys.executable, "-m", "lskd.fingerprint", "lskd.io.atomic:write_json"]
+    before = subprocess.check_output(command, cwd=tmp_path)
+    kept = Kept(Files(tmp_path))
+    assert kept.read()
+    assert subprocess.check_output(command, cwd=tmp_path) == before
     path = tmp_path / "lskd/fingerprint/normal.py"
     path.write_text(f"{path.read_text()}\n# a word\n")
-    assert before.startswith(sys.implementation.cache_tag)
-    assert subprocess.check_output(command, cwd=tmp_path, text=True) != before
+    assert not Kept(Files(tmp_path)).read()
+    assert subprocess.check_output(command, cwd=tmp_path) == before
+    assert Kept(Files(tmp_path)).read()
