@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import sys
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -25,7 +26,7 @@ class Kept:
     """The nodes of the package as its files are now."""
 
     def __init__(self, files: Files) -> None:
-        self.path = files.root / PACKAGE / f"__pycache__/code.{sys.implementation.cache_tag}.json"
+        self.path = files.root / PACKAGE / f"__pycache__/code.{sys.implementation.cache_tag}.zlib"
         for path in files.listing:
             files.exists(path)  # so that an edit of any file is noticed
         self.stamps = dict(files.stamps)  # of all folders too
@@ -38,7 +39,7 @@ class Kept:
         with suppress(OSError):
             package, seal, text = [*self.path.read_bytes().split(b"\n", 2), b"", b""][:3]
             if package.decode(errors="replace") == self.package and seal.decode(errors="replace") == _digest([text]):
-                for kept, nodes in json.loads(text):
+                for kept, nodes in json.loads(zlib.decompress(text)):
                     sources[frozenset(kept)] = {name: _node(*values) for name, *values in nodes}
         self.known = _count(sources)
         return sources
@@ -51,7 +52,7 @@ class Kept:
         lists = [
             [sorted(kept), [[name, *_values(node)] for name, node in nodes.items()]] for kept, nodes in sources.items()
         ]
-        text = json.dumps(lists, separators=(",", ":")).encode()
+        text = zlib.compress(json.dumps(lists).encode(), 1)
         tmp = self.path.with_suffix(f".{os.getpid()}")
         with suppress(OSError):
             tmp.parent.mkdir(exist_ok=True)

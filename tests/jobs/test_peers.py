@@ -5,6 +5,8 @@ import importlib.metadata
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from workflow.bench import peers
 
@@ -32,9 +34,20 @@ def test_train_and_val_share_no_image(batches):
 
 @pytest.mark.parametrize("teach", [peers.by_loop, peers.in_memory])
 def test_the_loop_teaches_eight_students(batches, teach):
-    accuracies, teachers = peers.grid(batches, teach, "registered")
+    accuracies, teachers = peers.grid(batches, teach, "registered", nn.MaxPool2d(2))
     assert len(accuracies) == 8 and teachers > 0
     assert np.mean(accuracies) > 0.3  # of chance's 0.1
+
+
+@pytest.mark.parametrize("name", peers.BUILDERS)
+def test_networks_pool_as_pytorch_does_with_the_same_numbers(name):
+    torch.manual_seed(0)
+    plain, ours = (peers.built(name, 4, pooling).eval() for pooling in (nn.MaxPool2d(2), peers.Pool()))
+    ours.load_state_dict(plain.state_dict())
+    images_nchw = torch.randn(8, *peers.IMAGE)
+    assert not any(isinstance(module, peers.Pool) for module in plain.modules())
+    with torch.no_grad():
+        assert torch.equal(plain(images_nchw), ours(images_nchw))
 
 
 def test_the_table_divides_turn_by_turn(capsys, monkeypatch):

@@ -6,7 +6,8 @@ each epoch, test at the end. The loop and torchdistill do all ten trainings in o
 the teacher in the loop, as both are meant; lskd does all that it does: records, stores, metrics and a figure included.
 "In memory" is the loop without what PyTorch can do without: all images in one tensor, each teacher's logits computed
 once. It keeps nothing, so it is near the least that these networks cost. lskd and "in memory" have networks and images
-channels last, lskd by the config's `runtime` as `scale=small` has it. Each has one thread.
+channels last, lskd by the config's `runtime` as `scale=small` has it. The loop and torchdistill have the networks of
+lskd with PyTorch's own max-pooling, of the same numbers; torchdistill has lskd's once more. Each has one thread.
 
 "Students" is the grid for whoever has the two teachers: a process less what it took to train them, and an lskd that
 finds them made.
@@ -45,11 +46,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from lskd.data.split import stratified_mask
 from lskd.models.mlp import mlp
-from lskd.models.plain_cnn import plain_cnn
+from lskd.models.plain_cnn import Pool, plain_cnn
 from lskd.models.resnet_cifar import resnet8
 
 ROOT = Path(__file__).resolve().parents[2]
-WAYS = ("plain loop", "torchdistill", "in memory", "lskd")
+PLAIN = ("plain loop", "torchdistill")  # whose networks pool as PyTorch does
+WAYS = (*PLAIN, "torchdistill, our pooling", "in memory", "lskd")
 BUILDERS = {"mlp": mlp, "plain_cnn": plain_cnn, "resnet8": resnet8}
 NETWORKS = {  # a teacher and its width, a student and its width
     "registered": ("plain_cnn", 12, "mlp", 32),
@@ -90,7 +92,8 @@ def main() -> None:
     arguments = parser.parse_args()
     RECIPE["epochs"] = arguments.epochs
     if arguments.way:
-        accuracies, teachers = grid(loaders(arguments.folder), TEACH[arguments.way], arguments.networks)
+        pooling = nn.MaxPool2d(2) if arguments.way in PLAIN else Pool()
+        accuracies, teachers = grid(loaders(arguments.folder), TEACH[arguments.way], arguments.networks, pooling)
         print(json.dumps({"accuracies": accuracies, "teachers": teachers}))
         return
     with tempfile.TemporaryDirectory() as name:
@@ -217,7 +220,7 @@ class Images(torch.utils.data.Dataset[Any]):
         return self.transform(self.images_nhw[index][..., None]), int(self.labels_n[index])
 
 
-def grid(batches: Loaders, teach: "Teach", networks: str) -> tuple[list[float], float]:
+def grid(batches: Loaders, teach: "Teach", networks: str, pooling: nn.Module) -> tuple[list[float], float]:
     """Train both teachers, and the students of each; the students' accuracies on test, the teachers' CPU seconds."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -225,13 +228,21 @@ def grid(batches: Loaders, teach: "Teach", networks: str) -> tuple[list[float], 
     accuracies, teachers = [], 0.0
     for alpha in ALPHAS:
         began = time.process_time()
-        teacher = teach(BUILDERS[teacher_name](10, IMAGE, width), batches, {"label_smoothing": alpha})
+        teacher = teach(built(teacher_name, width, pooling), batches, {"label_smoothing": alpha})
         teachers += time.process_time() - began
         for temperature in TEMPERATURES:
-            student = BUILDERS[student_name](10, IMAGE, student_width)
+            student = built(student_name, student_width, pooling)
             student = teach(student, batches, {"teacher": teacher, "temperature": temperature})
             accuracies.append(accuracy(student, batches["test"]))
     return accuracies, teachers
+
+
+def built(name: str, width: int, pooling: nn.Module) -> nn.Module:
+    """A network of lskd, which pools by another module of the same numbers."""
+    made = BUILDERS[name](10, IMAGE, width)
+    for path in [path for path, module in made.named_modules() if isinstance(module, Pool)]:
+        made.set_submodule(path, pooling)
+    return made
 
 
 def accuracy(network: nn.Module, batches: DataLoader[Any]) -> float:
@@ -353,7 +364,12 @@ def by_torchdistill(network: nn.Module, batches: Loaders, how: dict[str, Any]) -
 
 
 Teach = Callable[[nn.Module, Loaders, dict[str, Any]], nn.Module]
-TEACH: dict[str, Teach] = {"plain loop": by_loop, "torchdistill": by_torchdistill, "in memory": in_memory}
+TEACH: dict[str, Teach] = {
+    "plain loop": by_loop,
+    "torchdistill": by_torchdistill,
+    "torchdistill, our pooling": by_torchdistill,
+    "in memory": in_memory,
+}
 
 
 def print_table(taken: dict[str, list[dict[str, float]]], arguments: argparse.Namespace) -> None:
@@ -362,10 +378,10 @@ def print_table(taken: dict[str, list[dict[str, float]]], arguments: argparse.Na
     print(f"# {os.cpu_count()} cores; Python {platform.python_version()}, {versions}")
     size = f"{arguments.images} images of each class, {arguments.epochs} epochs"
     print(f"# {arguments.rounds} turns; networks {arguments.networks}, {size}")
-    print(f"{'':14}{'CPU s':>24}{'/ torchdistill':>22}{'students':>22}{'/ torchdistill':>22}", end="")
+    print(f"{'':26}{'CPU s':>24}{'/ torchdistill':>22}{'students':>22}{'/ torchdistill':>22}", end="")
     print(f"{'seconds':>8}{'MB':>7}{'accuracy':>10}")
     for way, turns in taken.items():
-        row = f"{way:14}"
+        row = f"{way:26}"
         for kind, width in (("cpu", 24), ("students", 22)):
             ratios = [a[kind] / b[kind] for a, b in zip(turns, taken["torchdistill"], strict=True)]
             row += f"{spread([turn[kind] for turn in turns], '.1f'):>{width}}{spread(ratios, '.2f'):>22}"
