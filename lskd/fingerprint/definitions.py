@@ -115,6 +115,6 @@ def _package(root: Path) -> _Package:
 
 @atexit.register
 def keep() -> None:
-    """Keep what was worked out of this very package, as a process ends."""
+    """Keep what was worked out of this very package; as a process ends at the latest."""
     if _HERE in _PACKAGES:
         _PACKAGES[_HERE].keep()

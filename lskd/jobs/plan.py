@@ -7,6 +7,7 @@ from typing import Any
 
 from lskd.errors import UserError
 from lskd.figures import study_page
+from lskd.fingerprint import definitions as fingerprint
 from lskd.io.atomic import atomic, sweep, write_text
 from lskd.io.layout import FILES, JOBS, ROOMS
 from lskd.io.seal import checked, read_record, sealed
@@ -47,6 +48,7 @@ class Plan:
         if lacking and not dry:
             raise UserError(lacking[0] + (f" (and {len(lacking) - 1} more)" if lacking[1:] else ""))
         self.catalogue.notes += lacking
+        fingerprint.keep()  # before jobs begin, which ask for the same
 
     def _leave_out(self, missing: str) -> None:
         """Leave out of a whole study the figures that need what is not installed, with a note.

@@ -94,11 +94,11 @@ def clock(device: torch.device) -> float:
     return time.perf_counter()
 
 
-def prepared(folder: Path, images: int, side: int) -> Path:
+def prepared(folder: Path, images: int, side: int, channels: int = 1) -> Path:
     """A sealed folder of images of chance: ten classes, each with a brightness of its own."""
     draw = np.random.default_rng(0)
     labels_n = np.arange(images) % 10
-    pixels = draw.integers(0, 100, (images, 1, side, side)) + 15 * labels_n[:, None, None, None]
+    pixels = draw.integers(0, 100, (images, channels, side, side)) + 15 * labels_n[:, None, None, None]
     samples = Samples(pixels.astype(np.uint8), labels_n.astype(np.int64), [str(number) for number in range(images)])
     folder.mkdir()
     data = Arrays(samples, samples, tuple(str(digit) for digit in range(10)))
