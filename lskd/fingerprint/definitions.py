@@ -19,6 +19,7 @@ from lskd.fingerprint.files import Files
 from lskd.fingerprint.kept import Kept
 from lskd.fingerprint.source import Modules, Source
 
+TRIES = 5  # where files are edited meanwhile, so that some were read before and others after
 _HERE = Path(__file__).resolve().parent.parent.parent
 
 
@@ -30,12 +31,17 @@ def definitions(entry_points: Iterable[str], root: Path = _HERE) -> dict[str, st
     `root` is the folder that holds the package. Raises UserError for an entry point that does not exist and for a
     module that does not parse.
     """
-    package, entries = _package(root), frozenset(entry_points)
-    if entries not in package.digests:
-        walk = package.walk(entries)
-        digests = {walk.source.node(node).label: walk.source.digest(node, walk.in_order) for node in walk.nodes}
-        package.digests[entries] = dict(sorted(digests.items()))
-    return dict(package.digests[entries])
+    entries, digests = frozenset(entry_points), dict[str, str]()
+    for _ in range(TRIES):
+        package = _package(root)
+        if entries not in package.digests:
+            walk = package.walk(entries)
+            found = {walk.source.node(node).label: walk.source.digest(node, walk.in_order) for node in walk.nodes}
+            package.digests[entries] = dict(sorted(found.items()))
+        digests = package.digests[entries]
+        if package.files.are_unchanged():
+            break
+    return dict(digests)
 
 
 def code_digest(definitions: Mapping[str, str]) -> str:

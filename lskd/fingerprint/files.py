@@ -19,10 +19,11 @@ class Files:
         self.stamps: dict[str, Stamp] = {}
 
     def exists(self, path: Path) -> bool:
-        """Whether there is a file or folder; it is stamped."""
+        """Whether there is a file or folder; it is stamped, once: an edit since then shall be noticed."""
         text = str(self.root / path)
-        self.stamps[text] = _stamp(text)
-        return self.stamps[text][0] >= 0
+        stamp = _stamp(text)
+        self.stamps.setdefault(text, stamp)
+        return stamp[0] >= 0
 
     def are_unchanged(self) -> bool:
         """Whether all that was looked up is as it was."""

@@ -30,15 +30,18 @@ class Kept:
         for path in files.listing:
             files.exists(path)  # so that an edit of any file is noticed
         self.stamps = dict(files.stamps)  # of all folders too
-        self.package = _digest(_contents(files.root, self.stamps))
+        self.is_all = not any(map(_has_linked_folders, self.stamps))  # what lies in these is in no listing
+        self.package = _digest(_contents(files.root, self.stamps)) if self.is_all else ""
         self.known = 0  # how much is kept already
 
     def read(self) -> BySource:
         """The nodes that are kept of this very code, if they are whole."""
         sources: BySource = {}
-        with suppress(OSError):
-            package, seal, text = [*self.path.read_bytes().split(b"\n", 2), b"", b""][:3]
-            if package.decode(errors="replace") == self.package and seal.decode(errors="replace") == _digest([text]):
+        if not self.is_all:
+            return sources
+        with suppress(OSError):  # there is none
+            head, _, text = self.path.read_bytes().partition(b"\n")
+            if head == self._head(text):
                 for kept, nodes in json.loads(zlib.decompress(text)):
                     sources[frozenset(kept)] = {name: _node(*values) for name, *values in nodes}
         self.known = _count(sources)
@@ -46,8 +49,8 @@ class Kept:
 
     def write(self, sources: Mapping[frozenset[str], Nodes]) -> None:
         """Keep these where they are more, unless a file was edited meanwhile, or lies where no edit is seen."""
-        is_writing = _count(sources) > self.known and not sys.dont_write_bytecode
-        if not is_writing or not are_as(self.stamps) or any(map(_has_linked_folders, self.stamps)):
+        is_allowed = not sys.dont_write_bytecode and not sys.pycache_prefix
+        if not is_allowed or not self.is_all or _count(sources) <= self.known or not are_as(self.stamps):
             return
         lists = [
             [sorted(kept), [[name, *_values(node)] for name, node in nodes.items()]] for kept, nodes in sources.items()
@@ -56,9 +59,15 @@ class Kept:
         tmp = self.path.with_suffix(f".{os.getpid()}")
         with suppress(OSError):
             tmp.parent.mkdir(exist_ok=True)
-            tmp.write_bytes(b"\n".join([self.package.encode(), _digest([text]).encode(), text]))
+            for other in tmp.parent.glob(f"{self.path.stem}.[0-9]*"):  # of a process that was killed
+                other.unlink()
+            tmp.write_bytes(self._head(text) + b"\n" + text)
             tmp.replace(self.path)  # half a file would not have its digest
         self.known = _count(sources)
+
+    def _head(self, text: bytes) -> bytes:
+        """What tells that a text is whole, and of this very code."""
+        return f"{self.package} {_digest([text])}".encode()
 
 
 def _values(node: Node) -> list[object]:
@@ -76,13 +85,18 @@ def _count(sources: Mapping[frozenset[str], Nodes]) -> int:
 
 
 def _contents(root: Path, paths: Iterable[str]) -> Iterator[bytes]:
-    """The name below `root` of each folder and file, and the file's bytes."""
-    for path in sorted(paths):
-        yield os.fsencode(os.path.relpath(path, root))
+    """The name below `root` of each folder and file, and the file's digest."""
+    for name in sorted(paths):
+        yield os.fsencode(os.path.relpath(name, root))
+        path = Path(name)
+        if not path.is_file():  # a folder; an editor's lock, which is a link to nothing
+            yield b"folder" if path.is_dir() else b"none"
+            continue
         try:
-            yield Path(path).read_bytes()
-        except OSError as error:  # a folder; an editor's lock, which is a link to nothing
-            yield type(error).__name__.encode()
+            with path.open("rb") as file:
+                yield b"file " + hashlib.file_digest(file, "sha256").digest()
+        except OSError:
+            yield b"unreadable"
 
 
 def _has_linked_folders(path: str) -> bool:

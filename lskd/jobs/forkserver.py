@@ -87,6 +87,7 @@ class Server:
 
     def __init__(self, listener: int) -> None:
         self.listener = socket.socket(fileno=listener)
+        self.on_interrupt = signal.getsignal(signal.SIGINT)  # ignored where a script has started all this behind itself
         self.ended_r, ended_w = os.pipe()
         os.set_blocking(ended_w, False)
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
@@ -194,7 +195,7 @@ class Server:
             channels = [worker.channel.fileno() for worker in self.workers.values() if worker.channel.fileno() >= 0]
             for file in (*self.own, ours.fileno(), *others, *clients, *channels):
                 os.close(file)
-            work(theirs)
+            work(theirs, self.on_interrupt)
         theirs.close()
         ours.settimeout(SECONDS)
         worker = self.workers[pid] = Worker(pid, ours, stage)

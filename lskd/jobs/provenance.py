@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime
-from functools import cache
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,9 +87,24 @@ def versions(stage: str) -> dict[str, str]:
     return own | {name: str(module.__version__) for name in names if (module := sys.modules.get(name))}
 
 
-@cache
 def commit() -> str:
     """The checkout's commit, with a + where files differ from it."""
+    folder = Path(__file__).resolve().parents[2] / ".git"
+    stamps = [_stamp(folder / name) for name in ("HEAD", "index", "logs/HEAD")]  # one changes with each commit
+    return _commit(*stamps)
+
+
+def _stamp(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except NotADirectoryError:  # in a worktree, whose own lie elsewhere: ask each time
+        return time.monotonic_ns()
+    except OSError:
+        return 0
+
+
+@lru_cache(maxsize=1)
+def _commit(*stamps: int) -> str:
     here = Path(__file__).resolve().parent
     try:
         options: dict[str, Any] = {"cwd": here, "capture_output": True, "text": True, "timeout": 10}

@@ -18,17 +18,21 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from lskd.jobs import execute
+from lskd.jobs.afresh import putting_back
 
 SMALL_SECONDS = 10.0  # of a job after which another may come; a longer one gains nothing, and may leave much memory
 MOST = 1 << 16  # bytes that are read at once
 
 
-def work(channel: socket.socket) -> NoReturn:
-    """Do the jobs that come over a channel, until it ends."""
+def work(channel: socket.socket, on_interrupt: Any = signal.default_int_handler) -> NoReturn:
+    """Do the jobs that come over a channel, until it ends; they mind SIGINT as told."""
     try:
         signal.set_wakeup_fd(-1)
+        put_back = putting_back()
         while request := _next(channel):
+            signal.signal(signal.SIGINT, on_interrupt)
             _do(channel, *request)
+            put_back()
     except KeyboardInterrupt:  # while it waited
         os._exit(128 + signal.SIGINT)
     except BaseException:
@@ -59,7 +63,6 @@ def _do(channel: socket.socket, request: dict[str, Any], files: list[int]) -> No
     """Do one job, with its files, folder and environment; end with it, or say that it is made and what it took."""
     for number in (signal.SIGCHLD, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     for place, file in enumerate(files):
         os.dup2(file, place)
         os.close(file)

@@ -1,5 +1,6 @@
 """Digests that are kept stand for the same code and no other."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -158,6 +159,56 @@ def test_nothing_is_kept_where_no_bytecode_is_or_a_folder_is_a_link(root, monkey
     (root / "lskd/linked").symlink_to(root / "lskd/data")
     digests(root)
     assert files(root) == []
+
+
+def test_an_edit_while_digests_are_worked_out_is_seen(root, monkeypatch):
+    digests(root, ["lskd.losses:kd"])
+    definitions._PACKAGES.clear()
+    read = source.read
+
+    def read_late(*arguments):
+        if arguments[1] == "lskd.other":
+            replaced("losses.py", "def kd(): return 23\n")(root)
+        return read(*arguments)
+
+    monkeypatch.setattr(source, "read", read_late)
+    mixed = definitions.definitions(["lskd.other:twice"], root)
+    monkeypatch.undo()
+    monkeypatch.setattr(definitions, "_HERE", root)
+    assert mixed == digests(root, ["lskd.other:twice"])
+
+
+def test_a_linked_folder_that_comes_later_is_seen(root, tmp_path):
+    write(root, {"train.py": "try:\n    from lskd.extra import z\nexcept ImportError: z = None\ndef fit(): return z\n"})
+    before = digests(root)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/__init__.py").write_text("z = 1\n")
+    (root / "lskd/extra").symlink_to(tmp_path / "elsewhere")
+    after = digests(root)
+    assert after != before and "lskd/extra/__init__.py:z" in after
+    (tmp_path / "elsewhere/__init__.py").write_text("z = 2\n")
+    assert digests(root) != after
+
+
+def test_what_is_no_file_is_not_read(root):
+    before = digests(root)
+    os.mkfifo(root / "lskd/pipe")
+    assert digests(root) == before
+
+
+def test_an_empty_folder_is_not_a_file_that_names_one(root):
+    (root / "lskd/xx").mkdir()
+    folder = Kept(Files(root)).package
+    (root / "lskd/xx").rmdir()
+    (root / "lskd/xx").write_text("folder")
+    assert Kept(Files(root)).package != folder
+
+
+def test_what_a_killed_process_left_is_removed(root):
+    (root / "lskd/__pycache__").mkdir()
+    (root / f"lskd/__pycache__/code.{sys.implementation.cache_tag}.123456").write_text("half")
+    digests(root)
+    assert len(files(root)) == 1
 
 
 def test_a_folder_that_cannot_be_written_is_no_failure(root):

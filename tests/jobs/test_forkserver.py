@@ -3,16 +3,22 @@
 import json
 import logging
 import os
+import random
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
+import matplotlib
+import numpy as np
 import psutil
 import pytest
+import torch
 
 from lskd.io.layout import FILES
 from lskd.jobs import execute, forkserver, worker
@@ -200,6 +206,64 @@ def test_what_took_long_is_the_last_job_of_its_process(tmp_path, monkeypatch, se
     ours.close()
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == (0 if is_last else 1)
     assert execute.is_whole(log.parent, FILES["train"])
+
+
+def leave_behind(arguments: list[str]) -> None:
+    """A job that tells what it finds, and leaves it otherwise."""
+    found = {
+        "drawn": [random.random(), np.random.rand(), torch.rand(1).item()],  # noqa: NPY002
+        "errors": np.geterr(),
+        "torch": [
+            str(torch.get_default_dtype()),
+            torch.is_grad_enabled(),
+            torch.are_deterministic_algorithms_enabled(),
+        ],
+        "pictures": [matplotlib.rcParams["lines.linewidth"], matplotlib.rcParams["axes.grid"]],
+        "others": [warnings.filters[0][0], sys.path[0], os.umask(0o77)],
+    }
+    os.write(1, json.dumps(found).encode())
+    np.seterr(all="raise")
+    torch.set_default_dtype(torch.float64)
+    torch.set_grad_enabled(False)
+    torch.use_deterministic_algorithms(not torch.are_deterministic_algorithms_enabled())
+    matplotlib.rcParams.update({"lines.linewidth": 9, "axes.grid": True})
+    warnings.simplefilter("error")
+    sys.path.insert(0, "/nowhere")
+
+
+def test_each_job_finds_what_the_first_one_found(tmp_path, monkeypatch):
+    monkeypatch.setattr(execute, "main", leave_behind)
+    ours, theirs = socket.socketpair()
+    pid = os.fork()
+    if not pid:
+        ours.close()
+        worker.work(theirs)
+    theirs.close()
+    request = {"log": "a log", "folder": str(tmp_path), "environment": dict(os.environ)}
+    for number in range(3):
+        with (tmp_path / f"said{number}").open("w") as said:
+            socket.send_fds(ours, [json.dumps(request).encode() + b"\n"], [said.fileno()] * 3)
+            worker.received(ours)
+    ours.close()
+    os.waitpid(pid, 0)
+    first, *others = [path.read_text() for path in sorted(tmp_path.glob("said*"))]
+    assert json.loads(first)["torch"][0] == "torch.float32"
+    assert [first, first] == others
+
+
+@pytest.fixture(params=[signal.SIG_IGN, signal.default_int_handler])
+def on_interrupt(request):
+    """What a script that starts all this behind itself has it do at Ctrl-C, and a terminal."""
+    before = signal.signal(signal.SIGINT, request.param)
+    yield request.param
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_job_minds_an_interrupt_as_who_started_the_server_does(on_interrupt, server, tmp_path):
+    assert status(log_of(tmp_path)) == 0
+    (fork,) = server.children()
+    (ignored,) = re.findall(r"^SigIgn:\s*(\w+)", Path(f"/proc/{fork.pid}/status").read_text(), re.MULTILINE)
+    assert bool(int(ignored, 16) >> signal.SIGINT - 1 & 1) == (on_interrupt is signal.SIG_IGN)
 
 
 def test_a_file_that_only_a_fork_imported_counts_too(tmp_path):

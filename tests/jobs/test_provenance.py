@@ -131,10 +131,29 @@ def test_versions_are_of_what_was_imported():
 
 
 def test_a_commit_is_told_where_there_is_git(monkeypatch):
-    of_checkout = provenance.commit.__wrapped__
-    assert re.fullmatch(r"unknown|[0-9a-f]{40}\+?", of_checkout())
+    assert re.fullmatch(r"unknown|[0-9a-f]{40}\+?", provenance.commit())
+    provenance._commit.cache_clear()
     monkeypatch.setenv("PATH", "")
-    assert of_checkout() == "unknown"
+    assert provenance.commit() == "unknown"
+    provenance._commit.cache_clear()
+
+
+def test_a_process_tells_a_commit_that_is_made_meanwhile(tmp_path, monkeypatch):
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(tmp_path), "-c", "user.name=n", "-c", "user.email=e", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    (tmp_path / "lskd/jobs").mkdir(parents=True)
+    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "lskd/jobs/provenance.py"))
+    (tmp_path / "lskd/code.py").write_text("")
+    git("init")
+    told = []
+    for _ in range(2):
+        git("add", ".")
+        git("commit", "--allow-empty", "-m", "m")
+        told += [provenance.commit(), provenance.commit()]
+        assert told[-2:] == [git("rev-parse", "HEAD")] * 2
+    assert len(set(told)) == 2
 
 
 def test_a_clock_counts_seconds():
