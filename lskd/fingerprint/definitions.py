@@ -36,8 +36,8 @@ def definitions(entry_points: Iterable[str], root: Path = _HERE) -> dict[str, st
         package = _package(root)
         if entries not in package.digests:
             walk = package.walk(entries)
-            found = {walk.source.node(node).label: walk.source.digest(node, walk.in_order) for node in walk.nodes}
-            package.digests[entries] = dict(sorted(found.items()))
+            of_walk = {walk.source.node(node).label: walk.source.digest(node, walk.in_order) for node in walk.nodes}
+            package.digests[entries] = dict(sorted(of_walk.items()))
         digests = package.digests[entries]
         if package.files.are_unchanged():
             break

@@ -6,6 +6,7 @@ alone. `with_(field=...)`: it is used only beside these values of another field,
 changes where things lie, how fast they go or what they are called, never what comes out, and is part of no spec.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -250,6 +251,13 @@ def _areas_and_ratios(limits: list[float]) -> list[float]:
     return limits
 
 
+def _slug(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}", name):
+        raise ValueError("a name is 1 to 64 of A-Z a-z 0-9 _ . + -, starting with a letter or digit")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_slug)]
 Axis = Annotated[list[T], BeforeValidator(_as_list), Field(min_length=1), AfterValidator(_sorted_unique)]
 Ascending = Annotated[list[T], AfterValidator(_ascending)]
 Language = Annotated[str, AfterValidator(_language)]

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ValidationError
 
 from lskd.errors import UserError
 from lskd.study import registry
-from lskd.study.config import Study, data_keys, folder_name, sections
+from lskd.study.config import Study, sections
+from lskd.study.data_keys import data_keys, folder_name
 from lskd.study.options import nearest
 from lskd.study.overrides import EXPONENT, effective, listed, merge, typed_all, unwritten
 from lskd.study.yaml_file import read as read  # for those who read and parse

@@ -35,9 +35,9 @@ def root(tmp_path, monkeypatch):
 def digests(root, entries=ENTRY):
     """As a process of its own, which ends."""
     definitions._PACKAGES.clear()
-    found = definitions.definitions(entries, root)
+    reached = definitions.definitions(entries, root)
     definitions.keep()
-    return found
+    return reached
 
 
 def files(root):

@@ -187,16 +187,22 @@ def test_workers_end_with_their_server(server, tmp_path):
     until(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
 
 
-@pytest.mark.parametrize(("seconds", "is_last"), [(0.0, True), (600.0, False)])
-def test_what_took_long_is_the_last_job_of_its_process(tmp_path, monkeypatch, seconds, is_last):
-    monkeypatch.setattr(worker, "SMALL_SECONDS", seconds)
-    log = log_of(tmp_path)
+def forked() -> tuple[int, socket.socket]:
+    """A worker without a server: its number, and the channel to it."""
     ours, theirs = socket.socketpair()
     pid = os.fork()
     if not pid:
         ours.close()
         worker.work(theirs)
     theirs.close()
+    return pid, ours
+
+
+@pytest.mark.parametrize(("seconds", "is_last"), [(0.0, True), (600.0, False)])
+def test_what_took_long_is_the_last_job_of_its_process(tmp_path, monkeypatch, seconds, is_last):
+    monkeypatch.setattr(worker, "SMALL_SECONDS", seconds)
+    log = log_of(tmp_path)
+    pid, ours = forked()
     request = {"log": str(log), "folder": str(tmp_path), "environment": dict(os.environ)}
     with (tmp_path / "said").open("w") as said:
         files = [said.fileno()] * 3
@@ -210,7 +216,7 @@ def test_what_took_long_is_the_last_job_of_its_process(tmp_path, monkeypatch, se
 
 def leave_behind(arguments: list[str]) -> None:
     """A job that tells what it finds, and leaves it otherwise."""
-    found = {
+    state = {
         "drawn": [random.random(), np.random.rand(), torch.rand(1).item()],  # noqa: NPY002
         "errors": np.geterr(),
         "torch": [
@@ -221,7 +227,7 @@ def leave_behind(arguments: list[str]) -> None:
         "pictures": [matplotlib.rcParams["lines.linewidth"], matplotlib.rcParams["axes.grid"]],
         "others": [warnings.filters[0][0], sys.path[0], os.umask(0o77)],
     }
-    os.write(1, json.dumps(found).encode())
+    os.write(1, json.dumps(state).encode())
     np.seterr(all="raise")
     torch.set_default_dtype(torch.float64)
     torch.set_grad_enabled(False)
@@ -233,12 +239,7 @@ def leave_behind(arguments: list[str]) -> None:
 
 def test_each_job_finds_what_the_first_one_found(tmp_path, monkeypatch):
     monkeypatch.setattr(execute, "main", leave_behind)
-    ours, theirs = socket.socketpair()
-    pid = os.fork()
-    if not pid:
-        ours.close()
-        worker.work(theirs)
-    theirs.close()
+    pid, ours = forked()
     request = {"log": "a log", "folder": str(tmp_path), "environment": dict(os.environ)}
     for number in range(3):
         with (tmp_path / f"said{number}").open("w") as said:

@@ -147,13 +147,13 @@ def test_a_process_tells_a_commit_that_is_made_meanwhile(tmp_path, monkeypatch):
     monkeypatch.setattr(provenance, "__file__", str(tmp_path / "lskd/jobs/provenance.py"))
     (tmp_path / "lskd/code.py").write_text("")
     git("init")
-    told = []
+    commits = []
     for _ in range(2):
         git("add", ".")
         git("commit", "--allow-empty", "-m", "m")
-        told += [provenance.commit(), provenance.commit()]
-        assert told[-2:] == [git("rev-parse", "HEAD")] * 2
-    assert len(set(told)) == 2
+        commits += [provenance.commit(), provenance.commit()]
+        assert commits[-2:] == [git("rev-parse", "HEAD")] * 2
+    assert len(set(commits)) == 2
 
 
 def test_a_clock_counts_seconds():

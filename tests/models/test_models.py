@@ -20,9 +20,10 @@ from lskd.models.resnet_cifar import Block, resnet8, resnet20, resnet56
 from lskd.models.timm_models import timm_model
 from lskd.models.torchvision_models import torchvision_model
 from lskd.study import registry
+from lskd.study.keys import WIDTH
 
 OWN = sorted(name for name, model in registry.MODELS.items() if model.task == registry.IMAGES)
-NARROW = [name for name in OWN if registry.WIDTH in registry.MODELS[name].options]
+NARROW = [name for name in OWN if WIDTH in registry.MODELS[name].options]
 SHAPES = [(1, 8, 8), (3, 9, 14), (1, 28, 28)]
 HANDFUL = ["resnet18", "mobilenet_v2", "densenet121", "shufflenet_v2_x0_5", "convnext_tiny", "efficientnet_b0"]
 OTHERS = ["alexnet", "googlenet", "mnasnet0_5", "mobilenet_v3_small", "regnet_y_400mf", "swin_t"]
@@ -31,7 +32,7 @@ OTHERS = ["alexnet", "googlenet", "mnasnet0_5", "mobilenet_v3_small", "regnet_y_
 def small(name: str, classes: int, shape: tuple[int, int, int]) -> nn.Module:
     """A model of our own, narrow where it can be."""
     entry = registry.MODELS[name]
-    return resolve(entry.entry)(classes, shape, **({"width": 4} if registry.WIDTH in entry.options else {}))
+    return resolve(entry.entry)(classes, shape, **({"width": 4} if WIDTH in entry.options else {}))
 
 
 def parameters(model: nn.Module) -> int:

@@ -38,6 +38,6 @@ def test_a_step_of_each_way_has_a_bound(tmp_path, way):
     data = training.prepared(tmp_path / "data-0000000000", images=256, side=8, channels=3)
     model = {"name": "plain_cnn", "width": 2}
     for loss in training.LOSSES:
-        made = training.training(tmp_path, data, torch.device("cpu"), model, training.WAYS[way], loss)
-        assert training.seconds_of(made, 3, 0) > 0
-        assert training.bound(made, torch.device("cpu")) > 0
+        run = training.training(tmp_path, data, torch.device("cpu"), model, training.WAYS[way], loss)
+        assert training.seconds_of(run, 3, 0) > 0
+        assert training.bound(run, torch.device("cpu")) > 0

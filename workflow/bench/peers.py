@@ -239,10 +239,10 @@ def grid(batches: Loaders, teach: "Teach", networks: str, pooling: nn.Module) ->
 
 def built(name: str, width: int, pooling: nn.Module) -> nn.Module:
     """A network of lskd, which pools by another module of the same numbers."""
-    made = BUILDERS[name](10, IMAGE, width)
-    for path in [path for path, module in made.named_modules() if isinstance(module, Pool)]:
-        made.set_submodule(path, pooling)
-    return made
+    network = BUILDERS[name](10, IMAGE, width)
+    for path in [path for path, module in network.named_modules() if isinstance(module, Pool)]:
+        network.set_submodule(path, pooling)
+    return network
 
 
 def accuracy(network: nn.Module, batches: DataLoader[Any]) -> float:

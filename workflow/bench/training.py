@@ -100,18 +100,18 @@ def training(
     values = {"model": model, "recipe": recipe, "seed": 0, "pixels": {"key": "bench", "seed": 0}}
     known = {field: way[field] for field in way if field in Runtime.model_fields}
     work = Work("bench", "0" * 10, values, folder, {"data": data}, functions, Runtime(**known))
-    made = Training(work, device, Team(), lambda epoch: ((epoch + 1,), losses(made)[loss]), {})
+    run = Training(work, device, Team(), lambda epoch: ((epoch + 1,), losses(run)[loss]), {})
     if way.get("graphs"):
-        sample = next(iter(made.source.batches(made.batches_of(0)[:1]))).inputs
-        with torch.autocast(device.type, made.amp) if made.amp else nullcontext():
-            made.forward = torch.cuda.make_graphed_callables(made.model.train(), (sample,))
-    return made
+        sample = next(iter(run.source.batches(run.batches_of(0)[:1]))).inputs
+        with torch.autocast(device.type, run.amp) if run.amp else nullcontext():
+            run.forward = torch.cuda.make_graphed_callables(run.model.train(), (sample,))
+    return run
 
 
-def losses(made: Training) -> dict[str, BatchLoss]:
+def losses(run: Training) -> dict[str, BatchLoss]:
     """The loss of a batch on labels, and from stored logits."""
     kd, hard = resolve("lskd.supervision.kd:loss"), resolve("lskd.supervision.labels:loss")
-    stored_nk = torch.randn(len(made.source), len(made.source.classes), device=made.device)
+    stored_nk = torch.randn(len(run.source), len(run.source.classes), device=run.device)
 
     def by_labels(logits_nk: torch.Tensor, batch: Batch) -> torch.Tensor:
         return hard(logits_nk, batch.targets)
@@ -122,16 +122,16 @@ def losses(made: Training) -> dict[str, BatchLoss]:
     return dict(zip(LOSSES, (by_labels, by_stored), strict=True))
 
 
-def seconds_of(made: Training, count: int, turn: int) -> float:
+def seconds_of(run: Training, count: int, turn: int) -> float:
     """Seconds of so many steps on whole batches, of which the first few are taken again and again."""
-    draws, loss = made.objective(turn)
-    ids = [ids_n.to(made.device) for ids_n in made.batches_of(turn) if len(ids_n) == RECIPE["batch_size"]]
+    draws, loss = run.objective(turn)
+    ids = [ids_n.to(run.device) for ids_n in run.batches_of(turn) if len(ids_n) == RECIPE["batch_size"]]
     ids = [ids[number % len(ids)] for number in range(count)]
-    made.model.train()
-    began = clock(made.device)
-    for batch in made.source.batches(ids, draws[0], made.augmentation):
-        made._step(batch, len(batch.ids_n), loss)
-    return clock(made.device) - began
+    run.model.train()
+    began = clock(run.device)
+    for batch in run.source.batches(ids, draws[0], run.augmentation):
+        run._step(batch, len(batch.ids_n), loss)
+    return clock(run.device) - began
 
 
 def clock(device: torch.device) -> float:
@@ -169,13 +169,13 @@ class Operations(TorchDispatchMode):
         return outputs
 
 
-def bound(made: Training, device: torch.device) -> float:
+def bound(run: Training, device: torch.device) -> float:
     """The least seconds of a step of a training, operation by operation."""
-    made.forward = made.model
-    draws, loss = made.objective(0)
-    (batch,) = made.source.batches([made.batches_of(0)[0].to(device)], draws[0], made.augmentation)
-    with Operations(fastest_product(device, made.amp or torch.float32), fastest_copy(device)) as operations:
-        made._step(batch, len(batch.ids_n), loss)
+    run.forward = run.model
+    draws, loss = run.objective(0)
+    (batch,) = run.source.batches([run.batches_of(0)[0].to(device)], draws[0], run.augmentation)
+    with Operations(fastest_product(device, run.amp or torch.float32), fastest_copy(device)) as operations:
+        run._step(batch, len(batch.ids_n), loss)
     return operations.seconds
 
 

@@ -5,8 +5,8 @@ from tests.workflow.edits import appended, each, inserted, reformatted, renamed,
 
 KD, LABELS, MSE, SHARED = (f"lskd/supervision/{way}.py" for way in ("kd", "labels", "logit_mse", "shared"))
 TRAIN = "lskd/training/loop.py"
-OPTIONS = "lskd/study/config.py"
-REGISTRY = "lskd/study/registry.py"
+OPTIONS, DATA_KEYS = "lskd/study/config.py", "lskd/study/data_keys.py"
+REGISTRY, KEYS = "lskd/study/registry.py", "lskd/study/keys.py"
 OWN_OPTION = 'Option("mine", int, 3, "of its own")'
 CODE = {
     "a default argument": (
@@ -284,7 +284,7 @@ CODE = {
         each(
             replaced(OPTIONS, 'description="L2, of every parameter;', 'description="L2 of every parameter;'),
             replaced(REGISTRY, '"mirrored, half of the time"', '"mirrored, every other time"'),
-            replaced(REGISTRY, '"of SGD; Adam\'s beta 1"', '"of SGD"'),
+            replaced(KEYS, '"of SGD; Adam\'s beta 1"', '"of SGD"'),
             replaced(SHARED, '"T, by which logits are divided"', '"T, a divisor of logits"'),
             replaced(LABELS, '"alpha, the probability that is taken from the label"', '"alpha"'),
         ),

@@ -5,7 +5,7 @@ from pathlib import Path
 import yaml
 
 from tests.workflow.conftest import TINY
-from tests.workflow.edit_tables.code import KD, MSE, OPTIONS, REGISTRY, SHARED
+from tests.workflow.edit_tables.code import DATA_KEYS, KD, KEYS, MSE, OPTIONS, REGISTRY, SHARED
 from tests.workflow.edit_tables.jobs import (
     ALL,
     FIGURES,
@@ -189,7 +189,7 @@ CONFIG = {
         ),
         ALL,
     ),
-    "val_fraction's default": (default("val_fraction: float", "Field(0.15", "Field(0.2"), ALL),
+    "val_fraction's default": (replaced(DATA_KEYS, "Field(0.15", "Field(0.2"), ALL),
     "batch_size's default": (default("batch_size: int", "beside(IMAGES, 128", "beside(IMAGES, 64"), TRAINED),
     "optimizer's default": (
         each(
@@ -201,7 +201,7 @@ CONFIG = {
         TRAINED,
     ),
     "lr's default": (default("lr: float", "Field(\n        0.1", "Field(\n        0.05"), TRAINED),
-    "momentum's default": (replaced(REGISTRY, "Field(ge=0, lt=1)], 0.9,", "Field(ge=0, lt=1)], 0.8,"), TRAINED),
+    "momentum's default": (replaced(KEYS, "Field(ge=0, lt=1)], 0.9,", "Field(ge=0, lt=1)], 0.8,"), TRAINED),
     "weight_decay's default": (default("weight_decay: float", "Field(5e-4", "Field(1e-4"), TRAINED),
     "schedule's default": (
         replaced(OPTIONS, '        IMAGES, "cosine", description', '        IMAGES, "constant", description'),
@@ -278,9 +278,9 @@ CONFIG = {
     ),
     "a scalar for a list": (put("seeds", 0), NOTHING),
     "a figure less": (configured(lambda study: study["figures"].pop("grid") and None), NOTHING),
-    "step_epochs's default": (replaced(REGISTRY, '"step_epochs", Epoch, 30', '"step_epochs", Epoch, 40'), NOTHING),
-    "decay's default": (replaced(REGISTRY, "Field(gt=0, lt=1)], 0.1,", "Field(gt=0, lt=1)], 0.2,"), NOTHING),
-    "image_size's default": (replaced(REGISTRY, "Field(ge=8, le=1024)], 64,", "Field(ge=8, le=1024)], 32,"), NOTHING),
+    "step_epochs's default": (replaced(KEYS, '"step_epochs", Epoch, 30', '"step_epochs", Epoch, 40'), NOTHING),
+    "decay's default": (replaced(KEYS, "Field(gt=0, lt=1)], 0.1,", "Field(gt=0, lt=1)], 0.2,"), NOTHING),
+    "image_size's default": (replaced(KEYS, "Field(ge=8, le=1024)], 64,", "Field(ge=8, le=1024)], 32,"), NOTHING),
     "epochs's default": (default("epochs: int", "beside(IMAGES, 30", "beside(IMAGES, 40"), NOTHING),
     "the runtime's defaults": (
         replaced("lskd/study/runtime.py", "workers: int = Field(2", "workers: int = Field(4"),
