@@ -183,7 +183,7 @@ CONFIG = {
     ),
     "test_fraction's default": (
         replaced(
-            REGISTRY,
+            KEYS,
             "Annotated[float, Field(gt=0, lt=0.5)],\n    0.2,",
             "Annotated[float, Field(gt=0, lt=0.5)],\n    0.25,",
         ),
