@@ -52,6 +52,11 @@ class Victim:
         """The node on which it runs."""
         return self.cluster.said("squeue", "-h", "-j", self.slurm_job(), "-o%N").strip()
 
+    def log(self) -> str:
+        """What the training and who waited for it told in all its lives."""
+        (path,) = self.tree.results(f"runs/{self.title}-*/train.log")
+        return path.read_text()
+
 
 def read_status(path: Path) -> dict:
     try:
@@ -118,9 +123,14 @@ def out_of_time(victim: Victim) -> None:
 
 def stopped(victim: Victim) -> None:
     """the training hangs: SIGSTOP, which nobody takes back; it is ended in a minute"""
-    pid = victim.wait()["pid"]
-    os.kill(pid, signal.SIGSTOP)
-    victim.cluster.wait(lambda: not Path(f"/proc/{pid}").exists(), 150)
+
+    def is_told() -> bool:
+        return "made no step in" in victim.log()
+
+    while not is_told():  # SLURM takes it away before, where another fault's training has moved to this node
+        pid = victim.wait()["pid"]
+        os.kill(pid, signal.SIGSTOP)
+        victim.cluster.wait(lambda pid=pid: is_told() or victim.status.get("pid", pid) != pid, 150)
 
 
 def accounts_gone(victim: Victim) -> None:
