@@ -50,9 +50,7 @@ def main() -> None:
     parser.add_argument("--members", type=int, nargs="+", default=[1, 4, 16, 64])
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    name = torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, 1 thread, {os.cpu_count()} cores"
+    device, name = machine()
     print(f"# {name}, torch {torch.__version__}; grey images of 28 pixels, batches of 64, KD from given logits")
     print("# ms of a member's step: median of the turns; the ratio's median, least and most\n")
     print(f"{'network':16}{'M':>4}{'solo':>9}{'fused':>9}  fused / solo", flush=True)
@@ -61,6 +59,14 @@ def main() -> None:
         for model in MODELS:
             for number in arguments.members:
                 print(row(Path(folder), data, device, model, number, arguments.rounds), flush=True)
+
+
+def machine() -> tuple[torch.device, str]:
+    """The device that is measured, and what it is called; a CPU is one thread of it."""
+    torch.set_num_threads(1)
+    if torch.cuda.is_available():
+        return torch.device("cuda"), torch.cuda.get_device_name()
+    return torch.device("cpu"), f"CPU, 1 thread, {os.cpu_count()} cores"
 
 
 def row(folder: Path, data: Path, device: torch.device, model: dict[str, Any], number: int, rounds: int) -> str:

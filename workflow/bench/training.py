@@ -9,7 +9,6 @@ backward passes as CUDA graphs. The last two on a GPU alone.
 
 import argparse
 import dataclasses
-import os
 import platform
 import statistics
 import sys
@@ -34,7 +33,7 @@ from lskd.study import config, naming
 from lskd.study.runtime import Runtime
 from lskd.training.loop import BatchLoss, Training
 from lskd.training.team import Team
-from workflow.bench.fused import prepared
+from workflow.bench.fused import machine, prepared
 
 MODELS = ({"name": "resnet8"}, {"name": "resnet20"}, {"name": "resnet56"}, {"name": "alexnet_cifar"})
 RECIPE = {"epochs": 1000, "batch_size": 128, "lr": 0.01, "momentum": 0.9, "weight_decay": 5e-4, "crop_padding": 4}
@@ -53,13 +52,12 @@ LOSSES = ("labels", "stored logits")
 def main() -> None:
     """Measure each network in each way, and print a row for it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--networks", nargs="+", default=[model["name"] for model in MODELS])
+    names = [model["name"] for model in MODELS]
+    parser.add_argument("--networks", nargs="+", choices=names, default=names)
     parser.add_argument("--batches", type=int, default=300, help="a turn")
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    name = torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, 1 thread, {os.cpu_count()} cores"
+    device, name = machine()
     print(f"# {name}; Python {platform.python_version()}, torch {torch.__version__}; batches of {RECIPE['batch_size']}")
     print(f"# {arguments.rounds} turns of {arguments.batches} batches: median (least to most)")
     print(f"{'network':16}{'way':15}{'images/s, labels':>26}{'stored logits':>26}{'/ labels':>10}{'of the bound':>14}")
