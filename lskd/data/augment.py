@@ -109,10 +109,8 @@ class Augmentation:
             images_nchw = function(images_nchw, draw, value)
         return images_nchw
 
-    def partners(self, ids_n: torch.Tensor, number: int, samples: int) -> torch.Tensor | None:
-        """The sample that each is blended with at a draw, int64 [N]; None where nothing is blended."""
-        if self.mix is None or number == CLEAN:
-            return None
+    def partners(self, ids_n: torch.Tensor, number: int, samples: int) -> torch.Tensor:
+        """The sample that each is blended with at a draw, int64 [N]."""
         return _shift_right(self.draw(ids_n, number).bits("partner"), 1) % samples
 
     def at_scale(self, scale: float) -> "Augmentation":

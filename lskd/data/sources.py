@@ -4,6 +4,7 @@ N samples, C channels, H x W pixels, K classes.
 """
 
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from lskd.jobs.work import Work
 
 NONE = Augmentation()
+CHUNK = {"cpu": 1 << 18, "cuda": 1 << 24}  # values of images that are prepared at once: 1 MB for a core's cache, 64 MB
 
 
 @dataclass(frozen=True)
@@ -70,19 +72,44 @@ class Source:
         self, ids: Sequence[torch.Tensor], draw: int = CLEAN, augmentation: Augmentation = NONE
     ) -> Iterator[Batch]:
         """The batches of these sample indices (int64 [N] each, on the device) at an augmentation draw."""
+        if augmentation.mix is not None and draw != CLEAN:
+            yield from self._blends(ids, draw, augmentation)
+            return
+        chunks = list(self._chunks(ids))
+        together = [torch.cat(chunk) for chunk in chunks]
+        images = self.fetch(together, augmentation.framing(draw))
+        for chunk, ids_n, images_nchw in zip(chunks, together, images, strict=True):
+            sizes = [len(each) for each in chunk]
+            inputs = self._inputs(images_nchw, ids_n, draw, augmentation).split(sizes)
+            for own_n, own_nchw, labels_n in zip(chunk, inputs, self.labels_n[ids_n].split(sizes), strict=True):
+                yield Batch(own_n, own_nchw, labels_n, len(own_n))
+
+    def _chunks(self, ids: Sequence[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
+        """The batches, as many together as are prepared at once: most of a small operation is its beginning."""
+        most = CHUNK[self.device.type] // math.prod(self.shape)
+        chunk: list[torch.Tensor] = []
+        for ids_n in ids:
+            if chunk and sum(map(len, chunk)) + len(ids_n) > most:
+                yield chunk
+                chunk = []
+            chunk.append(ids_n)
+        if chunk:
+            yield chunk
+
+    def _inputs(
+        self, images_nchw: torch.Tensor, ids_n: torch.Tensor, draw: int, augmentation: Augmentation
+    ) -> torch.Tensor:
+        """What a network sees of samples: images float32 [N, C, H, W]."""
+        return normalise(augmentation.single(images_nchw, ids_n, draw), self.mean_c, self.std_c)
+
+    def _blends(self, ids: Sequence[torch.Tensor], draw: int, augmentation: Augmentation) -> Iterator[Batch]:
+        """The batches of blended images."""
         partners = [augmentation.partners(ids_n, draw, len(self)) for ids_n in ids]
-        wanted = [
-            ids_n if others_n is None else torch.cat([ids_n, others_n])
-            for ids_n, others_n in zip(ids, partners, strict=True)
-        ]
+        wanted = [torch.cat([ids_n, others_n]) for ids_n, others_n in zip(ids, partners, strict=True)]
         images = self.fetch(wanted, augmentation.framing(draw))
-        for ids_n, others_n, images_nchw in zip(wanted, partners, images, strict=True):
-            images_nchw = augmentation.single(images_nchw, ids_n, draw)
-            inputs = normalise(images_nchw, self.mean_c, self.std_c)
-            if others_n is None:
-                yield Batch(ids_n, inputs, self.labels_n[ids_n], len(ids_n))
-            else:
-                yield self._blended(ids_n[: len(others_n)], others_n, inputs, draw, augmentation)
+        for ids_n, both_n, images_nchw in zip(ids, wanted, images, strict=True):
+            inputs = self._inputs(images_nchw, both_n, draw, augmentation)
+            yield self._blended(ids_n, both_n[len(ids_n) :], inputs, draw, augmentation)
 
     def _blended(
         self, ids_n: torch.Tensor, others_n: torch.Tensor, inputs: torch.Tensor, draw: int, augmentation: Augmentation
@@ -143,7 +170,7 @@ def resident(images_nchw: torch.Tensor) -> Fetch:
 
     def fetch(batches: Sequence[torch.Tensor], framing: Framing | None = None) -> Iterator[torch.Tensor]:
         for ids_n in batches:
-            images = images_nchw[ids_n]
+            images = images_nchw.index_select(0, ids_n)  # whole images; indexing copies byte by byte
             yield images if framing is None else resized_parts(images, boxes_of(framing, ids_n, images))
 
     return fetch

@@ -108,6 +108,7 @@ class Training:
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.amp == torch.float16)
         self.step = 0
         self.sums = torch.zeros(2, dtype=torch.float64, device=device)  # of this epoch: loss, correct
+        self.loss_sum, self.correct = self.sums.unbind()
         self.history: list[dict[str, Any]] = []
         self.best_top1, self.best = -1.0, weights(self.model)
         self.snapshots: dict[str, torch.Tensor] = {}
@@ -212,8 +213,8 @@ class Training:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.trace.after_step(self.step // self.steps_per_epoch, loss.detach())
-        self.sums[0] += loss.detach() * samples
-        self.sums[1] += self.team.total((logits_nk.detach().argmax(1) == batch.hard_targets_n).sum())
+        self.loss_sum += loss.detach() * samples
+        self.correct += self.team.total((logits_nk.detach().argmax(1) == batch.hard_targets_n).sum())
         self.step += 1
 
     def _logits(self, inputs: torch.Tensor) -> torch.Tensor:

@@ -1,7 +1,10 @@
 """Prepared data as batches: what is stored comes back, resident or streamed, and damage is told."""
 
+import math
 import os
+from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
+from lskd.data import sources
 from lskd.data.augment import CLEAN, Augmentation, crop, flip, normalise
 from lskd.data.mixup import mixup
 from lskd.data.resized_crop import frames
@@ -91,7 +95,33 @@ def test_streamed_is_resident_to_the_bit_in_any_order(both, name, order, size, d
             assert torch.equal(mine.ids_n, other.ids_n) and mine.weight == other.weight
 
 
-def test_a_sample_at_a_draw_is_the_same_in_every_batch(both):
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(1, 61), st.integers(1, 70), st.sampled_from([CLEAN, 1, 300]))
+def test_batches_prepared_together_are_those_prepared_alone(both, name, size, samples, draw):
+    ids = list(torch.randperm(61, generator=torch.Generator().manual_seed(size)).split(size))
+    for source in both.values():
+        with mock.patch.dict(sources.CHUNK, cpu=samples * math.prod(SHAPE)):
+            together = list(source.batches(ids, draw, AUGMENTATIONS[name]))
+        with mock.patch.dict(sources.CHUNK, cpu=1):
+            alone = list(source.batches(ids, draw, AUGMENTATIONS[name]))
+        for mine, other in zip(together, alone, strict=True):
+            assert torch.equal(mine.inputs, other.inputs) and torch.equal(mine.targets, other.targets)
+            assert torch.equal(mine.ids_n, other.ids_n) and mine.weight == other.weight
+
+
+def test_batches_are_prepared_together_as_far_as_they_fit(both):
+    asked = []
+    source = replace(both[0], fetch=lambda batches, framing=None: asked.extend(batches) or both[0].fetch(batches))
+    ids = [torch.arange(each) for each in (20, 30, 20, 60, 5)]
+    with mock.patch.dict(sources.CHUNK, cpu=50 * math.prod(SHAPE)):
+        assert [len(batch.ids_n) for batch in source.batches(ids)] == [20, 30, 20, 60, 5]
+    assert [len(each) for each in asked] == [50, 20, 60, 5]
+    assert not list(source.batches([]))
+
+
+def test_a_sample_at_a_draw_is_the_same_in_every_batch(both, monkeypatch):
+    monkeypatch.setitem(sources.CHUNK, "cpu", 1)
     for source in both.values():
         (together,) = source.batches([torch.arange(61)], 5, AUGMENTATIONS["all"])
         alone = [batch.inputs for batch in source.batches(list(torch.arange(61).split(1)), 5, AUGMENTATIONS["all"])]

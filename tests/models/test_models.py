@@ -1,5 +1,6 @@
 """The models against published sizes, torchvision's own outputs and layers written out by hand."""
 
+import copy
 import math
 import sys
 
@@ -138,6 +139,22 @@ def test_plain_cnn_is_yuans():
     for convolution, norm in zip(convolutions, norms, strict=True):
         x_nchw = F.max_pool2d(F.relu(norm(convolution(x_nchw))), 2)
     assert torch.equal(model.features(images_nchw), F.relu(linear[0](x_nchw.flatten(1))))
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_plain_cnn_is_the_same_to_the_bit_with_relu_before_the_pooling(layout):
+    model = plain_cnn(10, (1, 14, 14), 4).to(memory_format=layout)
+    other = copy.deepcopy(model)
+    layers = list(other.body)
+    for place, layer in enumerate(layers):
+        if isinstance(layer, Pool):
+            layers[place : place + 2] = [nn.ReLU(), nn.MaxPool2d(2)]
+    other.body = nn.Sequential(*layers)
+    images_nchw = torch.randint(-2, 3, (32, 1, 14, 14)).float().to(memory_format=layout)  # many alike
+    for network in (model, other):
+        F.cross_entropy(network(images_nchw), torch.arange(32) % 10).backward()
+    for mine, others in zip(model.parameters(), other.parameters(), strict=True):
+        assert torch.equal(mine.grad, others.grad) and mine.grad.abs().sum() > 0
 
 
 def test_mlp_is_muellers():

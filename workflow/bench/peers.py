@@ -87,6 +87,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=300, help="of a class, train and val")
     parser.add_argument("--epochs", type=int, default=RECIPE["epochs"])
     parser.add_argument("--networks", choices=NETWORKS, default="registered")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS, help="torchdistill among them")
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)  # in a process of its own
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -98,9 +99,9 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as name:
         images(Path(name) / "images.npz", arguments.images)
-        taken: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
+        taken: dict[str, list[dict[str, float]]] = {way: [] for way in arguments.ways}
         for turn in range(arguments.rounds):
-            for way in WAYS:
+            for way in arguments.ways:
                 taken[way].append(measured(way, Path(name), turn, arguments.networks))
     print_table(taken, arguments)
 
