@@ -161,6 +161,7 @@ class Catalogue:
             functions |= transform_entries(run.supervision)
             if "fit" in functions:
                 inputs["teacher predict"] = self.predict(run.teacher)
+        functions |= fused_entries(recipe, functions)
         return self._job("train", run.title, values, inputs, functions)
 
     def _given(self, run: Run) -> Job:
@@ -403,6 +404,16 @@ def transform_entries(supervision: Supervision) -> dict[str, str]:
     transform = TRANSFORMS[supervision.transform]
     entries = {"transform": transform.entry, "fit": transform.fits}
     return {role: entry for role, entry in entries.items() if entry}
+
+
+def fused_entries(recipe: Recipe, functions: dict[str, str]) -> dict[str, str]:
+    """How a training advances as one with others: where each weight is changed by its own gradient alone."""
+    module, _, name = functions["run"].partition(":")
+    is_apart = functions["optimizer"].startswith("lskd.training.optimizers:") and not recipe.grad_clip
+    if name != "run" or "freeze" in functions or not is_apart or recipe.amp == "float16" or recipe.processes > 1:
+        return {}
+    member = {"loop": "on_labels", "distill": "on_stored", "top_k": "on_stored"}[module.rpartition(".")[2]]
+    return {"fused": "lskd.training.fused:run", "member": f"{module}:{member}"}
 
 
 def stream_entry(data: Data) -> dict[str, str]:

@@ -12,7 +12,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -28,6 +28,13 @@ from lskd.jobs.work import Work
 from lskd.study.runtime import runtime
 
 MORE_MEMORY = "lower its recipe's batch_size or data.image_size, or run fewer jobs at a time (snakemake --cores 1)"
+TAUGHT_BY = (
+    "loss",
+    "end_epoch",
+    "transform",
+    "fit",
+    "soften",
+)  # the roles of what trainings that advance as one may differ in
 _OWN = re.compile(r"lskd(\.\w+)+:\w+$")
 Described = dict[str, Any]  # a job as `Job.described` tells it
 
@@ -117,29 +124,70 @@ def execute(described: Described, results: Path) -> None:
     """Make a job's result and seal it; where another process makes it, wait, and find it made."""
     folder = results / described["folder"]
     folder.mkdir(parents=True, exist_ok=True)
-    with alone(folder) as is_alone:
+    with alone(folder) as is_alone, ExitStack() as stack:
         if is_whole(folder, described["files"]):
             print(f"{described['title']}: is there", file=sys.stderr)
             return
         check_code(described)
-        sweep(folder, alone=is_alone)
-        (folder / RECORD).unlink(missing_ok=True)  # a new set begins; a folder with a record is whole
-        inputs = {role: results / above for role, above in described["inputs"].items()}
-        work = Work(
-            title=described["title"],
-            address=described["address"],
-            spec=described["spec"],
-            folder=folder,
-            inputs=inputs,
-            functions={role: resolve(entry) for role, entry in described["functions"].items()},
-            runtime=runtime(),
-            place=Path(described["place"]),
-        )
-        clock = Clock()
+        work, made = _begun(described, results, is_alone)
         with running(work.title, work.address):
-            work.functions["run"](work)
+            if "fused" in work.functions and work.runtime.fuse > 1 and is_alone:
+                work.functions["fused"](work, lambda: _along(described, results, stack))
+            else:
+                work.functions["run"](work)
+        made()
+
+
+def _begun(described: Described, results: Path, is_alone: bool) -> tuple[Work, Callable[[], None]]:
+    """A job to do, in its cleared folder, and what seals its result."""
+    folder = results / described["folder"]
+    sweep(folder, alone=is_alone)
+    (folder / RECORD).unlink(missing_ok=True)  # a new set begins; a folder with a record is whole
+    inputs = {role: results / above for role, above in described["inputs"].items()}
+    work = Work(
+        title=described["title"],
+        address=described["address"],
+        spec=described["spec"],
+        folder=folder,
+        inputs=inputs,
+        functions={role: resolve(entry) for role, entry in described["functions"].items()},
+        runtime=runtime(),
+        place=Path(described["place"]),
+    )
+    clock = Clock()
+
+    def made() -> None:
         made_on = gathered(work, map(read_record, inputs.values()))
         seal(folder, described["files"], record(described, work, clock, made_on))
+
+    return work, made
+
+
+def _along(described: Described, results: Path, stack: ExitStack) -> list[tuple[Work, Callable[[], None]]]:
+    """The jobs that wait and may advance as one with a training, held until the stack ends; what seals each."""
+    found: list[tuple[Work, Callable[[], None]]] = []
+    for path in sorted((results / JOBS).glob("*.json")):
+        if len(found) + 1 == runtime().fuse:
+            break
+        with suppress(UserError):  # what is wrong with it its own job tells
+            other = read_job(path)
+            folder = results / other["folder"]
+            if other["address"] == described["address"] or _shared(other) != _shared(described):
+                continue
+            if all(is_whole(results / above, ()) for above in other["inputs"].values()):
+                folder.mkdir(parents=True, exist_ok=True)
+                if stack.enter_context(_if_free(folder)) and not is_whole(folder, other["files"]):
+                    check_code(other)
+                    found.append(_begun(other, results, is_alone=True))
+    return found
+
+
+def _shared(described: Described) -> list[Any]:
+    """What is the same of trainings that may advance as one: all but how they are taught, by whom."""
+    spec = {name: value for name, value in described["spec"].items() if name not in ("supervision", "transform")}
+    functions = {role: entry for role, entry in described["functions"].items() if role not in TAUGHT_BY}
+    inputs = {role: above for role, above in described["inputs"].items() if not role.startswith("teacher")}
+    return [described["stage"], spec, described["spec"].get("supervision", {}).get("draws"), functions, inputs]
 
 
 def is_whole(folder: Path, files: Iterable[str]) -> bool:
@@ -176,6 +224,21 @@ def alone(folder: Path) -> Iterator[bool]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
         except OSError:  # some network file systems; then a job may be made twice, with the same bytes
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _if_free(folder: Path) -> Iterator[bool]:
+    """Hold a folder as `alone` does; False where another process holds it, or no lock is known."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
             yield False
         else:
             yield True

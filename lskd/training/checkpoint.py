@@ -20,9 +20,19 @@ NAME = "checkpoint.pt"
 def save(folder: Path, key: dict[str, str], state: dict[str, Any]) -> None:
     """Write `state` (tensors and plain values) beside the run's files, atomically, under `key`: spec, code, inputs."""
     whole = io.BytesIO()  # torch's own writing to a full disk ends in an error that names no cause
-    torch.save({"key": key, "state": state}, whole)
+    torch.save({"key": key, "state": _own(state)}, whole)
     with atomic(folder / NAME) as tmp:
         tmp.write_bytes(whole.getbuffer())
+
+
+def _own(value: Any) -> Any:
+    """A state whose tensors are no parts of larger ones, which would be written whole."""
+    if isinstance(value, dict):
+        return {name: _own(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_own(each) for each in value]
+    is_part = isinstance(value, torch.Tensor) and value.untyped_storage().nbytes() > value.nbytes
+    return value.clone() if is_part else value
 
 
 def load(folder: Path, key: dict[str, str]) -> dict[str, Any] | None:

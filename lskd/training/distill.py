@@ -42,16 +42,21 @@ def run_online(work: Work) -> None:
 
 def train(work: Work, device: torch.device, team: Team) -> None:
     """Train on stored logits on a device, as one of a team."""
-    distill(work, device, team, stored(work, device))
+    on_stored(work, device, team).run()
+
+
+def on_stored(work: Work, device: torch.device, team: Team) -> Training:
+    """That training, not begun."""
+    return distilled(work, device, team, stored(work, device))
 
 
 def train_online(work: Work, device: torch.device, team: Team) -> None:
     """The same on the teacher's own forward pass."""
-    distill(work, device, team, forwarded(work, device))
+    distilled(work, device, team, forwarded(work, device)).run()
 
 
-def distill(work: Work, device: torch.device, team: Team, teach_at: TeachAt) -> None:
-    """Train on what `teach_at` gives."""
+def distilled(work: Work, device: torch.device, team: Team, teach_at: TeachAt) -> Training:
+    """A training on what `teach_at` gives, not begun."""
     loss, state = loss_of(work, team)
     is_augmented = any(role.startswith(("augment ", "mix ", "frame ")) for role in work.functions)
 
@@ -65,7 +70,7 @@ def distill(work: Work, device: torch.device, team: Team, teach_at: TeachAt) -> 
 
         return (pixel_draw, logits_draw), batch_loss
 
-    Training(work, device, team, objective, state).run()
+    return Training(work, device, team, objective, state)
 
 
 def draws_at(epoch: int, draws: int | str, seed: int) -> tuple[int, int]:

@@ -1,7 +1,8 @@
 """The one training loop, and its simplest use: training on labels."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,7 +17,7 @@ from lskd.jobs.progress import Report, report
 from lskd.jobs.work import Work
 from lskd.models.network import be_deterministic, new_model, weights
 from lskd.training import checkpoint
-from lskd.training.checkpoint import stop_on_sigterm
+from lskd.training.checkpoint import Stop, stop_on_sigterm
 from lskd.training.distributed import in_processes
 from lskd.training.outputs import Saver, append_history, write_history, write_run
 from lskd.training.schedules import epoch_batches, lr_factor, pixel_key, stream_seed
@@ -34,6 +35,7 @@ that tells one kind of training from another."""
 LossState = dict[str, torch.Tensor]
 """What a loss remembers of the batches that it saw, on the device."""
 
+ALONE, FUSED = "alone", "fused"  # how a training advances: by itself, or as one with others (`lskd.training.fused`)
 OF_TEACHER = ("way", "draws", "dtype", "k", "tail")  # what tells of a supervision how its teacher's logits come
 
 
@@ -48,12 +50,17 @@ def run(work: Work) -> None:
 
 def train(work: Work, device: torch.device, team: Team) -> None:
     """The same on a device, as one of a team."""
+    on_labels(work, device, team).run()
+
+
+def on_labels(work: Work, device: torch.device, team: Team) -> "Training":
+    """That training, not begun."""
     loss, state = loss_of(work, team)
 
     def batch_loss(logits_nk: torch.Tensor, batch: Batch) -> torch.Tensor:
         return loss(logits_nk, batch.targets)
 
-    Training(work, device, team, lambda epoch: ((epoch + 1,), batch_loss), state).run()
+    return Training(work, device, team, lambda epoch: ((epoch + 1,), batch_loss), state)
 
 
 def loss_of(work: Work, team: Team) -> tuple[Callable[..., torch.Tensor], LossState]:
@@ -85,6 +92,7 @@ class Training:
         self.work, self.device, self.team = work, device, team
         self.objective, self.loss_state = objective, loss_state
         self.recipe, self.seed = work.spec["recipe"], work.spec["seed"]
+        work.environment["training"] = ALONE
         sources = read_sources(work, ["train", "val"], device)
         self.source, self.val = sources["train"], sources["val"]
         self.augmentation = augmentation_of(self.recipe, work.functions, pixel_key(work.spec))
@@ -130,62 +138,89 @@ class Training:
 
         With a trace to compare with, do no more than that.
         """
-        work = self.work
-        if work.kept:
-            compare(self, work.kept)
+        if self.work.kept:
+            compare(self, self.work.kept)
             return
-        key = {"address": work.address, "data": file_digest(work.inputs["data"] / "data.safetensors")}
-        with self.team.leader_first():
-            saved = checkpoint.load(work.folder, key)
-        if saved:
-            self.restore(saved)
+        self.resume()
         if self.team.leads:
-            self._lead(key)
+            with stop_on_sigterm() as stop, self.watched(stop) as watch:
+                while self.step < self.steps:
+                    self.advance(watch)
+                self.finish()
         else:
             while self.step < self.steps:
                 self.advance(None)
 
-    def _lead(self, key: dict[str, str]) -> None:
-        """Train to the end, telling and saving, and write."""
+    def resume(self) -> None:
+        """Go on from the checkpoint, if there is one of this very job."""
+        with self.team.leader_first():
+            saved = checkpoint.load(self.work.folder, self._key())
+        if saved:
+            self.restore(saved)
+        if any(each["training"] == FUSED for each in self.work.begun_on):
+            self.trace.drop()
+
+    def be_fused(self) -> None:
+        """Note that it advances as one with others: its numbers are those of one alone but for rounding."""
+        self.work.environment["training"] = FUSED
+        self.trace.drop()
+
+    def _key(self) -> dict[str, str]:
+        """What a checkpoint is of."""
+        data = file_digest(self.work.inputs["data"] / "data.safetensors")
+        return {"address": self.work.address, "data": data}
+
+    @contextmanager
+    def watched(self, stop: Stop) -> Iterator["Watch"]:
+        """Tell of the training and save it, until it is done or asked to stop."""
         work, epochs, samples = self.work, self.recipe["epochs"], self.recipe["batch_size"]
         write_history(work.folder, self.history)
         with (
-            stop_on_sigterm() as stop,
             tracker(work.runtime.track, work.title, work.address, work.spec, len(self.history)) as track,
             report(work.title, work.address, epochs, self.steps, self.step, samples) as tell,
         ):
-            watch = _Watch(Saver(work, key, stop, self.state, self.place), tell, track)
-            while self.step < self.steps:
-                self.advance(watch)
-            self.trace.close(self)
-            self.write()
-        checkpoint.remove(work.folder)
+            yield Watch(Saver(work, self._key(), stop, self.state, self.place), tell, track)
+
+    def finish(self) -> None:
+        """Write the run's files, once it is trained."""
+        self.trace.close(self)
+        self.write()
+        checkpoint.remove(self.work.folder)
+
+    def write(self) -> None:
+        """Write the run's files."""
+        write_run(self.work, self.history, self.best, self.snapshots, weights(self.model))
 
     @property
     def steps(self) -> int:
         """Of the whole training."""
         return int(self.recipe["epochs"] * self.steps_per_epoch)
 
-    def advance(self, watch: "_Watch | None") -> None:
+    def advance(self, watch: "Watch | None") -> None:
         """Train to the end of the current epoch and take stock of it."""
         epoch, first = divmod(self.step, self.steps_per_epoch)
         if not first:
             self.trace.begin(self, epoch)
         (draw, *_), batch_loss = self.objective(epoch)
-        ids = self.batches_of(epoch)
-        ids = list(torch.cat(ids).to(self.device).split([len(ids_n) for ids_n in ids]))[first:]  # one copy an epoch
         self.model.eval()
         for part in self.trained:
             part.train()
-        batches = self.source.batches([self.team.part(ids_n) for ids_n in ids], draw, self.augmentation)
-        for ids_n, batch in zip(ids, batches, strict=True):
-            self._step(batch, len(ids_n), batch_loss)
+        for samples, batch in self.batches_left(draw):
+            self._step(batch, samples, batch_loss)
             if watch:
                 watch.after_step(self.step, is_within_epoch=self.step % self.steps_per_epoch > 0)
-        self._end_epoch(epoch + 1)
+        self.end_epoch(epoch + 1)
         self.trace.end(self, epoch)
         if watch:
             watch.after_epoch(self.history[-1])
+
+    def batches_left(self, draw: int) -> Iterator[tuple[int, Batch]]:
+        """The batches of the current epoch that are still to come, each with its samples in all processes."""
+        epoch, first = divmod(self.step, self.steps_per_epoch)
+        ids = self.batches_of(epoch)
+        sizes = [len(ids_n) for ids_n in ids]
+        ids = [self.team.part(ids_n) for ids_n in torch.cat(ids).to(self.device).split(sizes)]  # one copy an epoch
+        return zip(sizes[first:], self.source.batches(ids[first:], draw, self.augmentation), strict=True)
 
     def batches_of(self, epoch: int) -> list[torch.Tensor]:
         """The samples of each step of an epoch (from 0)."""
@@ -226,7 +261,7 @@ class Training:
             logits_nk = self.forward(inputs)
         return logits_nk.float()
 
-    def _end_epoch(self, epoch: int) -> None:
+    def end_epoch(self, epoch: int) -> None:
         """Read the sums once, validate, and keep what an epoch's end may ask to be kept. `epoch` counts from 1."""
         lr = self.optimizer.lr
         train_loss, train_top1 = (self.sums / len(self.source)).tolist()
@@ -279,7 +314,7 @@ class Training:
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Take up the state of another process's `state`."""
-        self.work.begun_on += [each for each in saved["environments"] if each != self.work.environment]
+        self.work.begun_on += [each for each in saved["environments"] if each not in self.work.begun_on]
         self.model.load_state_dict(saved["model"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.scaler.load_state_dict(saved["scaler"])
@@ -293,13 +328,9 @@ class Training:
         """How far it is."""
         return f"step {self.step} ({self.step // self.steps_per_epoch} of {self.recipe['epochs']} epochs)"
 
-    def write(self) -> None:
-        """Write the run's files."""
-        write_run(self.work, self.history, self.best, self.snapshots, weights(self.model))
-
 
 @dataclass
-class _Watch:
+class Watch:
     """What the process that leads a training tells and saves."""
 
     saver: Saver

@@ -12,9 +12,9 @@ import torch
 from lskd.data.sources import Source, read_sources
 from lskd.io.store import DrawsFile, open_top_k, place_of_tail
 from lskd.jobs.work import Work
-from lskd.training.distill import Teach, TeachAt, check_teacher, distill, in_order
+from lskd.training.distill import Teach, TeachAt, check_teacher, distilled, in_order
 from lskd.training.distributed import in_processes
-from lskd.training.loop import precision
+from lskd.training.loop import Training, precision
 from lskd.training.team import Team
 
 Soften = Callable[[torch.Tensor, torch.Tensor | None], tuple[torch.Tensor, torch.Tensor]]
@@ -31,7 +31,12 @@ def run(work: Work) -> None:
 
 def train(work: Work, device: torch.device, team: Team) -> None:
     """The same on a device, as one of a team."""
-    distill(work, device, team, stored(work, device))
+    on_stored(work, device, team).run()
+
+
+def on_stored(work: Work, device: torch.device, team: Team) -> Training:
+    """That training, not begun."""
+    return distilled(work, device, team, stored(work, device))
 
 
 def stored(work: Work, device: torch.device) -> TeachAt:

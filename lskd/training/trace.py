@@ -38,12 +38,17 @@ Content = dict[str, Any]
 
 
 class Trace:
-    """What is kept of one training, as it goes; of several processes nothing is."""
+    """What is kept of one training, as it goes; of several processes, or fused with others, nothing is."""
 
     def __init__(self, training: "Training") -> None:
         self.file, self.part = training.work.folder / TRACE, training.work.folder / PART
         self.epochs = _spread(training) if training.team.size == 1 else []
         self.losses: list[torch.Tensor] = []  # of the epoch's steps
+
+    def drop(self) -> None:
+        """Keep nothing of it."""
+        self.epochs = []
+        shutil.rmtree(self.part, ignore_errors=True)
 
     def begin(self, training: "Training", epoch: int) -> None:
         """Keep the state before an epoch (from 0)."""

@@ -1,8 +1,26 @@
-"""The bench of fused members: they are the solo ones, up to rounding."""
+"""Trainings that advance as one are the solo ones, up to rounding, and whatever happens to one leaves the others be."""
+
+import json
+import os
+import signal
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
+from lskd.errors import UserError
+from lskd.io.layout import TRACE
+from lskd.io.seal import RECORD, read_record
+from lskd.jobs.catalogue import model_entry
+from lskd.jobs.execute import alone, execute, is_whole, resolve
+from lskd.jobs.job import Job
+from lskd.study.config import Model
+from lskd.study.options import spec
+from lskd.training.fused import Fused, pays
+from lskd.training.loop import Training, Watch
+from lskd.training.team import ALONE
+from tests import small
 from workflow.bench import fused
 
 CPU = torch.device("cpu")
@@ -15,11 +33,12 @@ def data(tmp_path_factory):
 
 @pytest.mark.parametrize("model", fused.MODELS, ids=lambda model: f"{model['name']}-w{model['width']}")
 def test_an_epoch_of_fused_members_is_that_of_each_alone(model, data, tmp_path):
-    alone, losses = fused.members(tmp_path, data, CPU, model, 3)
-    together = fused.Fused(fused.members(tmp_path, data, CPU, model, 3)[0])
-    batches = list(alone[0].source.batches(alone[0].batches_of(0)))
-    fused_sm = torch.stack([together.step(batch, losses) for batch in batches])
-    for member, (training, loss) in enumerate(zip(alone, losses, strict=True)):
+    solo, losses = fused.members(tmp_path, data, CPU, model, 3)
+    members = fused.members(tmp_path, data, CPU, model, 3)[0]
+    together = Fused(members)
+    batches = list(solo[0].source.batches(solo[0].batches_of(0)))
+    fused_sm = torch.stack([together.step(batch, losses, len(batch.ids_n)) for batch in batches])
+    for place, (training, member, loss) in enumerate(zip(solo, members, losses, strict=True)):
         solo_s = []
 
         def kept(logits_nk, batch, loss=loss, solo_s=solo_s):
@@ -28,12 +47,240 @@ def test_an_epoch_of_fused_members_is_that_of_each_alone(model, data, tmp_path):
 
         for batch in batches:
             training._step(batch, len(batch.ids_n), kept)
-        torch.testing.assert_close(fused_sm[:, member], torch.stack(solo_s).detach(), rtol=1e-4, atol=0)
+        torch.testing.assert_close(fused_sm[:, place], torch.stack(solo_s).detach(), rtol=1e-4, atol=0)
         for name, weight in training.model.state_dict().items():
-            stacked = (together.weights | together.buffers)[name][member]
-            torch.testing.assert_close(stacked.detach(), weight, rtol=1e-3, atol=1e-4)
+            torch.testing.assert_close(member.model.state_dict()[name], weight, rtol=1e-3, atol=1e-4)
+        assert member.sums.tolist() == pytest.approx(training.sums.tolist(), rel=1e-4)
+        assert (member.step, member.optimizer.lr) == (training.step, training.optimizer.lr)
     assert not torch.allclose(fused_sm[:, 0], fused_sm[:, 1], rtol=1e-2)
 
 
 def test_a_row_names_its_network(data, tmp_path):
     assert fused.row(tmp_path, data, CPU, {"name": "mlp", "width": 16}, 2, 1).split()[:2] == ["mlp-w16", "2"]
+
+
+class Study:
+    """Students of one teacher, whose trainings wait, below a folder of results."""
+
+    def __init__(self, root: Path, temperatures=(1.0, 2.0, 8.0), ready=True, **fields) -> None:
+        self.catalogue = small.catalogue(root / "results", train=109)
+        self.teacher = small.teacher("mlp", epochs=1)
+        runs = [small.student(self.teacher, how={"temperature": each}, **fields) for each in temperatures]
+        self.jobs = [self.catalogue.train(run) for run in runs]
+        if ready:
+            self.make(self.jobs[0].inputs["teacher"].inputs["weights"])
+            self.make(self.jobs[0].inputs["teacher"])
+        for job in self.jobs:
+            small.write_job(job)
+
+    def make(self, job: Job) -> None:
+        execute(json.loads(json.dumps(job.described())), self.catalogue.results.root)
+
+    def made(self) -> list[bool]:
+        return [is_whole(job.folder, job.names[:-1]) for job in self.jobs]
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """A study in a folder of that name, whose trainings advance as one if so told."""
+
+    def of(name: str, fuse: int = 8, catalogue=Study, **fields) -> Study:
+        monkeypatch.setenv("LSKD_RUNTIME", json.dumps({"device": "cpu", "fuse": fuse}))
+        monkeypatch.setenv("LSKD_RUNNING", str(tmp_path / "running"))
+        return catalogue(tmp_path / name, **fields)
+
+    return of
+
+
+def files(job: Job) -> dict[str, bytes]:
+    names = {path.name for path in job.folder.iterdir() if path.is_file()} - {RECORD, "train.log"}
+    return {name: (job.folder / name).read_bytes() for name in names}
+
+
+RECIPES = {
+    "sgd": {},
+    "adam": {"optimizer": "adam", "lr": 0.01},
+    "crops, blended": {"crop_padding": 1, "mixup": 0.4},
+    "bfloat16": {"amp": "bfloat16"},
+}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_those_that_wait_advance_as_one_and_end_as_alone(study, name, capfd):
+    together, solo = study("together", **RECIPES[name]), study("solo", fuse=1, **RECIPES[name])
+    for job in solo.jobs:
+        solo.make(job)
+    assert solo.made() == [True] * 3 and together.made() == [False] * 3
+    together = study("together", **RECIPES[name])
+    capfd.readouterr()
+    together.make(together.jobs[1])
+    assert together.made() == [True] * 3
+    for mine, other in zip(together.jobs, solo.jobs, strict=True):
+        assert mine.address == other.address
+        rows, others = ([json.loads(line) for line in (job.folder / "history.jsonl").open()] for job in (mine, other))
+        for row, theirs in zip(rows, others, strict=True):
+            rel = 0.05 if name == "bfloat16" else 1e-4
+            assert row == pytest.approx(theirs, rel=rel, abs=0.1 if name == "bfloat16" else 1e-6)
+        if name != "bfloat16":
+            for file in ("model.safetensors", "best.safetensors"):
+                weights, expected = (load_file(job.folder / file) for job in (mine, other))
+                torch.testing.assert_close(weights, expected, rtol=1e-3, atol=1e-4)
+        made_on = [read_record(job.folder)["made_on"] for job in (mine, other)]
+        assert [each["training"] for each in made_on] == [["alone", "fused"], ["alone"]]  # the teacher's is alone
+        assert [(job.folder / TRACE).exists() for job in (mine, other)] == [False, True]
+        assert [(job.inputs["teacher"].inputs["weights"].folder / TRACE).exists() for job in (mine, other)] == [
+            True
+        ] * 2
+    together.make(together.jobs[0])
+    assert "is there" in capfd.readouterr().err
+
+
+def test_no_more_advance_as_one_than_are_asked_for(study):
+    three = study("three", fuse=2)
+    three.make(three.jobs[0])
+    assert sum(three.made()) == 2 and three.made()[0]
+
+
+def stopped(monkeypatch, step: int) -> None:
+    """Have a signal ask the process to stop after a step."""
+    after = Watch.after_step
+
+    def killed(self, done, is_within_epoch):
+        if done == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+        after(self, done, is_within_epoch)
+
+    monkeypatch.setattr(Watch, "after_step", killed)
+
+
+@pytest.mark.parametrize("step", [1, 7, 10, 20])
+def test_a_signal_saves_all_and_they_end_with_the_same_bytes(study, monkeypatch, step, tmp_path):
+    whole, broken = study("whole"), study("broken")
+    whole.make(whole.jobs[0])
+    with monkeypatch.context() as patch:
+        stopped(patch, step)
+        with pytest.raises(SystemExit, match="143"):
+            broken.make(broken.jobs[0])
+    assert broken.made() == [False] * 3
+    sizes = [(job.folder / "checkpoint.pt").stat().st_size for job in broken.jobs]
+    broken.make(broken.jobs[2])
+    assert broken.made() == [True] * 3
+    for mine, other in zip(broken.jobs, whole.jobs, strict=True):
+        assert files(mine) == files(other)
+    assert not list((tmp_path / "running").glob("*.json"))
+    alone_ = study("alone", fuse=1)
+    with monkeypatch.context() as patch:
+        stopped(patch, step)
+        with pytest.raises(SystemExit, match="143"):
+            alone_.make(alone_.jobs[0])
+    assert max(sizes) < 1.2 * (alone_.jobs[0].folder / "checkpoint.pt").stat().st_size  # its own part alone
+
+
+@pytest.mark.parametrize("first", [8, 1])
+def test_one_that_others_are_not_as_far_as_goes_on_alone(study, monkeypatch, first):
+    runs = study("runs", fuse=first)
+    with monkeypatch.context() as patch:
+        stopped(patch, 9)
+        with pytest.raises(SystemExit):
+            runs.make(runs.jobs[0])
+    runs = study("runs", fuse=9 - first)
+    runs.make(runs.jobs[0])
+    assert runs.made() == [True, False, False]
+    record, names = read_record(runs.jobs[0].folder), {path.name for path in runs.jobs[0].folder.iterdir()}
+    assert record["made_on"]["training"] == (["alone"] if first == 1 else ["alone", "fused"])
+    assert (TRACE in names) == (first == 1)
+    assert not {"trace.part", "checkpoint.pt"} & names
+    if first == 1:
+        whole = study("whole", fuse=1)
+        whole.make(whole.jobs[0])
+        assert files(runs.jobs[0]) == files(whole.jobs[0])
+
+
+@pytest.mark.parametrize("lost", [0, 1, 2])
+def test_one_whose_loss_is_none_is_left_to_its_own_job(study, monkeypatch, lost):
+    runs = study("runs")
+    title, end = runs.jobs[lost].title, Training.end_epoch
+
+    def ending(self, epoch):
+        if self.work.title == title and epoch == 2:
+            raise UserError(f"{title}: the loss is nan")
+        end(self, epoch)
+
+    monkeypatch.setattr(Training, "end_epoch", ending)
+    if lost == 0:
+        with pytest.raises(UserError, match="nan"):
+            runs.make(runs.jobs[0])
+        assert runs.made() == [False] * 3
+    for job in [job for job in runs.jobs if job.title != title]:
+        runs.make(job)
+    assert runs.made() == [place != lost for place in range(3)]
+    with pytest.raises(UserError, match="nan"):
+        runs.make(runs.jobs[lost])
+
+
+def test_what_does_not_fit_or_is_not_free_is_left(study):
+    runs = study("runs", temperatures=(1.0, 2.0))
+    others = {
+        "seed": small.student(small.teacher("mlp", epochs=1, seed=1)),
+        "width": small.student(runs.teacher, width=8),
+        "recipe": small.student(runs.teacher, lr=0.01),
+        "draws": small.student(runs.teacher, how={"draws": 1}, crop_padding=1),
+        "online": small.student(runs.teacher, how={"draws": "online"}),
+        "labels": small.teacher("mlp", 16),
+        "unready": small.student(small.teacher("mlp", epochs=2)),
+    }
+    jobs = {name: runs.catalogue.train(run) for name, run in others.items()}
+    for job in jobs.values():
+        small.write_job(job)
+    held = runs.catalogue.train(small.student(runs.teacher, how={"temperature": 4.0}))
+    small.write_job(held)
+    (runs.catalogue.results.root / ".jobs/0000000000.json").write_text("{}")
+    held.folder.mkdir(parents=True)
+    with alone(held.folder):
+        runs.make(runs.jobs[0])
+    assert runs.made() == [True, True]
+    assert not any(is_whole(job.folder, ()) for job in (*jobs.values(), held))
+
+
+def test_trainings_on_labels_advance_as_one(study):
+    class Labels(Study):
+        def __init__(self, root: Path) -> None:
+            self.catalogue = small.catalogue(root / "results", train=109)
+            runs = [small.teacher("mlp", 16, {"label_smoothing": alpha}) for alpha in (0.0, 0.1)]
+            self.jobs = [self.catalogue.train(run) for run in runs]
+            for job in self.jobs:
+                small.write_job(job)
+
+    runs = study("runs", catalogue=Labels)
+    runs.make(runs.jobs[0])
+    assert runs.made() == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("fields", "how"),
+    [
+        ({"grad_clip": 1.0}, {}),
+        ({"amp": "float16"}, {}),
+        ({"processes": 2}, {}),
+        ({}, {"draws": "online"}),
+    ],
+)
+def test_what_acts_on_a_network_as_a_whole_is_not_stacked(fields, how):
+    job = small.CATALOGUE.train(small.student(small.teacher(), how=how, **fields))
+    assert "fused" not in job.functions
+    assert "fused" in small.CATALOGUE.train(small.student(small.teacher())).functions
+
+
+def training_of(model: Model, tmp_path: Path, data: Path) -> Training:
+    work = small.work(small.CATALOGUE.train(small.teacher("mlp", 4)), tmp_path, {"data": data})
+    work.spec = work.spec | {"model": spec(model)}
+    work.functions["model"] = resolve(model_entry(model))
+    return work.functions["member"](work, CPU, ALONE)
+
+
+def test_it_pays_without_convolutions_and_without_random_numbers(tmp_path, data, capsys):
+    answers = {}
+    for name, dropout in (("mlp", 0.0), ("mlp", 0.5), ("plain_cnn", 0.0)):
+        answers[name, dropout] = pays(training_of(Model(name=name, width=4, dropout=dropout), tmp_path, data))
+    assert answers == {("mlp", 0.0): True, ("mlp", 0.5): False, ("plain_cnn", 0.0): False}
+    assert "trained alone, as it cannot be stacked" in capsys.readouterr().err

@@ -228,7 +228,7 @@ def test_dropout_does_not_break_an_exact_resume(tmp_path, data, monkeypatch):
 def test_the_history_is_readable_while_it_trains_and_whole_after_a_resume(tmp_path, data, monkeypatch):
     run = small.teacher("mlp", 16)
     seen = []
-    end = Training._end_epoch
+    end = Training.end_epoch
 
     def ending(self, *arguments):
         end(self, *arguments)
@@ -236,7 +236,7 @@ def test_the_history_is_readable_while_it_trains_and_whole_after_a_resume(tmp_pa
         if len(seen) == 2:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(Training, "_end_epoch", ending)
+    monkeypatch.setattr(Training, "end_epoch", ending)
     with pytest.raises(SystemExit):
         small.trained(run, tmp_path, data)
     with next(tmp_path.glob("*/history.jsonl")).open("a") as file:

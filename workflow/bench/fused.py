@@ -1,14 +1,12 @@
 """What it saves to train networks together in one process: M members fused, beside the same ones in turn.
 
-Members share model, recipe and batches, and differ in T and in the weights that they begin with. Fused, their weights
-are stacked, torch.func's vmap runs all forward passes as one (convolutions in groups, batch norm of each member), and
-one step of the optimizer changes all. Solo, each is a `Training` of lskd, step by step.
+Members share model, recipe and batches, and differ in T and in the weights that they begin with. Fused they advance as
+`runtime.fuse` has it (`lskd.training.fused`). Solo, each is a `Training` of lskd, step by step.
 
 M members, N samples, K classes, S steps.
 """
 
 import argparse
-import copy
 import os
 import statistics
 import sys
@@ -19,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.func import functional_call, stack_module_state, vmap
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -34,6 +31,7 @@ from lskd.jobs.work import Work
 from lskd.study import config, naming
 from lskd.study.options import spec
 from lskd.study.runtime import Runtime
+from lskd.training.fused import Fused
 from lskd.training.loop import BatchLoss, Training, loss_options
 from lskd.training.team import Team
 
@@ -80,7 +78,7 @@ def row(folder: Path, data: Path, device: torch.device, model: dict[str, Any], n
             began = clock(device)
             for batch in batches:
                 if way == "fused":
-                    fused.step(batch, losses)
+                    fused.step(batch, losses, len(batch.ids_n))
                     continue
                 for training, loss in zip(alone, losses, strict=True):
                     training._step(batch, len(batch.ids_n), loss)
@@ -144,33 +142,6 @@ def loss_at(temperature: float, work: Work) -> BatchLoss:
         return kd(logits_nk, batch.targets, drawn_nk[batch.ids_n], **options)
 
     return batch_loss
-
-
-class Fused:
-    """Several trainings of one recipe that advance together."""
-
-    def __init__(self, trainings: list[Training]) -> None:
-        self.first, self.done = trainings[0], 0  # steps
-        self.weights, self.buffers = stack_module_state([training.model.train() for training in trainings])
-        parameters: Any = list(self.weights.values())
-        self.optimizer = self.first.work.functions["optimizer"](self.first.recipe, parameters)
-        network = copy.deepcopy(self.first.model).to("meta")
-
-        def forward(weights: Any, buffers: Any, inputs: torch.Tensor) -> torch.Tensor:
-            return functional_call(network, (weights, buffers), (inputs,))
-
-        self.forward = vmap(forward, (0, 0, None), randomness="different")
-
-    def step(self, batch: Batch, losses: list[BatchLoss]) -> torch.Tensor:
-        """A step of every member on a batch that they share; their losses [M]."""
-        self.optimizer.lr = self.first.lr_at(self.done)
-        logits_mnk = self.forward(self.weights, self.buffers, batch.inputs)
-        losses_m = torch.stack([loss(logits_nk, batch) for loss, logits_nk in zip(losses, logits_mnk, strict=True)])
-        self.optimizer.zero_grad()
-        losses_m.sum().backward()
-        self.optimizer.step()
-        self.done += 1
-        return losses_m.detach()
 
 
 if __name__ == "__main__":

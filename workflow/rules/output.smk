@@ -38,8 +38,9 @@ def is_said(record):
     text = record.getMessage()
     said_by_its_job = text.startswith("RuleException") and re.search(r"exit status \d+\.$", text)
     of_records = "missing provenance/metadata" in text  # which decide nothing here
+    of_another = "were not present when the DAG was created" in text  # made meanwhile, as one with another, say
     is_short = {"rules", "progress"} <= {str(each) for each in workflow.output_settings.quiet or ()}
-    return not (is_short and (text.startswith(tuple(UNSAID)) or said_by_its_job or of_records))
+    return not (is_short and (text.startswith(tuple(UNSAID)) or said_by_its_job or of_records or of_another))
 
 
 def name_the_target(record):

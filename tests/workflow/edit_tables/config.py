@@ -253,6 +253,7 @@ CONFIG = {
     "workers": (put("runtime", {"device": "cpu", "workers": 4}), NOTHING),
     "the device": (put("runtime", {"device": "auto"}), NOTHING),
     "no runtime": (configured(lambda study: study.pop("runtime") and None), NOTHING),
+    "fuse": (put("runtime", {"device": "cpu", "fuse": 8}), NOTHING),
     "channels_last": (put("runtime", {"device": "cpu", "channels_last": True}), NOTHING),
     "compile": (put("runtime", {"device": "cpu", "compile": True}), NOTHING),
     "checkpoint_minutes": (put("runtime", {"device": "cpu", "checkpoint_minutes": 5}), NOTHING),

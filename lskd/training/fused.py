@@ -1,0 +1,195 @@
+"""Trainings that advance as one: members share data, network, recipe and seed, and differ in what teaches them.
+
+Each batch is gathered and augmented once. The members' weights are stacked, `torch.func.vmap` runs all forward passes
+as one (linear layers as a batch of products, convolutions in groups, batch norm of each member), and one step of the
+optimizer changes all. A member's own network and optimizer are views of its part of the stacks, so that it takes stock
+of an epoch, saves and resumes as if it were alone, and is what it would be alone up to rounding.
+
+M members, N samples, K classes.
+"""
+
+import copy
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+from torch.func import functional_call, stack_module_state, vmap
+
+from lskd.data.sources import Batch
+from lskd.errors import UserError, is_of_memory
+from lskd.jobs.work import Work
+from lskd.training.checkpoint import stop_on_sigterm
+from lskd.training.distributed import in_processes
+from lskd.training.loop import BatchLoss, Training, Watch, precision
+from lskd.training.team import Team
+
+Along = Callable[[], list[tuple[Work, Callable[[], None]]]]
+"""The jobs that may advance with one and wait, each with what seals its result: this process's once it has asked."""
+
+
+def run(work: Work, along: Along) -> None:
+    """Train a network as `work.functions["run"]` does; where it pays, as one with others, and seal theirs.
+
+    Raises as that does. What cannot advance with it is left to its own job.
+    """
+    in_processes(work, precision(work), partial(train, along=along))
+
+
+def train(work: Work, device: torch.device, team: Team, along: Along) -> None:
+    """The same on a device."""
+    lead = work.functions["member"](work, device, team)
+    lead.resume()
+    others = along() if pays(lead) else []
+    members = [lead, *_beside(lead, [other for other, _ in others])]
+    if len(members) == 1:
+        lead.run()
+        return
+    for member in members:
+        member.be_fused()
+    members.sort(key=lambda member: member.work.address)  # the same bits whichever of their jobs began
+    with stop_on_sigterm() as stop, ExitStack() as stack:
+        watches = [stack.enter_context(member.watched(stop)) for member in members]
+        ended = _trained(lead, members, watches)
+        for member in ended:
+            member.finish()
+    for other, made in others:
+        if any(member.work is other for member in ended):
+            made()
+
+
+@torch.no_grad()
+def pays(training: Training) -> bool:
+    """Whether to stack a network's members pays: on a GPU; on a CPU without convolutions; nowhere if it cannot be.
+
+    Its random numbers, such as dropout's, would be others than alone.
+    """
+    layers = training.model.modules()
+    if training.device.type == "cpu" and any(isinstance(layer, nn.modules.conv._ConvNd) for layer in layers):
+        return False
+    networks = [copy.deepcopy(training.model).train() for _ in range(2)]
+    weights, buffers = stack_module_state(networks)
+    batch = next(training.source.batches(training.batches_of(0)[:1]))
+    try:
+        _forward(networks[0])(weights, buffers, batch.inputs)
+    except (RuntimeError, ValueError) as error:
+        if is_of_memory(error):
+            raise
+        print(f"{training.work.title}: trained alone, as it cannot be stacked ({error})", file=sys.stderr)
+        return False
+    return True
+
+
+def _beside(lead: Training, works: list[Work]) -> Iterator[Training]:
+    """Those of some jobs that are as far as the first; a job's own mistake it tells itself."""
+    for work in works:
+        work.environment |= lead.work.environment
+        try:
+            training = work.functions["member"](work, lead.device, lead.team)
+            training.resume()
+        except UserError:
+            continue
+        if training.step == lead.step:
+            yield training
+
+
+def _trained(own: Training, members: list[Training], watches: list[Watch]) -> list[Training]:
+    """Train to the end; those that came there. UserError where this process's own does not."""
+    fused = Fused(members)
+    while own.step < own.steps:
+        lost = fused.advance(watches)
+        if own in lost:
+            raise lost[own]
+        if lost:
+            kept = [place for place, member in enumerate(members) if member not in lost]
+            members, watches = [members[place] for place in kept], [watches[place] for place in kept]
+            fused = Fused(members)
+    return members
+
+
+class Fused:
+    """Members that advance together."""
+
+    def __init__(self, members: list[Training]) -> None:
+        self.members, self.lead = members, members[0]
+        weights, self.buffers = stack_module_state([member.model for member in members])
+        self.weights: dict[str, Any] = weights
+        trained = [weight for weight in self.weights.values() if weight.requires_grad]
+        self.optimizer = self.lead.work.functions["optimizer"](self.lead.recipe, trained)
+        self.sums = torch.stack([member.sums for member in members])
+        self.forward = _forward(self.lead.model)
+        for place, member in enumerate(members):
+            self._share(member, place)
+
+    def _share(self, member: Training, place: int) -> None:
+        """Make a member's tensors views of its part of the stacks, with the values that it has."""
+        for name, tensor in (*member.model.named_parameters(), *member.model.named_buffers()):
+            tensor.data = (self.weights | self.buffers)[name].data[place]
+        for name, stacks in self.optimizer.state.items():
+            for number, stack in enumerate(stacks):
+                own = member.optimizer.state[name][number]
+                part = stack[place] if stack.dim() > own.dim() else stack  # else a count of steps, which they share
+                member.optimizer.state[name][number] = part.copy_(own)
+        member.sums = self.sums[place]
+        member.loss_sum, member.correct = member.sums.unbind()
+
+    def advance(self, watches: list[Watch]) -> dict[Training, UserError]:
+        """Train to the end of the current epoch and have each take stock of it; why some could not."""
+        epoch = self.lead.step // self.lead.steps_per_epoch
+        draws, losses = zip(*[member.objective(epoch) for member in self.members], strict=True)
+        for samples, batch in self.lead.batches_left(draws[0][0]):
+            self.step(batch, losses, samples)
+            is_within_epoch = self.lead.step % self.lead.steps_per_epoch > 0
+            _tell([partial(watch.after_step, self.lead.step, is_within_epoch=is_within_epoch) for watch in watches])
+        lost: dict[Training, UserError] = {}
+        for member in self.members:
+            try:
+                member.end_epoch(epoch + 1)
+            except UserError as error:
+                lost[member] = error
+        whole = [pair for pair in zip(self.members, watches, strict=True) if pair[0] not in lost]
+        _tell([partial(watch.after_epoch, member.history[-1]) for member, watch in whole])
+        return lost
+
+    def step(self, batch: Batch, losses: tuple[BatchLoss, ...], samples: int) -> torch.Tensor:
+        """A step of every member on a batch of so many samples that they share; their losses [M]."""
+        self.optimizer.lr = self.lead.lr_at(self.lead.step)
+        with torch.autocast(self.lead.device.type, self.lead.amp, enabled=self.lead.amp is not None):
+            logits_mnk = self.forward(self.weights, self.buffers, batch.inputs)
+        logits_mnk = logits_mnk.float()
+        losses_m = torch.stack([loss(own_nk, batch) for loss, own_nk in zip(losses, logits_mnk, strict=True)])
+        self.optimizer.zero_grad()
+        (losses_m.sum() * self.lead.recipe.get("loss_scale", 1.0)).backward()
+        self.optimizer.step()
+        self.sums[:, 0] += losses_m.detach() * samples
+        self.sums[:, 1] += (logits_mnk.detach().argmax(2) == batch.hard_targets_n).sum(1)
+        for member in self.members:
+            member.optimizer.lr = self.optimizer.lr
+            member.step += 1
+        return losses_m.detach()
+
+
+def _forward(network: nn.Module) -> Callable[[Any, Any, torch.Tensor], torch.Tensor]:
+    """From stacked weights and buffers, and inputs that members share, to logits [M, N, K]."""
+    bare = copy.deepcopy(network).to("meta").train()
+
+    def forward(weights: Any, buffers: Any, inputs: torch.Tensor) -> torch.Tensor:
+        logits_nk: torch.Tensor = functional_call(bare, (weights, buffers), (inputs,))
+        return logits_nk
+
+    return vmap(forward, (0, 0, None), randomness="error")
+
+
+def _tell(acts: list[Callable[[], None]]) -> None:
+    """Do all; where some end this process, as after a signal, once all are done."""
+    ends = []
+    for act in acts:
+        try:
+            act()
+        except SystemExit as end:
+            ends.append(end)
+    if ends:
+        raise ends[0]
