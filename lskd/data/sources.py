@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from lskd.data.augment import CLEAN, Augmentation, Box, Framing, normalise
 from lskd.data.resize import resized_parts
 from lskd.errors import UserError, mend
+from lskd.io.shared import Shared
 
 if TYPE_CHECKING:
     from lskd.jobs.work import Work
@@ -124,6 +126,8 @@ class Source:
         return Batch(ids_n, blended_nchw, targets_nk, len(ids_n))
 
 
+_SOURCES: Shared[Source] = Shared()
+
 Stream = Callable[[Path, str, tuple[int, int, int], torch.device, int], Fetch]
 """From a file of encoded images, a split, an image's shape, a device and a number of workers to their images."""
 
@@ -133,7 +137,12 @@ def read_sources(work: "Work", splits: Sequence[str], device: torch.device, role
     path, encoded = work.read(role, "data.safetensors"), work.read(role, "images.arrow")
     stream: Stream | None = work.functions.get("stream")
     workers = work.runtime.workers
-    return {split: load_source(path, split, device, encoded, stream, workers) for split in splits}
+
+    def source(split: str) -> Source:
+        read = partial(load_source, path, split, device, encoded, stream, workers)
+        return _SOURCES.get(path, (split, device, stream, workers), read)
+
+    return {split: source(split) for split in splits}
 
 
 def load_source(

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from lskd.study.options import Option
+from lskd.supervision.divergence import kl
 from lskd.supervision.precision import precise
 from lskd.supervision.shared import CE_WEIGHT, TEMPERATURE, Factor, by_label, split_by_label
 
@@ -44,9 +45,6 @@ def loss(
         label_m1, others_mk = split_by_label(logits_nk.double()[samples_m] / temperature, labels_m)
         log_binary.append(F.log_softmax(torch.cat([label_m1, others_mk.logsumexp(1, keepdim=True)], 1), dim=1))
         log_others.append(F.log_softmax(others_mk, dim=1))
-    tckd_m, nckd_m = (
-        F.kl_div(student, teacher, reduction="none", log_target=True).sum(1)
-        for student, teacher in (log_binary, log_others)
-    )
+    tckd_m, nckd_m = (kl(teacher, student).sum(1) for student, teacher in (log_binary, log_others))
     soft = (shares_m * (target_weight * tckd_m + nontarget_weight * nckd_m)).sum() / len(targets)
     return ce_weight * F.cross_entropy(student_nk, targets) + (temperature**2 * soft).to(student_nk.dtype)

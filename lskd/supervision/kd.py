@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Literal
 
 from lskd.study.options import Option, Temperature
 from lskd.supervision import labels
+from lskd.supervision.divergence import kl
 from lskd.supervision.precision import precise
 from lskd.supervision.shared import HARD_SMOOTHING, SOFT_WEIGHT, T_SQUARED, TEMPERATURE
 
@@ -65,7 +66,7 @@ def loss(
     # float64: nearly uniform rows cancel; at T=64 and K=1000, float32 is off by up to 2 % (logits of size 0.1)
     log_student_nk = F.log_softmax(student_nk.double() / (temperature if soften_student else 1), dim=1)
     log_teacher_nk = F.log_softmax(teacher_logits_nk.double() / (teacher_temperature or temperature), dim=1)
-    soft = (F.kl_div(log_student_nk, log_teacher_nk, reduction="sum", log_target=True) / terms).to(student_nk.dtype)
+    soft = (kl(log_teacher_nk, log_student_nk).sum() / terms).to(student_nk.dtype)
     if t_squared:
         soft = soft * temperature**2
     if soft_weight == 1:

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from lskd.supervision.divergence import kl
 from lskd.supervision.precision import precise
 from lskd.supervision.shared import CE_WEIGHT, KD_WEIGHT, TEMPERATURE
 
@@ -33,7 +34,7 @@ def loss(
     log_s_nk, log_t_nk = (
         F.log_softmax(standardized(z_nk.double()) / temperature, 1) for z_nk in (student_nk, teacher_logits_nk)
     )
-    soft = temperature**2 * F.kl_div(log_s_nk, log_t_nk, reduction="batchmean", log_target=True)
+    soft = temperature**2 * kl(log_t_nk, log_s_nk).sum() / len(student_nk)
     return ce_weight * F.cross_entropy(student_nk, targets) + kd_weight * soft.to(student_nk.dtype)
 
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from lskd.study.options import Option
+from lskd.supervision.divergence import kl
 from lskd.supervision.precision import precise
 from lskd.supervision.shared import CE_WEIGHT, KD_WEIGHT, TEMPERATURE
 
@@ -45,7 +46,7 @@ def loss(
     student_nk = precise(student_logits_nk)
     teacher_nk = teacher_logits_nk.double()
     log_s_nk, log_t_nk = F.log_softmax(student_nk.double(), 1), F.log_softmax(teacher_nk / temperature, 1)
-    soft_n = F.kl_div(log_s_nk, log_t_nk, reduction="none", log_target=True).sum(1)
+    soft_n = kl(log_t_nk, log_s_nk).sum(1)
     if weighted:
         soft_n = (F.log_softmax(teacher_nk, 1) / temperature).logsumexp(1).exp() * soft_n
     return ce_weight * F.cross_entropy(student_nk, targets) + kd_weight * soft_n.mean().to(student_nk.dtype)

@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +13,21 @@ import torch
 from lskd.data.augment import CLEAN
 from lskd.data.sources import Batch, Source, augmentation_of, read_sources
 from lskd.errors import UserError, mend
+from lskd.io.shared import Shared
 from lskd.io.store import DrawsFile, Rows, open_logits
 from lskd.jobs.work import Work
 from lskd.models.network import load_model
 from lskd.training.distributed import in_processes
-from lskd.training.loop import BatchLoss, Training, loss_of, precision
+from lskd.training.loop import BatchLoss, Taught, Training, loss_of, precision
 from lskd.training.schedules import generator, pixel_key
 from lskd.training.team import Team
 from lskd.transforms.of_student import Transform, transform_of
 
-Teach = Callable[[Batch], tuple[torch.Tensor, ...]]
-"""From a batch to what the loss is told of the teacher: its logits [N, K], or what `lskd.training.top_k` gives."""
+TeachAt = Callable[[int], Taught]
+"""From an augmentation draw to what the loss is told of the teacher."""
 
-TeachAt = Callable[[int], Teach]
-"""The same at an augmentation draw."""
+
+_TABLES: Shared[torch.Tensor] = Shared()
 
 
 def run(work: Work) -> None:
@@ -64,11 +67,7 @@ def distilled(work: Work, device: torch.device, team: Team, teach_at: TeachAt) -
         pixel_draw, logits_draw = CLEAN, CLEAN
         if is_augmented:
             pixel_draw, logits_draw = draws_at(epoch, work.spec["supervision"]["draws"], work.spec["seed"])
-
-        def batch_loss(logits_nk: torch.Tensor, batch: Batch) -> torch.Tensor:
-            return loss(logits_nk, batch.targets, *teach_at(logits_draw)(batch))
-
-        return (pixel_draw, logits_draw), batch_loss
+        return (pixel_draw, logits_draw), replace(loss, taught=lambda batch: teach_at(logits_draw)(batch))
 
     return Training(work, device, team, objective, state)
 
@@ -99,7 +98,7 @@ def forwarded(work: Work, device: torch.device) -> TeachAt:
     augmentation = augmentation_of(work.spec["recipe"], work.functions, pixel_key(work.spec))
     augmentation = augmentation.at_scale(teacher.get("scale", 1.0))
 
-    def teach_at(draw: int) -> Teach:
+    def teach_at(draw: int) -> Taught:
         def teach(batch: Batch) -> tuple[torch.Tensor, ...]:
             with torch.no_grad():
                 if own is None:
@@ -122,10 +121,11 @@ def stored(work: Work, device: torch.device) -> TeachAt:
         transform = transform_of(work.spec, work.functions["transform"], fit)
     held: dict[int, torch.Tensor] = {}
 
-    def teach_at(draw: int) -> Teach:
+    def teach_at(draw: int) -> Taught:
         if draw not in held:
             held.clear()
-            held[draw] = read_table(path, draw, source, transform)
+            read = partial(read_table, path, draw, source, transform)
+            held[draw] = read() if transform else _TABLES.get(path, (draw, device), read)
         table_nk = held[draw]
         return lambda batch: (table_nk[batch.ids_n],)
 

@@ -10,7 +10,7 @@ M members, N samples, K classes.
 
 import copy
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -140,8 +140,9 @@ class Fused:
         """Train to the end of the current epoch and have each take stock of it; why some could not."""
         epoch = self.lead.step // self.lead.steps_per_epoch
         draws, losses = zip(*[member.objective(epoch) for member in self.members], strict=True)
+        together = Losses(losses, self.lead.device)
         for samples, batch in self.lead.batches_left(draws[0][0]):
-            self.step(batch, losses, samples)
+            self.step(batch, together, samples)
             is_within_epoch = self.lead.step % self.lead.steps_per_epoch > 0
             _tell([partial(watch.after_step, self.lead.step, is_within_epoch=is_within_epoch) for watch in watches])
         lost: dict[Training, UserError] = {}
@@ -154,13 +155,13 @@ class Fused:
         _tell([partial(watch.after_epoch, member.history[-1]) for member, watch in whole])
         return lost
 
-    def step(self, batch: Batch, losses: tuple[BatchLoss, ...], samples: int) -> torch.Tensor:
+    def step(self, batch: Batch, losses: "Losses", samples: int) -> torch.Tensor:
         """A step of every member on a batch of so many samples that they share; their losses [M]."""
         self.optimizer.lr = self.lead.lr_at(self.lead.step)
         with torch.autocast(self.lead.device.type, self.lead.amp, enabled=self.lead.amp is not None):
             logits_mnk = self.forward(self.weights, self.buffers, batch.inputs)
         logits_mnk = logits_mnk.float()
-        losses_m = torch.stack([loss(own_nk, batch) for loss, own_nk in zip(losses, logits_mnk, strict=True)])
+        losses_m = losses(logits_mnk, batch)
         self.optimizer.zero_grad()
         (losses_m.sum() * self.lead.recipe.get("loss_scale", 1.0)).backward()
         self.optimizer.step()
@@ -170,6 +171,43 @@ class Fused:
             member.optimizer.lr = self.optimizer.lr
             member.step += 1
         return losses_m.detach()
+
+
+class Losses:
+    """The losses [M] of members: as one where they are one function of numbers of each member's, such as T."""
+
+    def __init__(self, losses: Sequence[BatchLoss], device: torch.device) -> None:
+        self.each, self.first = losses, losses[0]
+        options = self.first.options
+        own = [name for name in options if any(loss.options.get(name) != options[name] for loss in losses)]
+        are_alike = all((loss.function, {*loss.options}) == (self.first.function, {*options}) for loss in losses)
+        are_numbers = all(isinstance(loss.options[name], float) for loss in losses for name in own if are_alike)
+        self.are_one = are_alike and are_numbers and "state" not in options
+        self.same = {name: options[name] for name in options if name not in own}
+        self.own: dict[str, torch.Tensor] = {}  # [M] each
+        if self.are_one:
+            values = {name: [loss.options[name] for loss in losses] for name in own}
+            self.own = {name: torch.tensor(each, dtype=torch.float64, device=device) for name, each in values.items()}
+
+    def __call__(self, logits_mnk: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Of a batch."""
+        if self.are_one:
+            try:
+                return self._as_one(logits_mnk, batch)
+            except (RuntimeError, TypeError, ValueError) as error:
+                if is_of_memory(error):
+                    raise
+                self.are_one = False  # it asks what a number is, such as whether a weight is 1
+        return torch.stack([loss(own_nk, batch) for loss, own_nk in zip(self.each, logits_mnk, strict=True)])
+
+    def _as_one(self, logits_mnk: torch.Tensor, batch: Batch) -> torch.Tensor:
+        taught = tuple(torch.stack(each) for each in zip(*[loss.taught(batch) for loss in self.each], strict=True))
+
+        def loss(logits_nk: torch.Tensor, taught: Any, own: Any) -> torch.Tensor:
+            return self.first.function(logits_nk, batch.targets, *taught, **self.same, **own).to(logits_nk.dtype)
+
+        losses_m: torch.Tensor = vmap(loss)(logits_mnk, taught, self.own)
+        return losses_m
 
 
 def _forward(network: nn.Module) -> Callable[[Any, Any, torch.Tensor], torch.Tensor]:

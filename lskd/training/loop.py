@@ -3,8 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -25,8 +24,22 @@ from lskd.training.team import Team
 from lskd.training.trace import Trace, compare
 from lskd.training.tracking import Tracker, tracker
 
-BatchLoss = Callable[[torch.Tensor, Batch], torch.Tensor]
-"""From logits [N, K] and their batch to its mean loss."""
+Taught = Callable[[Batch], tuple[torch.Tensor, ...]]
+"""From a batch to what a loss is told of the teacher: its logits [N, K], or what `lskd.training.top_k` gives."""
+
+
+@dataclass(frozen=True)
+class BatchLoss:
+    """From logits [N, K] and their batch to its mean loss: a function of them and what is `taught`, at some options."""
+
+    function: Callable[..., torch.Tensor]
+    options: dict[str, Any] = field(default_factory=dict)
+    taught: Taught = lambda batch: ()
+
+    def __call__(self, logits_nk: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """The loss, a number."""
+        return self.function(logits_nk, batch.targets, *self.taught(batch), **self.options)
+
 
 Objective = Callable[[int], tuple[tuple[int, ...], BatchLoss]]
 """From an epoch (from 0) to its draws (of its pixels, then of its teacher's logits if they are drawn) and its loss: all
@@ -56,20 +69,16 @@ def train(work: Work, device: torch.device, team: Team) -> None:
 def on_labels(work: Work, device: torch.device, team: Team) -> "Training":
     """That training, not begun."""
     loss, state = loss_of(work, team)
-
-    def batch_loss(logits_nk: torch.Tensor, batch: Batch) -> torch.Tensor:
-        return loss(logits_nk, batch.targets)
-
-    return Training(work, device, team, lambda epoch: ((epoch + 1,), batch_loss), state)
+    return Training(work, device, team, lambda epoch: ((epoch + 1,), loss), state)
 
 
-def loss_of(work: Work, team: Team) -> tuple[Callable[..., torch.Tensor], LossState]:
-    """A job's loss of a whole batch, its options given, and the state that it keeps where it ends epochs too."""
+def loss_of(work: Work, team: Team) -> tuple[BatchLoss, LossState]:
+    """A job's loss of a whole batch, told nothing, and the state that it keeps where it ends epochs too."""
     state: LossState = {}
     options = loss_options(work.spec["supervision"])
     if "end_epoch" in work.functions:
         options["state"] = state
-    return team.of_whole_batch(partial(work.functions["loss"], **options)), state
+    return BatchLoss(team.of_whole_batch(work.functions["loss"]), options), state
 
 
 def loss_options(supervision: dict[str, Any]) -> dict[str, Any]:

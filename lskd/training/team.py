@@ -53,7 +53,9 @@ class Team:
 
     def of_whole_batch(self, loss: Loss) -> Loss:
         """A loss of the parts of its tensors that is the loss of the whole ones, in every process."""
-        return loss if self.size == 1 else lambda *parts: loss(*map(self.whole, parts))
+        if self.size == 1:
+            return loss
+        return lambda *parts, **options: loss(*map(self.whole, parts), **options)
 
     def share(self, network: nn.Module) -> None:
         """Make batch norm and dropout those of whole batches; their names and weights stay as they are."""

@@ -12,9 +12,9 @@ import torch
 from lskd.data.sources import Source, read_sources
 from lskd.io.store import DrawsFile, open_top_k, place_of_tail
 from lskd.jobs.work import Work
-from lskd.training.distill import Teach, TeachAt, check_teacher, distilled, in_order
+from lskd.training.distill import TeachAt, check_teacher, distilled, in_order
 from lskd.training.distributed import in_processes
-from lskd.training.loop import Training, precision
+from lskd.training.loop import Taught, Training, precision
 from lskd.training.team import Team
 
 Soften = Callable[[torch.Tensor, torch.Tensor | None], tuple[torch.Tensor, torch.Tensor]]
@@ -48,7 +48,7 @@ def stored(work: Work, device: torch.device) -> TeachAt:
     tail_at, soften = _tail(work, file, path), partial(work.functions["soften"], temperature=_temperature(work))
     held: dict[int, tuple[torch.Tensor, ...]] = {}
 
-    def teach_at(draw: int) -> Teach:
+    def teach_at(draw: int) -> Taught:
         if draw not in held:
             held.clear()
             held[draw] = read_table(file, draw, source, soften, tail_at)

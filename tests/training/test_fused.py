@@ -9,16 +9,20 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from lskd.data.augment import CLEAN
+from lskd.data.sources import Batch
 from lskd.errors import UserError
 from lskd.io.layout import TRACE
 from lskd.io.seal import RECORD, read_record
 from lskd.jobs.catalogue import model_entry
 from lskd.jobs.execute import alone, execute, is_whole, resolve
 from lskd.jobs.job import Job
-from lskd.study.config import Model
+from lskd.study.config import SUPERVISIONS, Model, Supervision
 from lskd.study.options import spec
-from lskd.training.fused import Fused, pays
-from lskd.training.loop import Training, Watch
+from lskd.supervision import kd
+from lskd.training import distill
+from lskd.training.fused import Fused, Losses, pays
+from lskd.training.loop import BatchLoss, Training, Watch, loss_options
 from lskd.training.team import ALONE
 from tests import small
 from workflow.bench import fused
@@ -37,7 +41,9 @@ def test_an_epoch_of_fused_members_is_that_of_each_alone(model, data, tmp_path):
     members = fused.members(tmp_path, data, CPU, model, 3)[0]
     together = Fused(members)
     batches = list(solo[0].source.batches(solo[0].batches_of(0)))
-    fused_sm = torch.stack([together.step(batch, losses, len(batch.ids_n)) for batch in batches])
+    as_one = Losses(losses, CPU)
+    fused_sm = torch.stack([together.step(batch, as_one, len(batch.ids_n)) for batch in batches])
+    assert as_one.are_one
     for place, (training, member, loss) in enumerate(zip(solo, members, losses, strict=True)):
         solo_s = []
 
@@ -284,3 +290,62 @@ def test_it_pays_without_convolutions_and_without_random_numbers(tmp_path, data,
         answers[name, dropout] = pays(training_of(Model(name=name, width=4, dropout=dropout), tmp_path, data))
     assert answers == {("mlp", 0.0): True, ("mlp", 0.5): False, ("plain_cnn", 0.0): False}
     assert "trained alone, as it cannot be stacked" in capsys.readouterr().err
+
+
+def test_members_hold_images_and_logits_once(study, monkeypatch):
+    runs, members, reads = study("runs"), [], []
+    read, advance = distill.read_table, Fused.advance
+    monkeypatch.setattr(distill, "read_table", lambda *arguments: reads.append(arguments[1]) or read(*arguments))
+    monkeypatch.setattr(Fused, "advance", lambda self, watches: members.extend(self.members) or advance(self, watches))
+    runs.make(runs.jobs[0])
+    assert runs.made() == [True] * 3 and reads == [CLEAN]
+    assert len(members) == 9 and len({id(member.source) for member in members}) == 1
+
+
+OPTIONS = {
+    "T": ({"temperature": 1.0}, {"temperature": 4.0}, True),
+    "the same": ({"temperature": 2.0}, {"temperature": 2.0}, True),
+    "a weight that is asked for": (
+        {"temperature": 2.0, "soft_weight": 0.5},
+        {"temperature": 2.0, "soft_weight": 1.0},
+        False,
+    ),
+    "a word": ({"temperature": 2.0, "reduction": "mean"}, {"temperature": 2.0, "reduction": "batchmean"}, False),
+    "other names": ({"temperature": 2.0}, {"temperature": 2.0, "teacher_temperature": 3.0}, False),
+}
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_losses_as_one_are_each_alone(name):
+    *options, are_one = OPTIONS[name]
+    logits_mnk, taught_mnk = torch.randn(2, 2, 16, 5)
+    batch = Batch(torch.arange(16), torch.zeros(16), torch.arange(16) % 5, 16)
+    losses = [
+        BatchLoss(kd.loss, each, lambda batch, own=own: (own,)) for each, own in zip(options, taught_mnk, strict=True)
+    ]
+    together = Losses(losses, CPU)
+    leaves = [logits_mnk.clone().requires_grad_() for _ in range(2)]
+    found_m = together(leaves[0], batch)
+    expected_m = torch.stack([loss(own_nk, batch) for loss, own_nk in zip(losses, leaves[1], strict=True)])
+    assert together.are_one == are_one
+    torch.testing.assert_close(found_m, expected_m, rtol=1e-6, atol=0)
+    found_m.sum().backward()
+    expected_m.sum().backward()
+    torch.testing.assert_close(leaves[0].grad, leaves[1].grad, rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    "way", [name for name, way in SUPERVISIONS.items() if way.needs_teacher and way.form in ("", "full")]
+)
+def test_each_loss_of_a_teachers_logits_is_the_same_as_one(way):
+    options = loss_options(spec(Supervision(way=way)))
+    several = [options | {name: 3.0} for name in ("temperature",) if name in options]
+    logits_mnk, taught_mnk = torch.randn(2, 2, 16, 5)
+    batch = Batch(torch.arange(16), torch.zeros(16), torch.arange(16) % 5, 16)
+    function = resolve(SUPERVISIONS[way].entry)
+    losses = [
+        BatchLoss(function, each, lambda batch, own=own: (own,))
+        for each, own in zip([options, *(several or [options])], taught_mnk, strict=True)
+    ]
+    expected_m = torch.stack([loss(own_nk, batch) for loss, own_nk in zip(losses, logits_mnk, strict=True)])
+    torch.testing.assert_close(Losses(losses, CPU)(logits_mnk, batch), expected_m, rtol=1e-6, atol=1e-7)

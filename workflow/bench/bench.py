@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -111,21 +112,20 @@ def losses(source: Source) -> dict[str, BatchLoss]:
     kd, hard = resolve("lskd.supervision.kd:loss"), resolve("lskd.supervision.labels:loss")
     stored_nk = torch.randn(len(source), len(source.classes), device=source.device)
 
-    def by_labels(logits_nk: torch.Tensor, batch: Batch) -> torch.Tensor:
-        return hard(logits_nk, batch.targets)
-
-    def by_stored(logits_nk: torch.Tensor, batch: Batch) -> torch.Tensor:
-        return kd(logits_nk, batch.targets, stored_nk[batch.ids_n], **options)
-
-    by_kind: dict[str, BatchLoss] = {"labels, cross-entropy": by_labels, "teacher's stored logits": by_stored}
+    by_kind = {
+        "labels, cross-entropy": BatchLoss(hard),
+        "teacher's stored logits": BatchLoss(kd, options, lambda batch: (stored_nk[batch.ids_n],)),
+    }
     for name, model in TEACHERS.items():
         teacher = new_model(builder(model), model, source).eval().requires_grad_(False)
-
-        def by_teacher(logits_nk: torch.Tensor, batch: Batch, teacher: torch.nn.Module = teacher) -> torch.Tensor:
-            return kd(logits_nk, batch.targets, teacher(batch.inputs), **options)
-
-        by_kind[f"teacher {name} in the loop"] = by_teacher
+        in_loop = partial(forwarded, teacher)
+        by_kind[f"teacher {name} in the loop"] = BatchLoss(kd, options, in_loop)
     return by_kind
+
+
+def forwarded(teacher: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor]:
+    """What a teacher says of a batch."""
+    return (teacher(batch.inputs),)
 
 
 def builder(model: dict) -> Callable:

@@ -22,7 +22,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from lskd.data import encoded, prepare
 from lskd.data.arrays import Arrays, Samples
-from lskd.data.sources import Batch
 from lskd.io.layout import FILES
 from lskd.io.seal import seal
 from lskd.jobs.catalogue import model_entry
@@ -31,7 +30,7 @@ from lskd.jobs.work import Work
 from lskd.study import config, naming
 from lskd.study.options import spec
 from lskd.study.runtime import Runtime
-from lskd.training.fused import Fused
+from lskd.training.fused import Fused, Losses
 from lskd.training.loop import BatchLoss, Training, loss_options
 from lskd.training.team import Team
 
@@ -70,7 +69,7 @@ def machine() -> tuple[torch.device, str]:
 def row(folder: Path, data: Path, device: torch.device, model: dict[str, Any], number: int, rounds: int) -> str:
     """Solo and fused in turns of some steps of every member; the first turn warms up."""
     alone, losses = members(folder, data, device, model, number)
-    fused = Fused(members(folder, data, device, model, number)[0])
+    fused, together = Fused(members(folder, data, device, model, number)[0]), Losses(losses, device)
     batches = list(alone[0].source.batches(alone[0].batches_of(0)))[: max(1, 32 // number)]
     times: dict[str, list[float]] = {"solo": [], "fused": []}
     for turn in range(rounds + 1):
@@ -78,7 +77,7 @@ def row(folder: Path, data: Path, device: torch.device, model: dict[str, Any], n
             began = clock(device)
             for batch in batches:
                 if way == "fused":
-                    fused.step(batch, losses, len(batch.ids_n))
+                    fused.step(batch, together, len(batch.ids_n))
                     continue
                 for training, loss in zip(alone, losses, strict=True):
                     training._step(batch, len(batch.ids_n), loss)
@@ -125,23 +124,17 @@ def members(
     for seed in range(number):
         values = {"model": model, "recipe": RECIPE, "seed": seed, "pixels": {"key": "bench", "seed": 0}}
         work = Work("bench", "0" * 10, values, folder, {"data": data}, functions, Runtime())
-        losses.append(loss_at(1.0 + seed, work))
+        losses.append(loss_at(1.0 + seed, device))
         trainings.append(Training(work, device, Team(), lambda epoch, loss=losses[-1]: ((epoch + 1,), loss), {}))
     return trainings, losses
 
 
-def loss_at(temperature: float, work: Work) -> BatchLoss:
+def loss_at(temperature: float, device: torch.device) -> BatchLoss:
     """KD at T from logits of chance, of which each sample has its own."""
     kd = resolve("lskd.supervision.kd:loss")
     options = loss_options(spec(config.Supervision(way="kd", temperature=temperature)))
-    drawn_nk = torch.randn(10_000, 10, generator=torch.Generator().manual_seed(0))
-
-    def batch_loss(logits_nk: torch.Tensor, batch: Batch) -> torch.Tensor:
-        nonlocal drawn_nk
-        drawn_nk = drawn_nk.to(logits_nk.device)
-        return kd(logits_nk, batch.targets, drawn_nk[batch.ids_n], **options)
-
-    return batch_loss
+    drawn_nk = torch.randn(10_000, 10, generator=torch.Generator().manual_seed(0)).to(device)
+    return BatchLoss(kd, options, lambda batch: (drawn_nk[batch.ids_n],))
 
 
 if __name__ == "__main__":

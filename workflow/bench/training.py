@@ -25,7 +25,6 @@ from torch.utils.flop_counter import flop_registry
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from lskd.data.sources import Batch
 from lskd.jobs.catalogue import model_entry
 from lskd.jobs.execute import resolve
 from lskd.jobs.work import Work
@@ -111,13 +110,9 @@ def losses(run: Training) -> dict[str, BatchLoss]:
     kd, hard = resolve("lskd.supervision.kd:loss"), resolve("lskd.supervision.labels:loss")
     stored_nk = torch.randn(len(run.source), len(run.source.classes), device=run.device)
 
-    def by_labels(logits_nk: torch.Tensor, batch: Batch) -> torch.Tensor:
-        return hard(logits_nk, batch.targets)
-
-    def by_stored(logits_nk: torch.Tensor, batch: Batch) -> torch.Tensor:
-        return kd(logits_nk, batch.targets, stored_nk[batch.ids_n], temperature=3.0, soft_weight=1.0)
-
-    return dict(zip(LOSSES, (by_labels, by_stored), strict=True))
+    options = {"temperature": 3.0, "soft_weight": 1.0}
+    by_stored = BatchLoss(kd, options, lambda batch: (stored_nk[batch.ids_n],))
+    return dict(zip(LOSSES, (BatchLoss(hard), by_stored), strict=True))
 
 
 def seconds_of(run: Training, count: int, turn: int) -> float:
