@@ -338,14 +338,18 @@ def test_losses_as_one_are_each_alone(name):
     "way", [name for name, way in SUPERVISIONS.items() if way.needs_teacher and way.form in ("", "full")]
 )
 def test_each_loss_of_a_teachers_logits_is_the_same_as_one(way):
-    options = loss_options(spec(Supervision(way=way)))
-    several = [options | {name: 3.0} for name in ("temperature",) if name in options]
+    has_temperature = any(option.name == "temperature" for option in SUPERVISIONS[way].options)
+    members = [Supervision(way=way, **({"temperature": each} if has_temperature else {})) for each in (2.0, 3.0)]
     logits_mnk, taught_mnk = torch.randn(2, 2, 16, 5)
     batch = Batch(torch.arange(16), torch.zeros(16), torch.arange(16) % 5, 16)
-    function = resolve(SUPERVISIONS[way].entry)
     losses = [
-        BatchLoss(function, each, lambda batch, own=own: (own,))
-        for each, own in zip([options, *(several or [options])], taught_mnk, strict=True)
+        BatchLoss(resolve(SUPERVISIONS[way].entry), loss_options(spec(each)), lambda batch, own=own: (own,))
+        for each, own in zip(members, taught_mnk, strict=True)
     ]
-    expected_m = torch.stack([loss(own_nk, batch) for loss, own_nk in zip(losses, logits_mnk, strict=True)])
-    torch.testing.assert_close(Losses(losses, CPU)(logits_mnk, batch), expected_m, rtol=1e-6, atol=1e-7)
+    leaves = [logits_mnk.clone().requires_grad_() for _ in range(2)]
+    found_m = Losses(losses, CPU)(leaves[0], batch)
+    expected_m = torch.stack([loss(own_nk, batch) for loss, own_nk in zip(losses, leaves[1], strict=True)])
+    torch.testing.assert_close(found_m, expected_m, rtol=1e-6, atol=1e-7)
+    found_m.sum().backward()
+    expected_m.sum().backward()
+    torch.testing.assert_close(leaves[0].grad, leaves[1].grad, rtol=1e-5, atol=1e-7)
