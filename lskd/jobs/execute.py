@@ -183,8 +183,9 @@ def _along(described: Described, results: Path, stack: ExitStack) -> list[tuple[
 
 
 def _shared(described: Described) -> list[Any]:
-    """What is the same of trainings that may advance as one: all but how they are taught, by whom."""
-    spec = {name: value for name, value in described["spec"].items() if name not in ("supervision", "transform")}
+    """What is the same of trainings that may advance as one: all but how they are taught, by whom, and the seed."""
+    own = ("supervision", "transform", "seed", "pixels")
+    spec = {name: value for name, value in described["spec"].items() if name not in own}
     functions = {role: entry for role, entry in described["functions"].items() if role not in TAUGHT_BY}
     inputs = {role: above for role, above in described["inputs"].items() if not role.startswith("teacher")}
     return [described["stage"], spec, described["spec"].get("supervision", {}).get("draws"), functions, inputs]

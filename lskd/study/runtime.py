@@ -23,7 +23,7 @@ class Runtime(BaseModel):
     channels_last: bool = Field(False, description="memory format of networks and images; often faster")
     compile: bool = Field(False, description="torch.compile, on a GPU")
     fuse: int = Field(
-        1, ge=1, le=64, description="most trainings that advance as one, on a GPU or of networks without convolutions"
+        1, ge=1, le=64, description="trainings that may advance as one, on a GPU or of networks without convolutions"
     )
     checkpoint_minutes: float = Field(0.0, ge=0, allow_inf_nan=False, description="0 saves at the end of each epoch")
     hang_minutes: int = Field(

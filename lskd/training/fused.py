@@ -1,9 +1,10 @@
-"""Trainings that advance as one: members share data, network, recipe and seed, and differ in what teaches them.
+"""Trainings that advance as one: members share data, network and recipe, and differ in what teaches them, and in seed.
 
-Each batch is gathered and augmented once. The members' weights are stacked, `torch.func.vmap` runs all forward passes
-as one (linear layers as a batch of products, convolutions in groups, batch norm of each member), and one step of the
-optimizer changes all. A member's own network and optimizer are views of its part of the stacks, so that it takes stock
-of an epoch, saves and resumes as if it were alone, and is what it would be alone up to rounding.
+A batch is gathered and augmented once for all members of a seed. The members' weights are stacked, `torch.func.vmap`
+runs all forward passes as one (linear layers as a batch of products, convolutions in groups, batch norm of each
+member), and one step of the optimizer changes all. A member's own network and optimizer are views of its part of the
+stacks, so that it takes stock of an epoch, saves and resumes as if it were alone, and is what it would be alone up to
+rounding.
 
 M members, N samples, K classes.
 """
@@ -74,7 +75,8 @@ def pays(training: Training) -> bool:
     weights, buffers = stack_module_state(networks)
     batch = next(training.source.batches(training.batches_of(0)[:1]))
     try:
-        _forward(networks[0])(weights, buffers, batch.inputs)
+        forward = vmap(partial(functional_call, _bare(networks[0])), (0, None), randomness="error")
+        forward((weights, buffers), batch.inputs)
     except (RuntimeError, ValueError) as error:
         if is_of_memory(error):
             raise
@@ -120,7 +122,7 @@ class Fused:
         trained = [weight for weight in self.weights.values() if weight.requires_grad]
         self.optimizer = self.lead.work.functions["optimizer"](self.lead.recipe, trained)
         self.sums = torch.stack([member.sums for member in members])
-        self.forward = _forward(self.lead.model)
+        self.network = _bare(self.lead.model)
         for place, member in enumerate(members):
             self._share(member, place)
 
@@ -141,8 +143,8 @@ class Fused:
         epoch = self.lead.step // self.lead.steps_per_epoch
         draws, losses = zip(*[member.objective(epoch) for member in self.members], strict=True)
         together = Losses(losses, self.lead.device)
-        for samples, batch in self.lead.batches_left(draws[0][0]):
-            self.step(batch, together, samples)
+        for samples, batches in self._batches([draw for draw, *_ in draws]):
+            self.step(batches, together, samples)
             is_within_epoch = self.lead.step % self.lead.steps_per_epoch > 0
             _tell([partial(watch.after_step, self.lead.step, is_within_epoch=is_within_epoch) for watch in watches])
         lost: dict[Training, UserError] = {}
@@ -155,18 +157,31 @@ class Fused:
         _tell([partial(watch.after_epoch, member.history[-1]) for member, watch in whole])
         return lost
 
-    def step(self, batch: Batch, losses: "Losses", samples: int) -> torch.Tensor:
-        """A step of every member on a batch of so many samples that they share; their losses [M]."""
+    def _batches(self, draws: list[int]) -> Iterator[tuple[int, list[Batch]]]:
+        """The batches that are still to come of the epoch, with their samples: each member's, one of a seed."""
+        streams = [
+            (member.seed, member.augmentation.key, draw) for member, draw in zip(self.members, draws, strict=True)
+        ]
+        firsts = {stream: streams.index(stream) for stream in streams}
+        each = [self.members[place].batches_left(draws[place]) for place in firsts.values()]
+        for parts in zip(*each, strict=True):
+            of_stream = dict(zip(firsts, parts, strict=True))
+            yield parts[0][0], [of_stream[stream][1] for stream in streams]
+
+    def step(self, batches: Sequence[Batch], losses: "Losses", samples: int) -> torch.Tensor:
+        """A step of every member on a batch of so many samples, which they may share; their losses [M]."""
         self.optimizer.lr = self.lead.lr_at(self.lead.step)
+        inputs, axis = _together([batch.inputs for batch in batches])
+        forward = vmap(partial(functional_call, self.network), (0, axis), randomness="error")
         with torch.autocast(self.lead.device.type, self.lead.amp, enabled=self.lead.amp is not None):
-            logits_mnk = self.forward(self.weights, self.buffers, batch.inputs)
-        logits_mnk = logits_mnk.float()
-        losses_m = losses(logits_mnk, batch)
+            logits_mnk = forward((self.weights, self.buffers), inputs).float()
+        losses_m = losses(logits_mnk, batches)
         self.optimizer.zero_grad()
         (losses_m.sum() * self.lead.recipe.get("loss_scale", 1.0)).backward()
         self.optimizer.step()
+        hard_targets, _ = _together([batch.hard_targets_n for batch in batches])
         self.sums[:, 0] += losses_m.detach() * samples
-        self.sums[:, 1] += (logits_mnk.detach().argmax(2) == batch.hard_targets_n).sum(1)
+        self.sums[:, 1] += (logits_mnk.detach().argmax(2) == hard_targets).sum(1)
         for member in self.members:
             member.optimizer.lr = self.optimizer.lr
             member.step += 1
@@ -189,36 +204,39 @@ class Losses:
             values = {name: [loss.options[name] for loss in losses] for name in own}
             self.own = {name: torch.tensor(each, dtype=torch.float64, device=device) for name, each in values.items()}
 
-    def __call__(self, logits_mnk: torch.Tensor, batch: Batch) -> torch.Tensor:
-        """Of a batch."""
+    def __call__(self, logits_mnk: torch.Tensor, batches: Sequence[Batch]) -> torch.Tensor:
+        """Of a batch of each."""
         if self.are_one:
             try:
-                return self._as_one(logits_mnk, batch)
+                return self._as_one(logits_mnk, batches)
             except (RuntimeError, TypeError, ValueError) as error:
                 if is_of_memory(error):
                     raise
                 self.are_one = False  # it asks what a number is, such as whether a weight is 1
-        return torch.stack([loss(own_nk, batch) for loss, own_nk in zip(self.each, logits_mnk, strict=True)])
+        return torch.stack([loss(*each) for loss, *each in zip(self.each, logits_mnk, batches, strict=True)])
 
-    def _as_one(self, logits_mnk: torch.Tensor, batch: Batch) -> torch.Tensor:
-        taught = tuple(torch.stack(each) for each in zip(*[loss.taught(batch) for loss in self.each], strict=True))
+    def _as_one(self, logits_mnk: torch.Tensor, batches: Sequence[Batch]) -> torch.Tensor:
+        each = [loss.taught(batch) for loss, batch in zip(self.each, batches, strict=True)]
+        taught = tuple(torch.stack(parts) for parts in zip(*each, strict=True))
+        targets, axis = _together([batch.targets for batch in batches])
 
-        def loss(logits_nk: torch.Tensor, taught: Any, own: Any) -> torch.Tensor:
-            return self.first.function(logits_nk, batch.targets, *taught, **self.same, **own).to(logits_nk.dtype)
+        def loss(logits_nk: torch.Tensor, targets: torch.Tensor, taught: Any, own: Any) -> torch.Tensor:
+            return self.first.function(logits_nk, targets, *taught, **self.same, **own).to(logits_nk.dtype)
 
-        losses_m: torch.Tensor = vmap(loss)(logits_mnk, taught, self.own)
+        losses_m: torch.Tensor = vmap(loss, (0, axis, 0, 0))(logits_mnk, targets, taught, self.own)
         return losses_m
 
 
-def _forward(network: nn.Module) -> Callable[[Any, Any, torch.Tensor], torch.Tensor]:
-    """From stacked weights and buffers, and inputs that members share, to logits [M, N, K]."""
-    bare = copy.deepcopy(network).to("meta").train()
+def _together(parts: Sequence[torch.Tensor]) -> tuple[torch.Tensor, int | None]:
+    """The one tensor that members share and None; or each one's, stacked, and the axis of members."""
+    if all(part is parts[0] for part in parts):
+        return parts[0], None
+    return torch.stack([*parts]), 0
 
-    def forward(weights: Any, buffers: Any, inputs: torch.Tensor) -> torch.Tensor:
-        logits_nk: torch.Tensor = functional_call(bare, (weights, buffers), (inputs,))
-        return logits_nk
 
-    return vmap(forward, (0, 0, None), randomness="error")
+def _bare(network: nn.Module) -> nn.Module:
+    """A network in training without weights of its own."""
+    return copy.deepcopy(network).to("meta").train()
 
 
 def _tell(acts: list[Callable[[], None]]) -> None:

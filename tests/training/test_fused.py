@@ -42,7 +42,7 @@ def test_an_epoch_of_fused_members_is_that_of_each_alone(model, data, tmp_path):
     together = Fused(members)
     batches = list(solo[0].source.batches(solo[0].batches_of(0)))
     as_one = Losses(losses, CPU)
-    fused_sm = torch.stack([together.step(batch, as_one, len(batch.ids_n)) for batch in batches])
+    fused_sm = torch.stack([together.step([batch] * 3, as_one, len(batch.ids_n)) for batch in batches])
     assert as_one.are_one
     for place, (training, member, loss) in enumerate(zip(solo, members, losses, strict=True)):
         solo_s = []
@@ -66,16 +66,17 @@ def test_a_row_names_its_network(data, tmp_path):
 
 
 class Study:
-    """Students of one teacher, whose trainings wait, below a folder of results."""
+    """Students of a teacher or of one a seed, whose trainings wait, below a folder of results."""
 
-    def __init__(self, root: Path, temperatures=(1.0, 2.0, 8.0), ready=True, **fields) -> None:
+    def __init__(self, root: Path, temperatures=(1.0, 2.0, 8.0), seeds=(0,), **fields) -> None:
         self.catalogue = small.catalogue(root / "results", train=109)
-        self.teacher = small.teacher("mlp", epochs=1)
-        runs = [small.student(self.teacher, how={"temperature": each}, **fields) for each in temperatures]
+        teachers = [small.teacher("mlp", epochs=1, seed=seed) for seed in seeds]
+        self.teacher = teachers[0]
+        runs = [small.student(of, how={"temperature": each}, **fields) for of in teachers for each in temperatures]
         self.jobs = [self.catalogue.train(run) for run in runs]
-        if ready:
-            self.make(self.jobs[0].inputs["teacher"].inputs["weights"])
-            self.make(self.jobs[0].inputs["teacher"])
+        for logits in {job.inputs["teacher"].address: job.inputs["teacher"] for job in self.jobs}.values():
+            self.make(logits.inputs["weights"])
+            self.make(logits)
         for job in self.jobs:
             small.write_job(job)
 
@@ -109,6 +110,24 @@ RECIPES = {
     "crops, blended": {"crop_padding": 1, "mixup": 0.4},
     "bfloat16": {"amp": "bfloat16"},
 }
+
+
+SEVERAL = {"temperatures": (1.0, 8.0), "seeds": (0, 1)}
+
+
+@pytest.mark.parametrize("name", ["sgd", "crops, blended"])
+def test_those_of_several_seeds_see_their_own_batches(study, name):
+    together, solo = (study(each, 8 if each == "one" else 1, **SEVERAL, **RECIPES[name]) for each in ("one", "solo"))
+    for job in solo.jobs:
+        solo.make(job)
+    together = study("one", **SEVERAL, **RECIPES[name])
+    together.make(together.jobs[0])
+    assert together.made() == [True] * 4
+    for mine, other in zip(together.jobs, solo.jobs, strict=True):
+        weights, expected = (load_file(job.folder / "model.safetensors") for job in (mine, other))
+        torch.testing.assert_close(weights, expected, rtol=1e-3, atol=1e-4)
+    first, second = (load_file(together.jobs[place].folder / "model.safetensors") for place in (0, 2))
+    assert not torch.allclose(first["head.weight"], second["head.weight"], rtol=1e-2)
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -325,7 +344,7 @@ def test_losses_as_one_are_each_alone(name):
     ]
     together = Losses(losses, CPU)
     leaves = [logits_mnk.clone().requires_grad_() for _ in range(2)]
-    found_m = together(leaves[0], batch)
+    found_m = together(leaves[0], [batch] * 2)
     expected_m = torch.stack([loss(own_nk, batch) for loss, own_nk in zip(losses, leaves[1], strict=True)])
     assert together.are_one == are_one
     torch.testing.assert_close(found_m, expected_m, rtol=1e-6, atol=0)
@@ -347,7 +366,7 @@ def test_each_loss_of_a_teachers_logits_is_the_same_as_one(way):
         for each, own in zip(members, taught_mnk, strict=True)
     ]
     leaves = [logits_mnk.clone().requires_grad_() for _ in range(2)]
-    found_m = Losses(losses, CPU)(leaves[0], batch)
+    found_m = Losses(losses, CPU)(leaves[0], [batch] * 2)
     expected_m = torch.stack([loss(own_nk, batch) for loss, own_nk in zip(losses, leaves[1], strict=True)])
     torch.testing.assert_close(found_m, expected_m, rtol=1e-6, atol=1e-7)
     found_m.sum().backward()

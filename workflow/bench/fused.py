@@ -77,7 +77,7 @@ def row(folder: Path, data: Path, device: torch.device, model: dict[str, Any], n
             began = clock(device)
             for batch in batches:
                 if way == "fused":
-                    fused.step(batch, together, len(batch.ids_n))
+                    fused.step([batch] * number, together, len(batch.ids_n))
                     continue
                 for training, loss in zip(alone, losses, strict=True):
                     training._step(batch, len(batch.ids_n), loss)
