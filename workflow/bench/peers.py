@@ -6,8 +6,9 @@ each epoch, test at the end. The loop and torchdistill do all ten trainings in o
 the teacher in the loop, as both are meant; lskd does all that it does: records, stores, metrics and a figure included.
 "In memory" is the loop without what PyTorch can do without: all images in one tensor, each teacher's logits computed
 once. It keeps nothing, so it is near the least that these networks cost. lskd and "in memory" have networks and images
-channels last, lskd by the config's `runtime` as `scale=small` has it. The loop and torchdistill have the networks of
-lskd with PyTorch's own max-pooling, of the same numbers; torchdistill has lskd's once more. Each has one thread.
+channels last, lskd by the config's `runtime` as `scale=small` has it; `fuse` there has MLPs that wait advance as one.
+The loop and torchdistill have the networks of lskd with PyTorch's own max-pooling, of the same numbers; torchdistill
+has lskd's once more. Each has one thread.
 
 "Students" is the grid for whoever has the two teachers: a process less what it took to train them, and an lskd that
 finds them made.
@@ -66,7 +67,7 @@ RECIPE = {"epochs": 16, "batch_size": 64, "lr": 0.02, "weight_decay": 5e-4, "sch
 STUDY = {
     "study": "peers",
     "seeds": [0],
-    "runtime": {"channels_last": True},
+    "runtime": {"channels_last": True, "fuse": 8},
     "recipes": {"short": RECIPE},
     "teachers": {"cnn": {"recipe": "short"}},
     "students": {"kd": {"teacher": "cnn", "recipe": "short"}},

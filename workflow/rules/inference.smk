@@ -23,6 +23,7 @@ rule teacher_logits:
         made_by("teacher_logits"),
     log:
         "results/teacher_logits/{job}/teacher_logits.log",
+    priority: 1  # so that students wait together, who may advance as one
     group:
         pack("teacher_logits")
     conda:
