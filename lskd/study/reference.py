@@ -178,6 +178,7 @@ EXAMPLES: dict[str, Any] = {  # of keys, and of those that a section takes other
     "t2": 3,
     "device": "cpu",
     "runs_per_gpu": 2,
+    "fuse": 16,
     "threads": 4,
     "workers": 8,
     "checkpoint_minutes": 10,

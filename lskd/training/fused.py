@@ -21,7 +21,7 @@ from torch import nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from lskd.data.sources import Batch
-from lskd.errors import UserError, is_of_memory
+from lskd.errors import UserError
 from lskd.jobs.work import Work
 from lskd.training.checkpoint import stop_on_sigterm
 from lskd.training.distributed import in_processes
@@ -77,10 +77,8 @@ def pays(training: Training) -> bool:
     try:
         forward = vmap(partial(functional_call, _bare(networks[0])), (0, None), randomness="error")
         forward((weights, buffers), batch.inputs)
-    except (RuntimeError, ValueError) as error:
-        if is_of_memory(error):
-            raise
-        print(f"{training.work.title}: trained alone, as it cannot be stacked ({error})", file=sys.stderr)
+    except (RuntimeError, ValueError):  # its text would be part of every training's code
+        print(f"{training.work.title}: trained alone, as its network cannot be stacked", file=sys.stderr)
         return False
     return True
 
@@ -102,9 +100,7 @@ def _trained(own: Training, members: list[Training], watches: list[Watch]) -> li
     """Train to the end; those that came there. UserError where this process's own does not."""
     fused = Fused(members)
     while own.step < own.steps:
-        lost = fused.advance(watches)
-        if own in lost:
-            raise lost[own]
+        lost = fused.advance(watches, own)
         if lost:
             kept = [place for place, member in enumerate(members) if member not in lost]
             members, watches = [members[place] for place in kept], [watches[place] for place in kept]
@@ -138,8 +134,11 @@ class Fused:
         member.sums = self.sums[place]
         member.loss_sum, member.correct = member.sums.unbind()
 
-    def advance(self, watches: list[Watch]) -> dict[Training, UserError]:
-        """Train to the end of the current epoch and have each take stock of it; why some could not."""
+    def advance(self, watches: list[Watch], own: Training) -> list[Training]:
+        """Train to the end of the current epoch and have each take stock of it; those that could not.
+
+        UserError where that is this process's own.
+        """
         epoch = self.lead.step // self.lead.steps_per_epoch
         draws, losses = zip(*[member.objective(epoch) for member in self.members], strict=True)
         together = Losses(losses, self.lead.device)
@@ -147,12 +146,14 @@ class Fused:
             self.step(batches, together, samples)
             is_within_epoch = self.lead.step % self.lead.steps_per_epoch > 0
             _tell([partial(watch.after_step, self.lead.step, is_within_epoch=is_within_epoch) for watch in watches])
-        lost: dict[Training, UserError] = {}
+        lost: list[Training] = []
         for member in self.members:
             try:
                 member.end_epoch(epoch + 1)
-            except UserError as error:
-                lost[member] = error
+            except UserError:
+                if member is own:
+                    raise
+                lost.append(member)
         whole = [pair for pair in zip(self.members, watches, strict=True) if pair[0] not in lost]
         _tell([partial(watch.after_epoch, member.history[-1]) for member, watch in whole])
         return lost
@@ -209,9 +210,7 @@ class Losses:
         if self.are_one:
             try:
                 return self._as_one(logits_mnk, batches)
-            except (RuntimeError, TypeError, ValueError) as error:
-                if is_of_memory(error):
-                    raise
+            except (RuntimeError, TypeError, ValueError):
                 self.are_one = False  # it asks what a number is, such as whether a weight is 1
         return torch.stack([loss(*each) for loss, *each in zip(self.each, logits_mnk, batches, strict=True)])
 
@@ -240,12 +239,7 @@ def _bare(network: nn.Module) -> nn.Module:
 
 
 def _tell(acts: list[Callable[[], None]]) -> None:
-    """Do all; where some end this process, as after a signal, once all are done."""
-    ends = []
-    for act in acts:
-        try:
-            act()
-        except SystemExit as end:
-            ends.append(end)
-    if ends:
-        raise ends[0]
+    """Do all, even where one ends this process, as after a signal."""
+    with ExitStack() as stack:
+        for act in reversed(acts):  # the last is done first
+            stack.callback(act)

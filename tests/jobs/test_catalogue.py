@@ -78,6 +78,8 @@ def test_each_job_runs_the_code_that_its_run_names():
         "loss": "lskd.supervision.labels:loss",
         "schedule": "lskd.training.schedules:cosine",
         "optimizer": "lskd.training.optimizers:sgd",
+        "fused": "lskd.training.fused:run",
+        "member": "lskd.training.loop:on_labels",
     }
     assert CATALOGUE.train(smooth).functions == CATALOGUE.train(hard).functions
     other = run_with(Recipe, {"optimizer": "adam", "schedule": "constant"})

@@ -19,7 +19,7 @@ from lskd.jobs.work import Work
 from tests.jobs import finished
 from tests.jobs.finished import OF_TRANSLATION
 
-MADE_ON = {"compile", "device", "memory format", "numpy", "precision", "python", "threads", "torch"}
+MADE_ON = {"compile", "device", "memory format", "numpy", "precision", "python", "threads", "torch", "training"}
 
 
 @pytest.fixture(scope="module")

@@ -308,14 +308,14 @@ def test_it_pays_without_convolutions_and_without_random_numbers(tmp_path, data,
     for name, dropout in (("mlp", 0.0), ("mlp", 0.5), ("plain_cnn", 0.0)):
         answers[name, dropout] = pays(training_of(Model(name=name, width=4, dropout=dropout), tmp_path, data))
     assert answers == {("mlp", 0.0): True, ("mlp", 0.5): False, ("plain_cnn", 0.0): False}
-    assert "trained alone, as it cannot be stacked" in capsys.readouterr().err
+    assert "trained alone, as its network cannot be stacked" in capsys.readouterr().err
 
 
 def test_members_hold_images_and_logits_once(study, monkeypatch):
     runs, members, reads = study("runs"), [], []
     read, advance = distill.read_table, Fused.advance
     monkeypatch.setattr(distill, "read_table", lambda *arguments: reads.append(arguments[1]) or read(*arguments))
-    monkeypatch.setattr(Fused, "advance", lambda self, watches: members.extend(self.members) or advance(self, watches))
+    monkeypatch.setattr(Fused, "advance", lambda self, *rest: members.extend(self.members) or advance(self, *rest))
     runs.make(runs.jobs[0])
     assert runs.made() == [True] * 3 and reads == [CLEAN]
     assert len(members) == 9 and len({id(member.source) for member in members}) == 1
