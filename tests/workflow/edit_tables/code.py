@@ -125,8 +125,8 @@ CODE = {
     "imports in another order": (
         replaced(
             "lskd/training/distill.py",
-            "from lskd.errors import UserError, mend\nfrom lskd.io.store import DrawsFile, Rows, open_logits\n",
-            "from lskd.io.store import DrawsFile, Rows, open_logits\nfrom lskd.errors import UserError, mend\n",
+            "from lskd.io.shared import Shared\nfrom lskd.io.store import DrawsFile, Rows, open_logits\n",
+            "from lskd.io.store import DrawsFile, Rows, open_logits\nfrom lskd.io.shared import Shared\n",
         ),
         NOTHING,
     ),
