@@ -140,7 +140,7 @@ def read_sources(work: "Work", splits: Sequence[str], device: torch.device, role
 
     def source(split: str) -> Source:
         read = partial(load_source, path, split, device, encoded, stream, workers)
-        return _SOURCES.get(path, (split, device, stream, workers), read)
+        return _SOURCES.get(path, (split, device, stream, workers, encoded.stat().st_mtime_ns), read)
 
     return {split: source(split) for split in splits}
 

@@ -13,6 +13,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -27,7 +28,9 @@ from lskd.jobs.provenance import Clock, record
 from lskd.jobs.work import Work
 from lskd.study.runtime import runtime
 
-MORE_MEMORY = "lower its recipe's batch_size or data.image_size, or run fewer jobs at a time (snakemake --cores 1)"
+MORE_MEMORY = (
+    "lower its recipe's batch_size or data.image_size, or run fewer jobs at a time (snakemake --cores 1, runtime.fuse)"
+)
 TAUGHT_BY = (
     "loss",
     "end_epoch",
@@ -37,6 +40,7 @@ TAUGHT_BY = (
 )  # the roles of what trainings that advance as one may differ in
 _OWN = re.compile(r"lskd(\.\w+)+:\w+$")
 Described = dict[str, Any]  # a job as `Job.described` tells it
+Made = Callable[[], None]  # seals a result
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -132,13 +136,13 @@ def execute(described: Described, results: Path) -> None:
         work, made = _begun(described, results, is_alone)
         with running(work.title, work.address):
             if "fused" in work.functions and work.runtime.fuse > 1 and is_alone:
-                work.functions["fused"](work, lambda: _along(described, results, stack))
+                work.functions["fused"](work, partial(_along, described, results, stack))
             else:
                 work.functions["run"](work)
         made()
 
 
-def _begun(described: Described, results: Path, is_alone: bool) -> tuple[Work, Callable[[], None]]:
+def _begun(described: Described, results: Path, is_alone: bool) -> tuple[Work, Made]:
     """A job to do, in its cleared folder, and what seals its result."""
     folder = results / described["folder"]
     sweep(folder, alone=is_alone)
@@ -159,27 +163,51 @@ def _begun(described: Described, results: Path, is_alone: bool) -> tuple[Work, C
     def made() -> None:
         made_on = gathered(work, map(read_record, inputs.values()))
         seal(folder, described["files"], record(described, work, clock, made_on))
+        _job_file(described, results).unlink(missing_ok=True)
 
     return work, made
 
 
-def _along(described: Described, results: Path, stack: ExitStack) -> list[tuple[Work, Callable[[], None]]]:
-    """The jobs that wait and may advance as one with a training, held until the stack ends; what seals each."""
-    found: list[tuple[Work, Callable[[], None]]] = []
+def _job_file(described: Described, results: Path) -> Path:
+    return results / JOBS / f"{described['address']}.json"
+
+
+def _along(described: Described, results: Path, stack: ExitStack, joins: Callable[[Work], bool]) -> list[Made]:
+    """Have the jobs of this plan that wait and may advance as one with a training join it; what seals each.
+
+    Those that join are held until the stack ends.
+    """
+    made: list[Made] = []
+    planned = _planned(_job_file(described, results))
     for path in sorted((results / JOBS).glob("*.json")):
-        if len(found) + 1 == runtime().fuse:
+        if len(made) + 1 == runtime().fuse:
             break
-        with suppress(UserError):  # what is wrong with it its own job tells
+        with suppress(Exception), ExitStack() as own:  # what is wrong with it its own job tells
+            if _planned(path) != planned or not _is_alike(path.read_bytes(), described):
+                continue
             other = read_job(path)
             folder = results / other["folder"]
             if other["address"] == described["address"] or _shared(other) != _shared(described):
                 continue
             if all(is_whole(results / above, ()) for above in other["inputs"].values()):
                 folder.mkdir(parents=True, exist_ok=True)
-                if stack.enter_context(_if_free(folder)) and not is_whole(folder, other["files"]):
+                if own.enter_context(_if_free(folder)) and not is_whole(folder, other["files"]):
                     check_code(other)
-                    found.append(_begun(other, results, is_alone=True))
-    return found
+                    work, seal_it = _begun(other, results, is_alone=True)
+                    if joins(work):
+                        made.append(seal_it)
+                        stack.push(own.pop_all())
+    return made
+
+
+def _planned(path: Path) -> int:
+    """When a job was last planned: the same of all jobs of a plan. -1 of one whose file is gone."""
+    return path.stat().st_mtime_ns if path.exists() else -1
+
+
+def _is_alike(content: bytes, described: Described) -> bool:
+    """Whether a job file names the network and the training of a job; most do not, and need not be parsed."""
+    return all(described["functions"][role].encode() in content for role in ("model", "member"))
 
 
 def _shared(described: Described) -> list[Any]:

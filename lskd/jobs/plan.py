@@ -1,6 +1,8 @@
 """What an invocation has to do: which jobs have no result, why, and what is published when they have."""
 
+import os
 import re
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,7 @@ class Plan:
         self.wanted: list[tuple[str, str]] = []  # pairs of study and figure
         self.by_name: set[tuple[str, str]] = set()  # those of them that have a target of their own
         self.by_path: list[Job] = []  # what is asked for by the path of a file
+        self.planned = time.time_ns()
         self.pending: list[Job] | None = None  # the jobs to do for them, each after what it reads
 
     def ask(self, names: Iterable[str], dry: bool = False) -> None:
@@ -122,7 +125,7 @@ class Plan:
         return list(order)
 
     def write_jobs(self) -> None:
-        """Tell each job's process what to make; a job file is a function of its address."""
+        """Tell each job's process what to make; a job file is a function of its address, its time of the plan."""
         for job in self.pending or []:
             self._write_job(job)
 
@@ -136,6 +139,7 @@ class Plan:
         path, text = self.job_file(job.folder.name), canonical(sealed(job.described()))
         if not path.exists() or path.read_bytes() != text.encode():  # damaged, or its data lay elsewhere
             write_text(path, text)
+        os.utime(path, ns=(self.planned, self.planned))  # jobs of one plan may advance as one
 
     def job_file(self, folder: str) -> Path:
         """Where the job of a folder is told, by the address that the folder ends in."""

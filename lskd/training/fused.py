@@ -12,7 +12,7 @@ M members, N samples, K classes.
 import copy
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from typing import Any
 
@@ -23,43 +23,43 @@ from torch.func import functional_call, stack_module_state, vmap
 from lskd.data.sources import Batch
 from lskd.errors import UserError
 from lskd.jobs.work import Work
-from lskd.training.checkpoint import stop_on_sigterm
+from lskd.training.checkpoint import Stop, stop_on_sigterm
 from lskd.training.distributed import in_processes
 from lskd.training.loop import BatchLoss, Training, Watch, precision
 from lskd.training.team import Team
 
-Along = Callable[[], list[tuple[Work, Callable[[], None]]]]
-"""The jobs that may advance with one and wait, each with what seals its result: this process's once it has asked."""
+Along = Callable[[Callable[[Work], bool]], list[Callable[[], None]]]
+"""Asks each job that may advance with one and waits whether it joins, then is this process's; what seals each."""
 
 
 def run(work: Work, along: Along) -> None:
     """Train a network as `work.functions["run"]` does; where it pays, as one with others, and seal theirs.
 
-    Raises as that does. What cannot advance with it is left to its own job.
+    Raises as that does. What cannot advance with it, or no longer can, is left to its own job.
     """
     in_processes(work, precision(work), partial(train, along=along))
 
 
 def train(work: Work, device: torch.device, team: Team, along: Along) -> None:
     """The same on a device."""
-    lead = work.functions["member"](work, device, team)
-    lead.resume()
-    others = along() if pays(lead) else []
-    members = [lead, *_beside(lead, [other for other, _ in others])]
-    if len(members) == 1:
-        lead.run()
+    own = work.functions["member"](work, device, team)
+    own.resume()
+    others: list[Training] = []
+
+    def joins(other: Work) -> bool:
+        other.environment |= work.environment
+        training = other.functions["member"](other, device, team)
+        training.resume()
+        if training.step == own.step:
+            others.append(training)
+        return bool(training.step == own.step)
+
+    seals = along(joins) if pays(own) else []
+    if not others:
+        own.run()
         return
-    for member in members:
-        member.be_fused()
-    members.sort(key=lambda member: member.work.address)  # the same bits whichever of their jobs began
     with stop_on_sigterm() as stop, ExitStack() as stack:
-        watches = [stack.enter_context(member.watched(stop)) for member in members]
-        ended = _trained(lead, members, watches)
-        for member in ended:
-            member.finish()
-    for other, made in others:
-        if any(member.work is other for member in ended):
-            made()
+        Group(own, dict(zip(others, seals, strict=True)), stop, stack).run()
 
 
 @torch.no_grad()
@@ -68,6 +68,8 @@ def pays(training: Training) -> bool:
 
     Its random numbers, such as dropout's, would be others than alone.
     """
+    if training.work.runtime.track == "trackio":  # which knows one run of a process at a time
+        return False
     layers = training.model.modules()
     if training.device.type == "cpu" and any(isinstance(layer, nn.modules.conv._ConvNd) for layer in layers):
         return False
@@ -83,29 +85,76 @@ def pays(training: Training) -> bool:
     return True
 
 
-def _beside(lead: Training, works: list[Work]) -> Iterator[Training]:
-    """Those of some jobs that are as far as the first; a job's own mistake it tells itself."""
-    for work in works:
-        work.environment |= lead.work.environment
+class Group:
+    """A job's own training and others that advance with it; an other that fails is left to its own job."""
+
+    def __init__(self, own: Training, seals: dict[Training, Callable[[], None]], stop: Stop, stack: ExitStack) -> None:
+        self.own, self.seals, self.stop = own, seals, stop
+        self.seen = Stop()  # what is known of it at a step, the same for all
+        self.watches: dict[Training, Watch] = {}
+        # in an order that is the same, and so are the bits, whichever of their jobs began
+        self.members = sorted([own, *seals], key=lambda member: member.work.address)
+
+        def watch(member: Training) -> None:
+            member.be_fused()
+            self.watches[member] = stack.enter_context(member.watched(self.seen))
+
+        self._each(watch)
+
+    def run(self) -> None:
+        """Train to the end, write, and seal the others'. Raises as its own alone would, the others saved."""
+        while self.own.step < self.own.steps:
+            self._train(self.own.step // self.own.steps_per_epoch)
+        self._each(self._finish)
+
+    def _each(self, act: Callable[[Training], None]) -> None:
+        """Do something with each member, its own last, as that may end this process."""
+        for member in [member for member in self.members if member is not self.own]:
+            try:
+                act(member)
+            except SystemExit:  # it is saved; its own follows
+                continue
+            except (OSError, UserError):
+                self.members = [each for each in self.members if each is not member]
         try:
-            training = work.functions["member"](work, lead.device, lead.team)
-            training.resume()
+            act(self.own)
         except UserError:
-            continue
-        if training.step == lead.step:
-            yield training
+            for member in self.members:
+                if member in self.watches and member is not self.own:
+                    with suppress(OSError, UserError):
+                        self.watches[member].saver.save()
+            raise
 
+    def _train(self, epoch: int) -> None:
+        """Train to the end of an epoch (from 0), and have each take stock of it."""
+        objectives: dict[Training, tuple[int, BatchLoss]] = {}
+        nothing = torch.empty(0, dtype=torch.int64, device=self.own.device)
 
-def _trained(own: Training, members: list[Training], watches: list[Watch]) -> list[Training]:
-    """Train to the end; those that came there. UserError where this process's own does not."""
-    fused = Fused(members)
-    while own.step < own.steps:
-        lost = fused.advance(watches, own)
-        if lost:
-            kept = [place for place, member in enumerate(members) if member not in lost]
-            members, watches = [members[place] for place in kept], [watches[place] for place in kept]
-            fused = Fused(members)
-    return members
+        def prepare(member: Training) -> None:
+            (draw, *_), loss = member.objective(epoch)
+            loss.taught(Batch(nothing, nothing, nothing, 0))  # so that it is read now
+            objectives[member] = draw, loss
+
+        self._each(prepare)
+        fused = Fused(self.members)
+        losses = Losses([objectives[member][1] for member in self.members], self.own.device)
+        for samples, batches in fused.batches_left([objectives[member][0] for member in self.members]):
+            fused.step(batches, losses, samples)
+            self.seen.number = self.stop.number
+            self._each(self._after_step)
+        self._each(partial(self._take_stock, epoch + 1))
+
+    def _after_step(self, member: Training) -> None:
+        self.watches[member].after_step(member.step, is_within_epoch=member.step % member.steps_per_epoch > 0)
+
+    def _take_stock(self, epoch: int, member: Training) -> None:
+        member.end_epoch(epoch)
+        self.watches[member].after_epoch(member.history[-1])
+
+    def _finish(self, member: Training) -> None:
+        member.finish()
+        if member is not self.own:
+            self.seals[member]()
 
 
 class Fused:
@@ -134,31 +183,7 @@ class Fused:
         member.sums = self.sums[place]
         member.loss_sum, member.correct = member.sums.unbind()
 
-    def advance(self, watches: list[Watch], own: Training) -> list[Training]:
-        """Train to the end of the current epoch and have each take stock of it; those that could not.
-
-        UserError where that is this process's own.
-        """
-        epoch = self.lead.step // self.lead.steps_per_epoch
-        draws, losses = zip(*[member.objective(epoch) for member in self.members], strict=True)
-        together = Losses(losses, self.lead.device)
-        for samples, batches in self._batches([draw for draw, *_ in draws]):
-            self.step(batches, together, samples)
-            is_within_epoch = self.lead.step % self.lead.steps_per_epoch > 0
-            _tell([partial(watch.after_step, self.lead.step, is_within_epoch=is_within_epoch) for watch in watches])
-        lost: list[Training] = []
-        for member in self.members:
-            try:
-                member.end_epoch(epoch + 1)
-            except UserError:
-                if member is own:
-                    raise
-                lost.append(member)
-        whole = [pair for pair in zip(self.members, watches, strict=True) if pair[0] not in lost]
-        _tell([partial(watch.after_epoch, member.history[-1]) for member, watch in whole])
-        return lost
-
-    def _batches(self, draws: list[int]) -> Iterator[tuple[int, list[Batch]]]:
+    def batches_left(self, draws: list[int]) -> Iterator[tuple[int, list[Batch]]]:
         """The batches that are still to come of the epoch, with their samples: each member's, one of a seed."""
         streams = [
             (member.seed, member.augmentation.key, draw) for member, draw in zip(self.members, draws, strict=True)
@@ -194,11 +219,11 @@ class Losses:
 
     def __init__(self, losses: Sequence[BatchLoss], device: torch.device) -> None:
         self.each, self.first = losses, losses[0]
-        options = self.first.options
+        options = {name: value for name, value in self.first.options.items() if name != "state"}
         own = [name for name in options if any(loss.options.get(name) != options[name] for loss in losses)]
         are_alike = all((loss.function, {*loss.options}) == (self.first.function, {*options}) for loss in losses)
         are_numbers = all(isinstance(loss.options[name], float) for loss in losses for name in own if are_alike)
-        self.are_one = are_alike and are_numbers and "state" not in options
+        self.are_one = are_alike and are_numbers  # one that keeps a state is of other names
         self.same = {name: options[name] for name in options if name not in own}
         self.own: dict[str, torch.Tensor] = {}  # [M] each
         if self.are_one:
@@ -236,10 +261,3 @@ def _together(parts: Sequence[torch.Tensor]) -> tuple[torch.Tensor, int | None]:
 def _bare(network: nn.Module) -> nn.Module:
     """A network in training without weights of its own."""
     return copy.deepcopy(network).to("meta").train()
-
-
-def _tell(acts: list[Callable[[], None]]) -> None:
-    """Do all, even where one ends this process, as after a signal."""
-    with ExitStack() as stack:
-        for act in reversed(acts):  # the last is done first
-            stack.callback(act)

@@ -172,7 +172,7 @@ class Training:
     def be_fused(self) -> None:
         """Note that it advances as one with others: its numbers are those of one alone but for rounding."""
         self.work.environment["training"] = FUSED
-        self.trace.drop()
+        self.trace.epochs = []
 
     def _key(self) -> dict[str, str]:
         """What a checkpoint is of."""

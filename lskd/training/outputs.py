@@ -55,6 +55,11 @@ class Saver:
         self.every = work.runtime.checkpoint_minutes * 60
         self.saved = time.monotonic()
 
+    def save(self) -> None:
+        """Write a checkpoint."""
+        checkpoint.save(self.work.folder, self.key, self.state())
+        self.saved = time.monotonic()
+
     def after(self, is_stock_taken: bool) -> None:
         """What follows a step: every so many minutes a checkpoint; without such a number, one whenever stock is taken.
 
@@ -62,8 +67,7 @@ class Saver:
         """
         is_due = time.monotonic() - self.saved >= self.every if self.every else is_stock_taken
         if self.stop.asked or is_due:
-            checkpoint.save(self.work.folder, self.key, self.state())
-            self.saved = time.monotonic()
+            self.save()
         if self.stop.asked:
             print(
                 f"error: {self.work.title}: {self.stop.words} after {self.place()}; run again to go on from there",

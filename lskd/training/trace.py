@@ -78,6 +78,7 @@ class Trace:
         for epoch in self.epochs:
             before, after = self.part / f"{epoch}.safetensors", self.part / f"{epoch}.json"
             if not after.exists() or (epoch and not before.exists()):  # its checkpoint was carried here without them
+                self.drop()
                 return
             content["epochs"][str(epoch)] = {"after": json.loads(after.read_text())}
             if epoch:
@@ -86,7 +87,7 @@ class Trace:
         if self.epochs:
             write_tensors(self.file, tensors, content)
             training.work.notes["trace"] = file_digest(self.file)
-            shutil.rmtree(self.part)
+        self.drop()
 
 
 def _spread(training: "Training") -> list[int]:

@@ -110,5 +110,5 @@ def test_a_full_memory_is_no_mistake_of_lskd(log, capsys, monkeypatch, error):
     assert ended.value.code == 1
     said = capsys.readouterr().err
     assert "out of memory" in said
-    assert "lower its recipe's batch_size or data.image_size, or run fewer jobs at a time" in said
+    assert "lower its recipe's batch_size or data.image_size, or run fewer jobs at a time (snakemake --cores 1" in said
     assert "report it" not in said

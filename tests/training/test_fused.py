@@ -14,8 +14,9 @@ from lskd.data.sources import Batch
 from lskd.errors import UserError
 from lskd.io.layout import TRACE
 from lskd.io.seal import RECORD, read_record
+from lskd.jobs import execute as execute_module
 from lskd.jobs.catalogue import model_entry
-from lskd.jobs.execute import alone, execute, is_whole, resolve
+from lskd.jobs.execute import _if_free, alone, execute, is_whole, resolve
 from lskd.jobs.job import Job
 from lskd.study.config import SUPERVISIONS, Model, Supervision
 from lskd.study.options import spec
@@ -77,8 +78,12 @@ class Study:
         for logits in {job.inputs["teacher"].address: job.inputs["teacher"] for job in self.jobs}.values():
             self.make(logits.inputs["weights"])
             self.make(logits)
-        for job in self.jobs:
+        self.plan(self.jobs)
+
+    def plan(self, jobs: list[Job], time: int = 1) -> None:
+        for job in jobs:
             small.write_job(job)
+            os.utime(self.catalogue.results.root / f".jobs/{job.address}.json", (time, time))
 
     def make(self, job: Job) -> None:
         execute(json.loads(json.dumps(job.described())), self.catalogue.results.root)
@@ -91,8 +96,9 @@ class Study:
 def study(tmp_path, monkeypatch):
     """A study in a folder of that name, whose trainings advance as one if so told."""
 
-    def of(name: str, fuse: int = 8, catalogue=Study, **fields) -> Study:
-        monkeypatch.setenv("LSKD_RUNTIME", json.dumps({"device": "cpu", "fuse": fuse}))
+    def of(name: str, fuse: int = 8, catalogue=Study, checkpoint_minutes=0.0, **fields) -> Study:
+        settings = {"device": "cpu", "fuse": fuse, "checkpoint_minutes": checkpoint_minutes}
+        monkeypatch.setenv("LSKD_RUNTIME", json.dumps(settings))
         monkeypatch.setenv("LSKD_RUNNING", str(tmp_path / "running"))
         return catalogue(tmp_path / name, **fields)
 
@@ -221,9 +227,15 @@ def test_one_that_others_are_not_as_far_as_goes_on_alone(study, monkeypatch, fir
         assert files(runs.jobs[0]) == files(whole.jobs[0])
 
 
+def steps(study: Study) -> list[int | None]:
+    """How far each checkpoint is."""
+    paths = [job.folder / "checkpoint.pt" for job in study.jobs]
+    return [torch.load(path)["state"]["step"] if path.exists() else None for path in paths]
+
+
 @pytest.mark.parametrize("lost", [0, 1, 2])
 def test_one_whose_loss_is_none_is_left_to_its_own_job(study, monkeypatch, lost):
-    runs = study("runs")
+    runs = study("runs", checkpoint_minutes=10)
     title, end = runs.jobs[lost].title, Training.end_epoch
 
     def ending(self, epoch):
@@ -235,12 +247,131 @@ def test_one_whose_loss_is_none_is_left_to_its_own_job(study, monkeypatch, lost)
     if lost == 0:
         with pytest.raises(UserError, match="nan"):
             runs.make(runs.jobs[0])
-        assert runs.made() == [False] * 3
+        assert runs.made() == [False] * 3 and steps(runs) == [None, 14, 14]
     for job in [job for job in runs.jobs if job.title != title]:
         runs.make(job)
     assert runs.made() == [place != lost for place in range(3)]
     with pytest.raises(UserError, match="nan"):
         runs.make(runs.jobs[lost])
+
+
+FAILURES = {
+    "watched": (Training, "watched", OSError("history.jsonl")),
+    "resume": (Training, "resume", OSError("checkpoint.pt")),
+    "end of epoch": (Training, "end_epoch", FileNotFoundError("gone")),
+    "a step": (Watch, "after_step", UserError("the disk is full")),
+    "an epoch": (Watch, "after_epoch", UserError("the disk is full")),
+    "writing": (Training, "write", OSError("the disk is full")),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+@pytest.mark.parametrize("lost", [1, 2])
+def test_whatever_fails_of_another_the_rest_is_made(study, monkeypatch, name, lost):
+    runs = study("runs")
+    owner, method, error = FAILURES[name]
+    title, act = runs.jobs[lost].title, getattr(owner, method)
+
+    def failing(self, *arguments, **options):
+        if (self.work if owner is Training else self.saver.work).title == title:
+            raise error
+        return act(self, *arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, method, failing)
+        runs.make(runs.jobs[0])
+    assert runs.made() == [place != lost for place in range(3)]
+    runs.make(runs.jobs[lost])
+    assert runs.made() == [True] * 3
+
+
+@pytest.mark.parametrize("what", ["logits", "their record", "folder"])
+def test_one_that_reads_or_writes_what_is_damaged_harms_no_other(study, what, monkeypatch):
+    runs = study("runs", **SEVERAL)
+    logits = runs.jobs[2].inputs["teacher"].folder
+    if what == "logits":
+        small.flip(logits / "logits.parquet", 100)
+    elif what == "their record":
+        finish = Training.finish
+
+        def finishing(self):
+            finish(self)
+            (logits / RECORD).unlink(missing_ok=True)
+
+        monkeypatch.setattr(Training, "finish", finishing)
+    else:
+        runs.jobs[2].folder.parent.mkdir(parents=True, exist_ok=True)
+        runs.jobs[2].folder.write_text("a file")
+    runs.make(runs.jobs[0])
+    assert runs.made() == [True, True, False, what == "folder"]
+
+
+def test_each_is_sealed_before_the_next_is_written(study, monkeypatch):
+    runs, seen, seal = study("runs"), [], execute_module.seal
+
+    def sealing(folder, *arguments):
+        seal(folder, *arguments)
+        seen.append(steps(runs).count(None))
+
+    monkeypatch.setattr(execute_module, "seal", sealing)
+    runs.make(runs.jobs[1])
+    assert seen == [1, 2, 3]  # have no checkpoint any more
+    assert not list((runs.catalogue.results.root / ".jobs").glob("*.json"))
+
+
+def test_one_that_is_elsewhere_is_free_and_takes_no_place(study, monkeypatch):
+    runs = study("runs", temperatures=(1.0, 2.0, 3.0, 4.0, 5.0), fuse=1)
+    by_address = sorted(runs.jobs, key=lambda job: job.address)
+    for job in by_address[:2]:
+        with monkeypatch.context() as patch:
+            stopped(patch, 9)
+            with pytest.raises(SystemExit):
+                runs.make(job)
+    runs = study("runs", temperatures=(1.0, 2.0, 3.0, 4.0, 5.0), fuse=3)
+    free, advance = [], Fused.step
+
+    def step(self, *arguments):
+        with _if_free(by_address[0].folder) as is_free:
+            free.append(is_free)
+        return advance(self, *arguments)
+
+    monkeypatch.setattr(Fused, "step", step)
+    runs.make(by_address[4])
+    assert [is_whole(job.folder, ()) for job in by_address] == [False, False, True, True, True]
+    assert free and all(free)
+
+
+def test_a_signal_amid_a_step_stops_all_at_the_same(study, monkeypatch):
+    runs, after = study("runs"), Watch.after_step
+
+    def killed(self, done, is_within_epoch):
+        after(self, done, is_within_epoch)
+        if done == 9:  # once the first of them went by
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(Watch, "after_step", killed)
+    with pytest.raises(SystemExit):
+        runs.make(runs.jobs[0])
+    assert steps(runs) == [10, 10, 10]
+
+
+def test_losses_that_keep_a_state_advance_each_with_its_own(study):
+    class Smoothed(Study):
+        def __init__(self, root: Path) -> None:
+            self.catalogue = small.catalogue(root / "results", train=109)
+            ways = [{"way": "online_smoothing", "hard_weight": weight} for weight in (0.3, 0.7)]
+            self.jobs = [self.catalogue.train(small.teacher("mlp", 16, way)) for way in ways]
+            self.plan(self.jobs)
+
+    solo = study("solo", fuse=1, catalogue=Smoothed)
+    for job in solo.jobs:
+        solo.make(job)
+    together = study("together", catalogue=Smoothed)
+    together.make(together.jobs[0])
+    assert together.made() == [True, True]
+    for mine, other in zip(together.jobs, solo.jobs, strict=True):
+        weights, expected = (load_file(job.folder / "model.safetensors") for job in (mine, other))
+        torch.testing.assert_close(weights, expected, rtol=1e-3, atol=1e-4)
 
 
 def test_what_does_not_fit_or_is_not_free_is_left(study):
@@ -255,16 +386,18 @@ def test_what_does_not_fit_or_is_not_free_is_left(study):
         "unready": small.student(small.teacher("mlp", epochs=2)),
     }
     jobs = {name: runs.catalogue.train(run) for name, run in others.items()}
-    for job in jobs.values():
-        small.write_job(job)
-    held = runs.catalogue.train(small.student(runs.teacher, how={"temperature": 4.0}))
-    small.write_job(held)
+    runs.plan([*jobs.values()])
+    held, of_another_plan = (
+        runs.catalogue.train(small.student(runs.teacher, how={"temperature": each})) for each in (4.0, 5.0)
+    )
+    runs.plan([held])
+    runs.plan([of_another_plan], time=2)
     (runs.catalogue.results.root / ".jobs/0000000000.json").write_text("{}")
     held.folder.mkdir(parents=True)
     with alone(held.folder):
         runs.make(runs.jobs[0])
     assert runs.made() == [True, True]
-    assert not any(is_whole(job.folder, ()) for job in (*jobs.values(), held))
+    assert not any(is_whole(job.folder, ()) for job in (*jobs.values(), held, of_another_plan))
 
 
 def test_trainings_on_labels_advance_as_one(study):
@@ -273,8 +406,7 @@ def test_trainings_on_labels_advance_as_one(study):
             self.catalogue = small.catalogue(root / "results", train=109)
             runs = [small.teacher("mlp", 16, {"label_smoothing": alpha}) for alpha in (0.0, 0.1)]
             self.jobs = [self.catalogue.train(run) for run in runs]
-            for job in self.jobs:
-                small.write_job(job)
+            self.plan(self.jobs)
 
     runs = study("runs", catalogue=Labels)
     runs.make(runs.jobs[0])
@@ -313,9 +445,9 @@ def test_it_pays_without_convolutions_and_without_random_numbers(tmp_path, data,
 
 def test_members_hold_images_and_logits_once(study, monkeypatch):
     runs, members, reads = study("runs"), [], []
-    read, advance = distill.read_table, Fused.advance
+    read, begin = distill.read_table, Fused.__init__
     monkeypatch.setattr(distill, "read_table", lambda *arguments: reads.append(arguments[1]) or read(*arguments))
-    monkeypatch.setattr(Fused, "advance", lambda self, *rest: members.extend(self.members) or advance(self, *rest))
+    monkeypatch.setattr(Fused, "__init__", lambda self, each: members.extend(each) or begin(self, each))
     runs.make(runs.jobs[0])
     assert runs.made() == [True] * 3 and reads == [CLEAN]
     assert len(members) == 9 and len({id(member.source) for member in members}) == 1
