@@ -31,7 +31,8 @@ def predict(work: Work, device: torch.device) -> None:
     be_deterministic(device)
     sources = read_sources(work, SPLITS, device)
     weights = work.read("weights", work.spec["weights"])
-    network = load_model(work.functions["model"], work.spec["model"], sources["train"], weights, work.spec.get("epoch"))
+    build, epoch = work.functions["model"], work.spec.get("epoch")
+    network = load_model(build, work.spec["model"], sources["train"], weights, epoch, work.runtime.channels_last)
     head = last_layer(network)
     write_tensors(work.folder / "head.safetensors", head, work.origin)
     for name, source in sources.items():

@@ -10,7 +10,7 @@ from lskd.errors import UserError
 from lskd.io.tables import write_table
 from lskd.io.tensors import load_tensors
 from lskd.jobs.work import Work
-from lskd.models.network import BLOCK, all_logits, be_deterministic, by_epoch, new_model, set_weights
+from lskd.models.network import BLOCK, all_logits, be_deterministic, by_epoch, laid_out, new_model, set_weights
 from lskd.training.device import device_of
 from lskd.training.schedules import pixel_key
 
@@ -28,7 +28,7 @@ def run(work: Work) -> None:
         path = work.read("weights", "snapshots.safetensors")
         snapshots = by_epoch(load_tensors(path), path)
         ids_n = chosen(source, work.spec["classes"], work.spec["samples"])
-        network = new_model(work.functions["model"], work.spec["model"], source)
+        network = laid_out(new_model(work.functions["model"], work.spec["model"], source), work.runtime.channels_last)
         tables = []
         for epoch, tensors in snapshots.items():
             set_weights(network, tensors, path)

@@ -41,7 +41,8 @@ def drawn(work: Work, device: torch.device, batches: Batches | None = None) -> t
     be_deterministic(device)
     source = read_sources(work, ["train"], device)["train"]
     weights = work.read("weights", work.spec["weights"])
-    network = load_model(work.functions["model"], work.spec["model"], source, weights, work.spec.get("epoch"))
+    build, epoch = work.functions["model"], work.spec.get("epoch")
+    network = load_model(build, work.spec["model"], source, weights, epoch, work.runtime.channels_last)
     in_order = blocks(len(source))
     return len(source.classes), _each(network, source, work, batches or (lambda draw: in_order))
 

@@ -32,16 +32,28 @@ def new_model(build: Build, model: dict[str, Any], source: Source) -> torch.nn.M
 
 
 def load_model(
-    build: Build, model: dict[str, Any], source: Source, path: Path, epoch: int | None = None
+    build: Build,
+    model: dict[str, Any],
+    source: Source,
+    path: Path,
+    epoch: int | None = None,
+    channels_last: bool = False,
 ) -> torch.nn.Module:
     """A trained network from its weights file, in evaluation mode; UserError where the file does not fit.
 
-    With an `epoch` the file holds snapshots, and that epoch's is meant.
+    With an `epoch` the file holds snapshots, and that epoch's is meant. `channels_last` is its memory format.
     """
     tensors = load_tensors(path)
     if epoch is not None:
         tensors = by_epoch(tensors, path).get(epoch, {})
-    return set_weights(new_model(build, model, source), tensors, path)
+    return laid_out(set_weights(new_model(build, model, source), tensors, path), channels_last)
+
+
+def laid_out(network: torch.nn.Module, channels_last: bool) -> torch.nn.Module:
+    """A network, its weights channels last where that is asked for."""
+    if channels_last:
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
 
 
 def by_epoch(tensors: dict[str, torch.Tensor], path: Path) -> dict[int, dict[str, torch.Tensor]]:

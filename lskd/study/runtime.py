@@ -22,9 +22,7 @@ class Runtime(BaseModel):
     workers: int = Field(2, ge=1, le=256, description="threads that read and decode images, in each job")
     channels_last: bool = Field(False, description="memory format of networks and images; often faster")
     compile: bool = Field(False, description="torch.compile, on a GPU")
-    fuse: int = Field(
-        1, ge=1, le=64, description="trainings that may advance as one, on a GPU or of networks without convolutions"
-    )
+    fuse: int = Field(1, ge=1, le=64, description="trainings that may advance as one, on a GPU or of small MLPs")
     checkpoint_minutes: float = Field(0.0, ge=0, allow_inf_nan=False, description="0 saves at the end of each epoch")
     hang_minutes: int = Field(
         0, ge=0, description="end a training that made no step for so long, told in a line; 0 never"

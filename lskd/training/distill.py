@@ -92,7 +92,8 @@ def forwarded(work: Work, device: torch.device) -> TeachAt:
     path = work.read("teacher", teacher["weights"])
     own = read_sources(work, ["train"], device, "teacher data")["train"] if "teacher data" in work.inputs else None
     source = own or read_sources(work, ["train"], device)["train"]
-    network = load_model(work.functions["teacher_model"], teacher["model"], source, path, teacher.get("epoch"))
+    build, epoch = work.functions["teacher_model"], teacher.get("epoch")
+    network = load_model(build, teacher["model"], source, path, epoch, work.runtime.channels_last)
     if own:
         check_labels(read_sources(work, ["train"], device)["train"], own.labels_n.cpu().numpy(), path)
     augmentation = augmentation_of(work.spec["recipe"], work.functions, pixel_key(work.spec))

@@ -14,7 +14,7 @@ from lskd.io.seal import file_digest
 from lskd.io.tensors import load_tensors
 from lskd.jobs.progress import Report, report
 from lskd.jobs.work import Work
-from lskd.models.network import be_deterministic, new_model, weights
+from lskd.models.network import be_deterministic, laid_out, new_model, weights
 from lskd.training import checkpoint
 from lskd.training.checkpoint import Stop, stop_on_sigterm
 from lskd.training.distributed import in_processes
@@ -112,8 +112,7 @@ class Training:
         if "start" in work.spec:
             path = work.read("start", work.spec["start"]["weights"])
             work.functions["begin"](self.model, load_tensors(path), work.spec["start"]["head"], path)
-        if work.runtime.channels_last:
-            self.model = self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model = laid_out(self.model, work.runtime.channels_last)
         team.share(self.model)
         is_compiled = work.runtime.compile and device.type == "cuda" and team.size == 1
         self.forward = torch.compile(self.model) if is_compiled else self.model

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from unittest import mock
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -10,6 +11,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from lskd.data.augment import CLEAN
 from lskd.data.streamed import streamed
 from lskd.errors import UserError
 from lskd.inference.predict import SPLITS
@@ -81,6 +83,22 @@ def test_a_snapshot_is_read_at_its_epoch(folders, tmp_path):
     whole = open_logits(predictions / "test.logits.parquet").read_draw(0)
     np.testing.assert_array_equal(last[2], whole[2])
     assert not np.allclose(first[2], whole[2])
+
+
+def test_channels_last_moves_numbers_by_rounding(folders, tmp_path):
+    data, weights, predicted = folders
+    work = small.work(small.CATALOGUE.predict(RUN), tmp_path, {"data": data, "weights": weights}, channels_last=True)
+    layouts, conv2d = set(), torch.nn.functional.conv2d
+
+    def noted(images, weight, *rest):
+        layouts.add(weight.is_contiguous(memory_format=torch.channels_last))
+        return conv2d(images, weight, *rest)
+
+    with mock.patch("torch.nn.functional.conv2d", noted):
+        last = small.run(work, "predict")
+    assert layouts == {True}
+    one, other = (open_logits(folder / "test.logits.parquet").read_draw(CLEAN)[2] for folder in (predicted, last))
+    np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
 def test_damaged_and_other_weights_are_one_line(folders, tmp_path):

@@ -435,11 +435,12 @@ def training_of(model: Model, tmp_path: Path, data: Path) -> Training:
     return work.functions["member"](work, CPU, ALONE)
 
 
-def test_it_pays_without_convolutions_and_without_random_numbers(tmp_path, data, capsys):
+def test_it_pays_for_small_networks_without_convolutions_and_random_numbers(tmp_path, data, capsys):
     answers = {}
-    for name, dropout in (("mlp", 0.0), ("mlp", 0.5), ("plain_cnn", 0.0)):
-        answers[name, dropout] = pays(training_of(Model(name=name, width=4, dropout=dropout), tmp_path, data))
-    assert answers == {("mlp", 0.0): True, ("mlp", 0.5): False, ("plain_cnn", 0.0): False}
+    for name, width, dropout in (("mlp", 4, 0.0), ("mlp", 4, 0.5), ("mlp", 512, 0.0), ("plain_cnn", 4, 0.0)):
+        model = Model(name=name, width=width, dropout=dropout)
+        answers[name, width, dropout] = pays(training_of(model, tmp_path, data))
+    assert [*answers.values()] == [True, False, False, False]
     assert "trained alone, as its network cannot be stacked" in capsys.readouterr().err
 
 
