@@ -122,7 +122,7 @@ class Group:
                 self.members = [each for each in self.members if each is not member]
         try:
             act(self.own)
-        except UserError:
+        except (OSError, UserError):
             for member in self.members:
                 if member in self.watches and member is not self.own:
                     with suppress(OSError, UserError):

@@ -109,15 +109,25 @@ def all_submitted(tree) -> bool:
     return 0 < before == count()
 
 
+def suspended(cluster) -> list[str]:
+    """Suspend what runs, so that it does not end before something else does; all that are."""
+    for job in cluster.said("squeue", "-h", "-tRUNNING", "-o%i").split():
+        cluster.said("scontrol", "suspend", job, check=False)  # it may have ended just now
+    return cluster.said("squeue", "-h", "-tSUSPENDED", "-o%i").split()
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_snakemake_is_ended_and_started_again(tree, cluster, expected, number):
     process = tree.start(*PROFILE, PATH=PATH)
-    cluster.wait(lambda: "R" in cluster.said("squeue", "-h", "-o%t").split() and all_submitted(tree), 60)
+    cluster.wait(lambda: suspended(cluster), 60)
+    cluster.wait(lambda: all_submitted(tree), 60)
     os.kill(process.pid, number)
     process.communicate(timeout=120)
-    left = cluster.said("squeue", "-h", "-tPENDING,RUNNING", "-o%i").split()
+    left = cluster.said("squeue", "-h", "-tPENDING,RUNNING,SUSPENDED", "-o%i").split()
     if number == signal.SIGKILL:
         assert left
+        for job in suspended(cluster):
+            cluster.said("scontrol", "resume", job)
     for job in (
         left if number == signal.SIGINT else []
     ):  # Ctrl-C cancels what it submitted, which SLURM does in its time
