@@ -4,6 +4,7 @@ import os
 import re
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,8 @@ class Plan:
         path, text = self.job_file(job.folder.name), canonical(sealed(job.described()))
         if not path.exists() or path.read_bytes() != text.encode():  # damaged, or its data lay elsewhere
             write_text(path, text)
-        os.utime(path, ns=(self.planned, self.planned))  # jobs of one plan may advance as one
+        with suppress(OSError):  # another user's, or just made; else jobs of one plan may advance as one
+            os.utime(path, ns=(self.planned, self.planned))
 
     def job_file(self, folder: str) -> Path:
         """Where the job of a folder is told, by the address that the folder ends in."""

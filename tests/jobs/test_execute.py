@@ -14,7 +14,7 @@ import pytest
 
 from lskd.errors import UserError
 from lskd.io.atomic import HOST
-from lskd.io.layout import FILES, TRACE
+from lskd.io.layout import FILES, JOBS, TRACE
 from lskd.io.seal import RECORD, checked, read_record, sealed
 from lskd.jobs import execute as module
 from lskd.jobs.catalogue import Catalogue
@@ -314,3 +314,19 @@ def test_a_job_file_of_brackets(tmp_path):
     (tmp_path / "x.json").write_bytes(b"[" * 100_000)
     with pytest.raises(UserError, match="no job to read"):
         read_job(tmp_path / "x.json")
+
+
+def test_jobs_of_one_plan_have_its_time_unless_they_are_another_users(tmp_path, monkeypatch):
+    results = tmp_path / "results"
+
+    def times() -> set[int]:
+        return {path.stat().st_mtime_ns for path in (results / JOBS).glob("*.json")}
+
+    finished.planned(results).write_jobs()
+    (first,) = times()
+    finished.planned(results).write_jobs()
+    (second,) = times()
+    assert first < second
+    monkeypatch.setattr(os, "utime", lambda *arguments, **options: (_ for _ in ()).throw(PermissionError()))
+    finished.planned(results).write_jobs()
+    assert times() == {second}
