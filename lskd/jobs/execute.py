@@ -191,7 +191,7 @@ def _along(described: Described, results: Path, stack: ExitStack, joins: Callabl
                 continue
             if all(is_whole(results / above, ()) for above in other["inputs"].values()):
                 folder.mkdir(parents=True, exist_ok=True)
-                if own.enter_context(_if_free(folder)) and not is_whole(folder, other["files"]):
+                if own.enter_context(alone(folder, wait=False)) and not is_whole(folder, other["files"]):
                     check_code(other)
                     work, seal_it = _begun(other, results, is_alone=True)
                     if joins(work):
@@ -243,31 +243,17 @@ def resolve(entry: str) -> Callable[..., Any]:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[bool]:
-    """Hold a folder against other processes that make it; False where the file system knows no such lock.
+def alone(folder: Path, wait: bool = True) -> Iterator[bool]:
+    """Hold a folder against other processes that make it; False where the file system knows no such lock, or, without
+    waiting, where one of them has it.
 
     The kernel frees the lock when its holder dies, however it dies.
     """
     handle = os.open(folder, os.O_RDONLY)
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:  # some network file systems; then a job may be made twice, with the same bytes
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(handle)
-
-
-@contextmanager
-def _if_free(folder: Path) -> Iterator[bool]:
-    """Hold a folder as `alone` does; False where another process holds it, or no lock is known."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
             yield False
         else:
             yield True

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -162,7 +163,7 @@ class Training:
     def resume(self) -> None:
         """Go on from the checkpoint, if there is one of this very job."""
         with self.team.leader_first():
-            saved = checkpoint.load(self.work.folder, self._key())
+            saved = checkpoint.load(self.work.folder, self._key)
         if saved:
             self.restore(saved)
         if any(each["training"] == FUSED for each in self.work.begun_on):
@@ -173,6 +174,7 @@ class Training:
         self.work.environment["training"] = FUSED
         self.trace.epochs = []
 
+    @cached_property
     def _key(self) -> dict[str, str]:
         """What a checkpoint is of."""
         data = file_digest(self.work.inputs["data"] / "data.safetensors")
@@ -187,7 +189,7 @@ class Training:
             tracker(work.runtime.track, work.title, work.address, work.spec, len(self.history)) as track,
             report(work.title, work.address, epochs, self.steps, self.step, samples) as tell,
         ):
-            yield Watch(Saver(work, self._key(), stop, self.state, self.place), tell, track)
+            yield Watch(Saver(work, self._key, stop, self.state, self.place), tell, track)
 
     def finish(self) -> None:
         """Write the run's files, once it is trained."""

@@ -14,7 +14,7 @@ from lskd.errors import UserError
 from lskd.io.layout import TRACE
 from lskd.io.seal import RECORD, read_record
 from lskd.jobs import execute as execute_module
-from lskd.jobs.execute import _if_free, alone, execute, is_whole
+from lskd.jobs.execute import alone, execute, is_whole
 from lskd.jobs.job import Job
 from lskd.training import distill
 from lskd.training.fused import Fused
@@ -287,7 +287,7 @@ def test_one_that_is_elsewhere_is_free_and_takes_no_place(study, monkeypatch):
     free, advance = [], Fused.step
 
     def step(self, *arguments):
-        with _if_free(by_address[0].folder) as is_free:
+        with alone(by_address[0].folder, wait=False) as is_free:
             free.append(is_free)
         return advance(self, *arguments)
 
