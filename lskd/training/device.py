@@ -1,5 +1,6 @@
 """Which device a job may use: the CPU, or one GPU leased from the other jobs of this machine."""
 
+import ctypes
 import fcntl
 import os
 import platform
@@ -20,6 +21,7 @@ from lskd.study.runtime import Runtime
 
 _POLL_SECONDS = 0.2
 _SAY_SECONDS = 60.0
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 
 
 @contextmanager
@@ -59,6 +61,7 @@ def lease(runtime: Runtime, count: int = 1) -> Iterator[list[torch.device]]:
     """
     torch.set_num_threads(runtime.threads)
     if runtime.device == "cpu" or (runtime.device == "auto" and not torch.cuda.is_available()):
+        _keep_freed_memory()
         yield [torch.device("cpu")] * count
         return
     if not torch.cuda.is_available():
@@ -68,6 +71,14 @@ def lease(runtime: Runtime, count: int = 1) -> Iterator[list[torch.device]]:
     with lease_slots(Path("results/.gpu") / host, names, runtime.runs_per_gpu, count) as indices:
         torch.cuda.set_device(indices[0])
         yield [torch.device("cuda", index) for index in indices]
+
+
+def _keep_freed_memory() -> None:
+    """Have glibc keep what a step frees for the next one: given back, each page would be cleared and mapped anew."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none
+    if mallopt:
+        mallopt(_TRIM_THRESHOLD, 1 << 30)
+        mallopt(_MMAP_THRESHOLD, 1 << 25)  # the most that it takes
 
 
 @contextmanager
