@@ -5,6 +5,7 @@ A life lasts at most as long as it takes to the first checkpoint, and LONGEST_SE
 The children are forked from this process, which has torch loaded already, so that a life is all training.
 """
 
+import gc
 import os
 import random
 import signal
@@ -48,6 +49,7 @@ def main() -> None:
     for entry in described["functions"].values():
         resolve(entry)
     check_code(described)  # remembered, and so by the children
+    gc.freeze()  # as in the server of forks; to look through all that is imported takes half of a life
     draw, start_seconds = random.Random(7), first_checkpoint(described, results)
     for _ in range(kills):
         pid = child(described, results)

@@ -51,7 +51,7 @@ def predict(work: Work, device: torch.device) -> None:
 @torch.no_grad()
 def _passes(network: torch.nn.Module, source: Source, logits: list[Array]) -> Iterator[tuple[Array, Array, Array]]:
     """Yield samples, labels and features block by block; append each block's logits to `logits`."""
-    for batch in source.batches([ids_n.to(source.device) for ids_n in blocks(len(source))]):
+    for batch in source.batches([ids_n.to(source.device) for ids_n in blocks(source)]):
         features_nh = network.features(batch.inputs)  # type: ignore[operator]
         logits.append(network.head(features_nh).cpu().numpy())  # type: ignore[operator]
         yield batch.ids_n.cpu().numpy(), batch.targets.cpu().numpy(), features_nh.cpu().numpy()

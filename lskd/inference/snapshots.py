@@ -52,7 +52,7 @@ def _passes(
 ) -> Iterator[tuple[int, torch.Tensor]]:
     augmentation = augmentation_of(work.spec["augment"], work.functions, pixel_key(work.spec))
     for draw in range(1, 1 + work.spec["draws"]):
-        yield draw, all_logits(network, source, list(ids_n.split(BLOCK)), draw, augmentation)
+        yield draw, all_logits(network, source, list(ids_n.split(BLOCK[source.device.type])), draw, augmentation)
 
 
 def _table(epoch: int, draw: int, logits_nk: torch.Tensor, ids_n: torch.Tensor, source: Source) -> pa.Table:

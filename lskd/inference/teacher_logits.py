@@ -43,7 +43,7 @@ def drawn(work: Work, device: torch.device, batches: Batches | None = None) -> t
     weights = work.read("weights", work.spec["weights"])
     build, epoch = work.functions["model"], work.spec.get("epoch")
     network = load_model(build, work.spec["model"], source, weights, epoch, work.runtime.channels_last)
-    in_order = blocks(len(source))
+    in_order = blocks(source)
     return len(source.classes), _each(network, source, work, batches or (lambda draw: in_order))
 
 

@@ -12,7 +12,8 @@ from lskd.data.sources import NONE, Source
 from lskd.errors import UserError
 from lskd.io.tensors import load_tensors
 
-BLOCK = 512  # images that one forward pass takes where the order does not matter
+BLOCK = {"cpu": 128, "cuda": 512}
+"""Images of a forward pass where the order does not matter: as many as a core's cache holds; enough for a GPU."""
 Build = Callable[..., torch.nn.Module]
 """From the number of classes, the shape of an image (C, H, W) and a model's options to a network."""
 
@@ -87,9 +88,9 @@ def weights(network: torch.nn.Module) -> dict[str, torch.Tensor]:
     }
 
 
-def blocks(samples: int) -> list[torch.Tensor]:
-    """All samples in order, in blocks of one forward pass."""
-    return list(torch.arange(samples).split(BLOCK))
+def blocks(source: Source) -> list[torch.Tensor]:
+    """All samples of a source in order, in blocks of one forward pass."""
+    return list(torch.arange(len(source)).split(BLOCK[source.device.type]))
 
 
 @torch.no_grad()
@@ -108,7 +109,7 @@ def all_logits(
 
 def evaluate(network: torch.nn.Module, source: Source) -> tuple[float, float]:
     """Mean cross-entropy in nats and top-1 accuracy of a network in evaluation mode, on a source's clean images."""
-    loss, top1 = (evaluation_sums(network, source, blocks(len(source))) / len(source)).tolist()
+    loss, top1 = (evaluation_sums(network, source, blocks(source)) / len(source)).tolist()
     return loss, top1
 
 

@@ -79,7 +79,7 @@ class Team:
 
     def evaluate(self, network: nn.Module, source: Source) -> tuple[float, float]:
         """As `lskd.models.network.evaluate`, each process on some of the blocks."""
-        own = blocks(len(source))[self.rank :: self.size]
+        own = blocks(source)[self.rank :: self.size]
         loss, top1 = (self.total(evaluation_sums(network, source, own)) / len(source)).tolist()
         return loss, top1
 
