@@ -273,7 +273,7 @@ class _Linear(nn.Linear):
         if input.dim() != 2:
             return super().forward(input)
         output_no = (self.weight @ input.t()).t()
-        return output_no if self.bias is None else output_no + self.bias
+        return output_no if self.bias is None else output_no + self.bias.to(output_no.dtype)
 
 
 def _bare(network: nn.Module) -> nn.Module:

@@ -1,6 +1,7 @@
 """GPU leases between real processes."""
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -29,6 +30,21 @@ with lease_slots(folder, names, slots) as (index,):
     note("take", index)
     time.sleep(seconds)
     note("free", index)
+"""
+
+FAULTS = """
+import resource, sys
+import torch
+from lskd.study.runtime import Runtime
+from lskd.training.device import lease
+def step():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    [torch.ones(1 << 20) for _ in range(12)]
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+for number in range(8):
+    print(step())
+    if number == 3:
+        lease(Runtime(device="cpu")).__enter__()
 """
 
 
@@ -102,6 +118,14 @@ def test_the_cpu_needs_no_lease_and_gets_its_threads(tmp_path, monkeypatch):
         assert (device.type, torch.get_num_threads()) == ("cpu", 2)
     torch.set_num_threads(before)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have limits of their own")
+def test_on_a_cpu_what_a_step_frees_is_kept_for_the_next():
+    command = [sys.executable, "-c", FAULTS]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
+    faults = [int(line) for line in done.stdout.split()]
+    assert min(faults[:4]) > 1000 and max(faults[5:]) < 100, faults
 
 
 def test_cuda_without_a_gpu_is_one_line(tmp_path, monkeypatch):

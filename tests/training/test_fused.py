@@ -1,9 +1,12 @@
 """Networks and losses as one are each alone, up to rounding."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
+from torch.func import functional_call, stack_module_state, vmap
 
 from lskd.data.sources import Batch
 from lskd.jobs.catalogue import model_entry
@@ -11,7 +14,7 @@ from lskd.jobs.execute import resolve
 from lskd.study.config import SUPERVISIONS, Model, Supervision
 from lskd.study.options import spec
 from lskd.supervision import kd
-from lskd.training.fused import Fused, Losses, pays
+from lskd.training.fused import Fused, Losses, _bare, pays
 from lskd.training.loop import BatchLoss, Training, loss_options
 from lskd.training.team import ALONE
 from tests import small
@@ -49,6 +52,34 @@ def test_an_epoch_of_fused_members_is_that_of_each_alone(model, data, tmp_path):
         assert member.sums.tolist() == pytest.approx(training.sums.tolist(), rel=1e-4)
         assert (member.step, member.optimizer.lr) == (training.step, training.optimizer.lr)
     assert not torch.allclose(fused_sm[:, 0], fused_sm[:, 1], rtol=1e-2)
+
+
+@pytest.mark.parametrize("shares", [True, False], ids=["shared", "of each"])
+@pytest.mark.parametrize("shape", [(16, 6), (4, 4, 6)], ids=["samples", "samples and places"])
+@pytest.mark.parametrize("has_bias", [True, False], ids=["bias", "no bias"])
+def test_a_stacked_linear_layer_is_each_members(shares, shape, has_bias):
+    layers = [nn.Linear(6, 3, bias=has_bias) for _ in range(5)]
+    inputs = [torch.randn(shape)] * 5 if shares else list(torch.randn(5, *shape))
+    stacks, _ = stack_module_state(layers)
+    together, axis = (inputs[0], None) if shares else (torch.stack(inputs), 0)
+    forward = vmap(partial(functional_call, _bare(layers[0])), (0, axis))
+    found = forward(stacks, together)
+    expected = torch.stack([layer(each) for layer, each in zip(layers, inputs, strict=True)])
+    torch.testing.assert_close(found, expected)
+    found.square().sum().backward()
+    expected.square().sum().backward()
+    for name, stack in stacks.items():
+        each = torch.stack([getattr(layer, name).grad for layer in layers])
+        torch.testing.assert_close(stack.grad, each)
+
+
+def test_a_stacked_linear_layer_has_the_precision_of_one():
+    layer, inputs_nd = nn.Linear(6, 3), torch.randn(16, 6)
+    with torch.autocast("cpu", torch.bfloat16):
+        expected = layer(inputs_nd)
+        found = functional_call(_bare(layer), dict(layer.named_parameters()), inputs_nd)
+    assert found.dtype == expected.dtype == torch.bfloat16
+    torch.testing.assert_close(found, expected)
 
 
 def test_a_row_names_its_network(data, tmp_path):
