@@ -34,6 +34,7 @@ REVIEWED = {  # what is looked at here and stands, with the reason
     ("lskd/data/torchvision_sets.py", "pickle"): "CIFAR is published as pickles; bytes of another digest are not read",
     ("lskd/data/torchvision_sets.py", "pickle.loads"): "the same, and each file's digest was compared just before",
     ("lskd/data/torchvision_sets.py", "extract_archive"): "of the published archive alone, by its digest",
+    ("lskd/training/device.py", "ctypes"): "calls the C library's mallopt with constants",
     ("lskd/study/command_line.py", "yaml.load"): "with BaseLoader, which makes nothing but text",
     ("lskd/papers/read.py", "yaml.load"): "of a file of lskd's own, with a loader made of SafeLoader",
     ("lskd/study/yaml_file.py", "yaml.load"): "with a loader made of CSafeLoader",

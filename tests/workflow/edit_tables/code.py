@@ -23,7 +23,7 @@ CODE = {
     ),
     "a constant of the loader": (replaced("lskd/data/digits.py", "_SPLIT_SEED = 20200", "_SPLIT_SEED = 20202"), ALL),
     "a constant of the augmentation": (replaced("lskd/data/augment.py", "_GAMMA = -0x61", "_GAMMA = -0x62"), TRAINED),
-    "a constant of a network's passes": (replaced("lskd/models/network.py", "BLOCK = 512", "BLOCK = 256"), TRAINED),
+    "a constant of a network's passes": (replaced("lskd/models/network.py", '{"cpu": 128,', '{"cpu": 64,'), TRAINED),
     "a constant of an optimiser not used": (
         replaced("lskd/training/optimizers.py", "0.999, 1e-8", "0.99, 1e-8"),
         NOTHING,
