@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import os
+import signal
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,8 @@ ROOT = Path(__file__).parents[1]
 FOLDERS = ("slurm", "workflow", "chaos", "test_replay.py")  # of the longest tests, which begin first
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: processes side by side share the cores
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background, for all that tests start, too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("patient", deadline=None)  # a busy machine is no failure
 settings.load_profile("patient")
